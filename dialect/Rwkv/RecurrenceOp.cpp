@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialect/Rwkv/RwkvDialect.h"
+
+#include "llvm/ADT/DenseMap.h"
+
+using namespace mlir;
+using namespace rwkv;
+
+// ---- typing rules
+
+static Type getComputeType(RankedTensorType type) {
+  return type.getElementType().isF64() ? type.getElementType() : Type(Float32Type::get(type.getContext()));
+}
+
+/// The slice of an operand without its `drop` leading axes: a tensor, or a scalar if no axis is left.
+static Type getSliceType(Type operand, unsigned drop) {
+  auto type = cast<RankedTensorType>(operand);
+  ArrayRef<int64_t> rest = type.getShape().drop_front(drop);
+  Type element = getComputeType(type);
+  return rest.empty() ? element : Type(RankedTensorType::get(rest, element));
+}
+
+Type RecurrenceOp::getOverArgType(Type operand) { return getSliceType(operand, 3); }
+
+Type RecurrenceOp::getConstArgType(Type operand) { return getSliceType(operand, 1); }
+
+StateType RecurrenceOp::getInitArgType(Type operand) {
+  auto type = cast<RankedTensorType>(operand);
+  ArrayRef<int64_t> rest = type.getShape().drop_front(2);
+  return StateType::get(type.getContext(), rest.drop_back(), rest.back(), getComputeType(type));
+}
+
+YieldOp RecurrenceOp::getYield() { return cast<YieldOp>(getToken().front().getTerminator()); }
+
+void RecurrenceOp::getAsmBlockArgumentNames(Region &, OpAsmSetValueNameFn setName) {
+  for (BlockArgument arg : getOverArgs()) {
+    setName(arg, "x");
+  }
+  for (BlockArgument arg : getConstArgs()) {
+    setName(arg, "c");
+  }
+  for (BlockArgument arg : getStateArgs()) {
+    setName(arg, "S");
+  }
+}
+
+// ---- syntax: recurrence over(%a = %x : type, ..) const(..) init(..) reset(%cu : type) -> (types) { region }
+
+namespace {
+struct OperandGroup {
+  StringLiteral keyword;
+  unsigned minRank;
+};
+} // namespace
+static constexpr OperandGroup kGroups[] = {{"over", 3}, {"const", 1}, {"init", 3}};
+
+ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
+  SmallVector<OpAsmParser::Argument> args;
+  SmallVector<OpAsmParser::UnresolvedOperand> operands[3];
+  SmallVector<Type> types[3];
+  for (unsigned group = 0; group < 3; ++group) {
+    if (failed(parser.parseOptionalKeyword(kGroups[group].keyword))) {
+      continue;
+    }
+    auto parseOperand = [&]() -> ParseResult {
+      OpAsmParser::Argument arg;
+      OpAsmParser::UnresolvedOperand operand;
+      Type type;
+      SMLoc loc = parser.getCurrentLocation();
+      if (parser.parseArgument(arg) || parser.parseEqual() || parser.parseOperand(operand) ||
+          parser.parseColonType(type)) {
+        return failure();
+      }
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      if (!tensor || tensor.getRank() < kGroups[group].minRank) { // recurrence_c1
+        return parser.emitError(loc, "'rwkv.recurrence' expected '")
+               << kGroups[group].keyword << "' operands that are tensors of rank >= " << kGroups[group].minRank
+               << ", but got " << type;
+      }
+      if (!isa<FloatType>(tensor.getElementType())) {
+        return parser.emitError(loc, "'rwkv.recurrence' expected float elements, but got ") << type;
+      }
+      arg.type = group == 0 ? getOverArgType(type) : group == 1 ? getConstArgType(type) : Type(getInitArgType(type));
+      args.push_back(arg);
+      operands[group].push_back(operand);
+      types[group].push_back(type);
+      return success();
+    };
+    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parseOperand)) {
+      return failure();
+    }
+  }
+  std::optional<OpAsmParser::UnresolvedOperand> reset;
+  Type resetType;
+  if (succeeded(parser.parseOptionalKeyword("reset"))) {
+    reset.emplace();
+    if (parser.parseLParen() || parser.parseOperand(*reset) || parser.parseColonType(resetType) ||
+        parser.parseRParen()) {
+      return failure();
+    }
+  }
+  SmallVector<Type> resultTypes;
+  if (parser.parseArrowTypeList(resultTypes) || parser.parseRegion(*result.addRegion(), args) ||
+      parser.parseOptionalAttrDictWithKeyword(result.attributes)) {
+    return failure();
+  }
+  SMLoc loc = parser.getNameLoc();
+  for (unsigned group = 0; group < 3; ++group) {
+    if (parser.resolveOperands(operands[group], types[group], loc, result.operands)) {
+      return failure();
+    }
+  }
+  if (reset && parser.resolveOperand(*reset, resetType, result.operands)) {
+    return failure();
+  }
+  result.addTypes(resultTypes);
+  result.getOrAddProperties<Properties>().operandSegmentSizes = {
+      static_cast<int>(operands[0].size()), static_cast<int>(operands[1].size()), static_cast<int>(operands[2].size()),
+      reset ? 1 : 0};
+  return success();
+}
+
+void RecurrenceOp::print(OpAsmPrinter &printer) {
+  auto printGroup = [&](StringRef keyword, ArrayRef<BlockArgument> args, OperandRange operands) {
+    if (operands.empty()) {
+      return;
+    }
+    printer.printNewline();
+    printer << "    " << keyword << "(";
+    llvm::interleaveComma(llvm::zip_equal(args, operands), printer, [&](auto pair) {
+      auto [arg, operand] = pair;
+      printer.printOperand(arg);
+      printer << " = " << operand << " : " << operand.getType();
+    });
+    printer << ")";
+  };
+  printGroup("over", getOverArgs(), getOver());
+  printGroup("const", getConstArgs(), getConsts());
+  printGroup("init", getStateArgs(), getInits());
+  if (Value reset = getReset()) {
+    printer << " reset(" << reset << " : " << reset.getType() << ")";
+  }
+  printer.printNewline();
+  printer << "    -> (";
+  llvm::interleaveComma(getResultTypes(), printer);
+  printer << ") ";
+  printer.printRegion(getToken(), /*printEntryBlockArgs=*/false);
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {getOperandSegmentSizesAttrName()});
+}
+
+// ---- verifiers
+
+LogicalResult rwkv::verifyRecurrenceOperands(Operation *op, ValueRange over, ValueRange consts, ValueRange inits,
+                                             Value reset) {
+  auto checkRank = [&](ValueRange values, StringRef keyword, int64_t rank) -> LogicalResult {
+    for (Value value : values) {
+      if (cast<RankedTensorType>(value.getType()).getRank() < rank) { // recurrence_c1
+        return op->emitOpError("expected '") << keyword << "' operands of rank >= " << rank << ", but got "
+                                             << value.getType();
+      }
+    }
+    return success();
+  };
+  if (failed(checkRank(over, "over", 3)) || failed(checkRank(consts, "const", 1)) ||
+      failed(checkRank(inits, "init", 3))) {
+    return failure();
+  }
+  if (inits.empty()) {
+    return op->emitOpError("expected at least one state in 'init', but got none");
+  }
+  if (over.empty()) {
+    return op->emitOpError("expected at least one operand in 'over', but got none");
+  }
+  auto sizeOf = [](Value value, unsigned axis) { return cast<RankedTensorType>(value.getType()).getDimSize(axis); };
+  auto agree = [](int64_t a, int64_t b) { return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b; };
+  for (unsigned axis = 0; axis < 2; ++axis) { // recurrence_c2
+    for (Value value : over) {
+      if (!agree(sizeOf(value, axis), sizeOf(over[0], axis))) {
+        return op->emitOpError("expected equal sizes of axis ")
+               << (axis == 0 ? "B" : "T") << " in all 'over' operands, but got " << over[0].getType() << " and "
+               << value.getType();
+      }
+    }
+  }
+  int64_t heads = sizeOf(inits[0], 1);
+  for (Value init : inits) {
+    if (!agree(sizeOf(init, 1), heads)) {
+      return op->emitOpError("expected equal numbers of heads in all 'init' operands, but got ")
+             << inits[0].getType() << " and " << init.getType();
+    }
+  }
+  auto checkGroups = [&](Value value, unsigned axis) -> LogicalResult {
+    int64_t groups = sizeOf(value, axis);
+    if (!ShapedType::isDynamic(groups) && !ShapedType::isDynamic(heads) && (groups == 0 || heads % groups != 0)) {
+      return op->emitOpError("expected a number of heads that divides the ")
+             << heads << " heads of the state, but got " << groups << " in " << value.getType();
+    }
+    return success();
+  };
+  for (Value value : over) {
+    if (failed(checkGroups(value, 2))) {
+      return failure();
+    }
+  }
+  for (Value value : consts) {
+    if (failed(checkGroups(value, 0))) {
+      return failure();
+    }
+  }
+  if (!reset) {
+    for (Value init : inits) {
+      if (!agree(sizeOf(init, 0), sizeOf(over[0], 0))) {
+        return op->emitOpError("expected one state per batch row, but got ")
+               << init.getType() << " for " << over[0].getType();
+      }
+    }
+  } else if (!agree(sizeOf(over[0], 0), 1)) {
+    return op->emitOpError("expected a batch of 1 with 'reset', but got ") << over[0].getType();
+  }
+  return success();
+}
+
+LogicalResult RecurrenceOp::verify() {
+  return verifyRecurrenceOperands(*this, getOver(), getConsts(), getInits(), getReset());
+}
+
+/// The state argument that `value` descends from through state ops, collecting each step's (input, op).
+static BlockArgument traceState(Value value, SmallVectorImpl<std::pair<Value, Operation *>> &steps) {
+  while (Operation *op = value.getDefiningOp()) {
+    Value input = op->getOperand(0);
+    steps.push_back({input, op});
+    value = input;
+  }
+  return cast<BlockArgument>(value);
+}
+
+LogicalResult RecurrenceOp::verifyRegions() {
+  Block &body = getToken().front();
+  if (body.empty() || !isa<YieldOp>(body.back())) {
+    return emitOpError("expected the region to end with 'rwkv.yield'");
+  }
+  if (body.getNumArguments() != getOver().size() + getConsts().size() + getInits().size()) {
+    return emitOpError("expected one region argument per over, const and init operand (")
+           << getOver().size() + getConsts().size() + getInits().size() << "), but got " << body.getNumArguments();
+  }
+  auto checkArg = [&](BlockArgument arg, Type expected) -> LogicalResult { // recurrence_c3
+    if (arg.getType() != expected) {
+      return emitOpError("expected region argument ")
+             << arg.getArgNumber() << " of type " << expected << ", but got " << arg.getType();
+    }
+    return success();
+  };
+  for (auto [arg, operand] : llvm::zip_equal(getOverArgs(), getOver())) {
+    if (failed(checkArg(arg, getOverArgType(operand.getType())))) {
+      return failure();
+    }
+  }
+  for (auto [arg, operand] : llvm::zip_equal(getConstArgs(), getConsts())) {
+    if (failed(checkArg(arg, getConstArgType(operand.getType())))) {
+      return failure();
+    }
+  }
+  for (auto [arg, operand] : llvm::zip_equal(getStateArgs(), getInits())) {
+    if (failed(checkArg(arg, getInitArgType(operand.getType())))) {
+      return failure();
+    }
+  }
+  for (Operation &op : body.without_terminator()) { // recurrence_c6
+    if (!isMemoryEffectFree(&op) || op.getNumRegions() != 0) {
+      return op.emitOpError("expected only ops without side effects and regions in the token region of "
+                            "'rwkv.recurrence'");
+    }
+  }
+
+  YieldOp yield = getYield();
+  if (yield.getNumOperands() != getNumResults()) { // recurrence_c4
+    return emitOpError("expected one yielded value per result, but got ")
+           << yield.getNumOperands() << " for " << getNumResults() << " results";
+  }
+  llvm::SmallDenseMap<Value, Operation *> carried;
+  unsigned nextState = 0;
+  for (auto [value, type] : llvm::zip_equal(yield.getOperands(), getResultTypes())) {
+    auto tensor = cast<RankedTensorType>(type);
+    if (!isa<StateType>(value.getType())) {
+      if (tensor.getRank() < 3 || getOverArgType(tensor) != value.getType()) { // recurrence_c7
+        return emitOpError("expected a result [B, T, H, d..] for the yielded ") << value.getType() << ", but got "
+                                                                                << tensor;
+      }
+      continue;
+    }
+    SmallVector<std::pair<Value, Operation *>> steps;
+    BlockArgument root = traceState(value, steps);
+    for (auto [input, op] : steps) { // recurrence_c5
+      auto [it, inserted] = carried.try_emplace(input, op);
+      if (!inserted && it->second != op) {
+        InFlightDiagnostic diag = op->emitOpError(
+            "second carried use of a state; a state may have only one successor that is yielded");
+        diag.attachNote(it->second->getLoc()) << "first carried use";
+        return diag;
+      }
+    }
+    if (nextState == getInits().size() || root != getStateArgs()[nextState]) { // recurrence_c4
+      return yield.emitOpError("expected the states to be yielded in the order of 'init', each one once");
+    }
+    if (tensor != getInits()[nextState].getType()) { // recurrence_c7
+      return emitOpError("expected a result of the type of its 'init', ")
+             << getInits()[nextState].getType() << ", but got " << tensor;
+    }
+    ++nextState;
+  }
+  if (nextState != getInits().size()) {
+    return yield.emitOpError("expected all ") << getInits().size() << " states to be yielded, but got " << nextState;
+  }
+  return success();
+}
+
+LogicalResult rwkv::verifyRung(Operation *op, ArrayRef<StringRef> overNames, ArrayRef<StringRef> constNames) {
+  auto rung = cast<RungOpInterface>(op);
+  auto checkCount = [&](ArrayRef<StringRef> names, size_t found, StringRef keyword) -> LogicalResult {
+    if (names.size() == found) {
+      return success();
+    }
+    return op->emitOpError("expected ") << names.size() << " '" << keyword << "' operands ("
+                                        << llvm::join(names, ", ") << "), but got " << found;
+  };
+  if (failed(checkCount(overNames, rung.getOverOperands().size(), "over")) ||
+      failed(checkCount(constNames, rung.getConstOperands().size(), "const"))) {
+    return failure();
+  }
+  return verifyRecurrenceOperands(op, rung.getOverOperands(), rung.getConstOperands(), rung.getInitOperands(),
+                                  rung.getResetOperand());
+}

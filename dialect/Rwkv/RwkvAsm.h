@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The custom directives of the ops' assembly formats. Private to the dialect's sources.
+#ifndef RWKV_DIALECT_RWKV_RWKVASM_H
+#define RWKV_DIALECT_RWKV_RWKVASM_H
+
+#include "dialect/Rwkv/RwkvDialect.h"
+
+namespace rwkv {
+using AsmOperand = mlir::OpAsmParser::UnresolvedOperand;
+using AsmOperands = llvm::SmallVectorImpl<AsmOperand>;
+using AsmTypes = llvm::SmallVectorImpl<mlir::Type>;
+
+// Only the state type is written; the other types follow from it.
+mlir::ParseResult parseReadTypes(mlir::OpAsmParser &parser, mlir::Type &state, const AsmOperands &keys,
+                                 AsmTypes &keyTypes, mlir::Type &value);
+void printReadTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::OperandRange,
+                    mlir::TypeRange, mlir::Type);
+mlir::ParseResult parseWriteTypes(mlir::OpAsmParser &parser, mlir::Type &state, const AsmOperands &keys,
+                                  AsmTypes &keyTypes, mlir::Type &value, const std::optional<AsmOperand> &scale,
+                                  mlir::Type &scaleType);
+void printWriteTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::OperandRange,
+                     mlir::TypeRange, mlir::Type, mlir::Value, mlir::Type);
+mlir::ParseResult parseDecayTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::StringAttr axis,
+                                  mlir::Type &log);
+void printDecayTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::StringAttr, mlir::Type);
+mlir::ParseResult parseSetTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &value);
+void printSetTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type);
+
+// `over "N"` or `over 3`
+mlir::ParseResult parseAxis(mlir::OpAsmParser &parser, mlir::Attribute &axis);
+void printAxis(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Attribute axis);
+
+// One type for both vectors.
+mlir::ParseResult parseDotTypes(mlir::OpAsmParser &parser, mlir::Type &lhs, mlir::Type &rhs);
+void printDotTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type lhs, mlir::Type);
+} // namespace rwkv
+
+#endif // RWKV_DIALECT_RWKV_RWKVASM_H

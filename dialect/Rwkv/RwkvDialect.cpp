@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialect/Rwkv/RwkvDialect.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace rwkv;
+
+#include "dialect/Interfaces/RungOpInterface.cpp.inc"
+#include "dialect/Rwkv/RwkvDialect.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialect/Rwkv/RwkvTypes.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialect/Rwkv/RwkvAttrs.cpp.inc"
+
+namespace {
+/// Short names for the types that would otherwise fill every line.
+struct RwkvAsmInterface : OpAsmDialectInterface {
+  using OpAsmDialectInterface::OpAsmDialectInterface;
+
+  AliasResult getAlias(Type type, raw_ostream &os) const override {
+    if (auto state = dyn_cast<StateType>(type)) {
+      os << "state";
+      return AliasResult::OverridableAlias;
+    }
+    auto names = getAxisNames(type);
+    if (names.empty()) {
+      return AliasResult::NoAlias;
+    }
+    for (StringAttr name : names) {
+      os << name.getValue();
+    }
+    Type element = cast<RankedTensorType>(type).getElementType();
+    if (!element.isF32()) {
+      os << "_" << element;
+    }
+    return AliasResult::OverridableAlias;
+  }
+};
+} // namespace
+
+void RwkvDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialect/Rwkv/RwkvTypes.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialect/Rwkv/RwkvAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialect/Rwkv/RwkvOps.cpp.inc"
+      >();
+  addInterfaces<RwkvAsmInterface>();
+}
+
+static LogicalResult verifyStateName(Operation *op, NamedAttribute attr) {
+  if (attr.getName() != RwkvDialect::kStateAttr) {
+    return op->emitOpError("expected only '") << RwkvDialect::kStateAttr << "' of the dialect's attributes on an argument "
+           << "or result, but got '" << attr.getName().getValue() << "'";
+  }
+  if (auto name = dyn_cast<StringAttr>(attr.getValue()); !name || name.empty()) {
+    return op->emitOpError("expected '") << RwkvDialect::kStateAttr << "' to be a non-empty string, but got "
+           << attr.getValue();
+  }
+  return success();
+}
+
+LogicalResult RwkvDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned, NamedAttribute attr) {
+  return verifyStateName(op, attr);
+}
+
+LogicalResult RwkvDialect::verifyRegionResultAttribute(Operation *op, unsigned, unsigned, NamedAttribute attr) {
+  return verifyStateName(op, attr);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialect/Rwkv/RwkvDialect.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace rwkv;
+
+// ---- !rwkv.state<K0xK1|Vxf32>
+
+Type StateType::parse(AsmParser &parser) {
+  SmallVector<int64_t> keys, value;
+  Type element;
+  if (parser.parseLess()) {
+    return {};
+  }
+  SMLoc loc = parser.getCurrentLocation();
+  if (failed(parser.parseOptionalVerticalBar()) &&
+      (parser.parseDimensionList(keys, /*allowDynamic=*/true, /*withTrailingX=*/false) || parser.parseVerticalBar())) {
+    return {};
+  }
+  if (parser.parseDimensionList(value, /*allowDynamic=*/true, /*withTrailingX=*/true) || parser.parseType(element) ||
+      parser.parseGreater()) {
+    return {};
+  }
+  if (value.size() != 1) {
+    parser.emitError(loc, "expected exactly one value axis after '|', but got ") << value.size();
+    return {};
+  }
+  return parser.getChecked<StateType>(loc, parser.getContext(), ArrayRef<int64_t>(keys), value[0], element);
+}
+
+void StateType::print(AsmPrinter &printer) const {
+  auto dim = [&](int64_t size) {
+    ShapedType::isDynamic(size) ? printer << "?" : printer << size;
+  };
+  printer << "<";
+  llvm::interleave(getKeys(), printer.getStream(), dim, "x");
+  printer << "|";
+  dim(getValue());
+  printer << "x" << getElementType() << ">";
+}
+
+LogicalResult StateType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> keys, int64_t value,
+                                Type elementType) {
+  if (!elementType.isF32() && !elementType.isF64()) {
+    return emitError() << "expected state elements of f32 or f64, but got " << elementType;
+  }
+  for (int64_t size : llvm::concat<const int64_t>(keys, ArrayRef(value))) {
+    if (!ShapedType::isDynamic(size) && size <= 0) {
+      return emitError() << "expected positive sizes of state axes, but got " << size;
+    }
+  }
+  return success();
+}
+
+RankedTensorType StateType::getKeyType(unsigned axis) const {
+  return RankedTensorType::get({getKeys()[axis]}, getElementType());
+}
+
+RankedTensorType StateType::getValueType() const { return RankedTensorType::get({getValue()}, getElementType()); }
+
+RankedTensorType StateType::getTensorType() const {
+  SmallVector<int64_t> shape(getKeys());
+  shape.push_back(getValue());
+  return RankedTensorType::get(shape, getElementType());
+}
+
+// ---- #rwkv.dims<B, T, 5*R, 5>
+
+Attribute DimsAttr::parse(AsmParser &parser, Type) {
+  SmallVector<StringAttr> names;
+  auto parseName = [&]() -> ParseResult {
+    int64_t factor = 0;
+    StringRef keyword;
+    SMLoc loc = parser.getCurrentLocation();
+    OptionalParseResult integer = parser.parseOptionalInteger(factor);
+    if (integer.has_value()) {
+      if (failed(*integer)) {
+        return failure();
+      }
+      if (factor <= 0) {
+        return parser.emitError(loc, "expected a positive size, but got ") << factor;
+      }
+      std::string text = std::to_string(factor);
+      if (succeeded(parser.parseOptionalStar())) {
+        if (parser.parseKeyword(&keyword)) {
+          return failure();
+        }
+        text += "*" + keyword.str();
+      }
+      names.push_back(StringAttr::get(parser.getContext(), text));
+      return success();
+    }
+    if (parser.parseKeyword(&keyword)) {
+      return failure();
+    }
+    names.push_back(StringAttr::get(parser.getContext(), keyword));
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, parseName)) {
+    return {};
+  }
+  return DimsAttr::get(parser.getContext(), names);
+}
+
+void DimsAttr::print(AsmPrinter &printer) const {
+  printer << "<";
+  llvm::interleaveComma(getNames(), printer, [&](StringAttr name) { printer << name.getValue(); });
+  printer << ">";
+}
+
+ArrayRef<StringAttr> rwkv::getAxisNames(Type type) {
+  if (auto tensor = dyn_cast<RankedTensorType>(type)) {
+    if (auto dims = dyn_cast_or_null<DimsAttr>(tensor.getEncoding())) {
+      return dims.getNames();
+    }
+  }
+  return {};
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef RWKV_DIALECT_RWKV_RWKVTYPES_TD
+#define RWKV_DIALECT_RWKV_RWKVTYPES_TD
+
+include "dialect/Rwkv/RwkvDialect.td"
+
+def Rwkv_StateType : TypeDef<Rwkv_Dialect, "State"> {
+  let mnemonic = "state";
+  let summary = "The recurrent state of one head: key axes | value axis";
+  let description = [{
+    `!rwkv.state<64|64xf32>` is a matrix state `[K, V]`, `!rwkv.state<|64xf32>` a vector `[V]`, `!rwkv.state<64x64|64xf32>`
+    a tensor `[K0, K1, V]`; `?` is a size that is not known before specialisation. The element type is the type that the
+    state is kept and computed in (f32, or f64 when the operands are f64). Layout is always key-major `[K.., V]`.
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$keys, "int64_t":$value, "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// tensor<K_axis x elt>: the type of a key for one key axis.
+    ::mlir::RankedTensorType getKeyType(unsigned axis) const;
+    /// tensor<V x elt>: the type of a value that is read or written.
+    ::mlir::RankedTensorType getValueType() const;
+    /// tensor<K.. x V x elt>: the whole state as a tensor.
+    ::mlir::RankedTensorType getTensorType() const;
+  }];
+}
+
+def Rwkv_DimsAttr : AttrDef<Rwkv_Dialect, "Dims"> {
+  let mnemonic = "dims";
+  let summary = "Names of a tensor's axes, or the shape of a weight in named sizes";
+  let description = [{
+    As the encoding of a tensor type it names the axes: `tensor<?x?x?xf32, #rwkv.dims<B, T, D>>`. Types with unequal names
+    are unequal, so that `arith` and `math` refuse them. As the shape of a `rwkv.weight` an entry may also be a literal
+    size or a constant times a name: `#rwkv.dims<5, R, D>`, `#rwkv.dims<D, 5*R>`. `B`, `T` and `S` are reserved for batch,
+    time and packed sequences.
+  }];
+  let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$names);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Rwkv_TargetAttr : AttrDef<Rwkv_Dialect, "Target"> {
+  let mnemonic = "target";
+  let summary = "Numbers of the machine that code is generated for";
+  let description = [{
+    Data for cost models and register blocking, put on the module by the driver from the tables of lowering/target. No
+    pass reads `chip` to decide; it names the row for the code generator and for messages.
+
+    `vector` is the width of a vector register in bits, `registers` their number, `scratch` the bytes of fast private
+    memory that one thread (or workgroup) should stay within.
+  }];
+  let parameters = (ins StringRefParameter<"row of the target table">:$chip, "int64_t":$vector, "int64_t":$registers,
+                        "int64_t":$scratch);
+  let assemblyFormat = "`<` $chip `,` struct($vector, $registers, $scratch) `>`";
+}
+
+def Rwkv_FloatTensor : TensorOf<[F16, BF16, F32, F64]>;
+def Rwkv_ScalarOrTensor : AnyTypeOf<[F32, F64, Rwkv_FloatTensor]>;
+def Rwkv_Sequences : 1DTensorOf<[I32]>;
+
+#endif // RWKV_DIALECT_RWKV_RWKVTYPES_TD

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialect/Tile/TileDialect.h"
+
+#include "mlir/Interfaces/FunctionImplementation.h"
+
+using namespace mlir;
+using namespace rwkv::tile;
+
+ArrayRef<int64_t> rwkv::tile::getTileShape(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? tensor.getShape() : ArrayRef<int64_t>();
+}
+
+// ---- kernel
+
+ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringAttr name;
+  SmallVector<OpAsmParser::Argument> args;
+  if (parser.parseSymbolName(name, getSymNameAttrName(result.name), result.attributes) ||
+      parser.parseArgumentList(args, OpAsmParser::Delimiter::Paren, /*allowType=*/true) ||
+      parser.parseOptionalAttrDictWithKeyword(result.attributes)) {
+    return failure();
+  }
+  return parser.parseRegion(*result.addRegion(), args);
+}
+
+void KernelOp::print(OpAsmPrinter &printer) {
+  printer << " ";
+  printer.printSymbolName(getSymName());
+  printer << "(";
+  llvm::interleaveComma(getBody().getArguments(), printer, [&](BlockArgument arg) { printer.printRegionArgument(arg); });
+  printer << ")";
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {getSymNameAttrName()});
+  printer << " ";
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+LogicalResult KernelOp::verify() {
+  Block &body = getBody().front();
+  if (body.getNumArguments() < kFirstBuffer) {
+    return emitOpError("expected arguments task, B, T, S before the buffers, but got ") << body.getNumArguments();
+  }
+  for (BlockArgument arg : body.getArguments()) {
+    bool isBuffer = arg.getArgNumber() >= kFirstBuffer;
+    if (isBuffer ? !isa<BufferType>(arg.getType()) : !arg.getType().isIndex()) {
+      return emitOpError("expected argument ") << arg.getArgNumber() << " to be "
+                                               << (isBuffer ? "a buffer" : "an index") << ", but got "
+                                               << arg.getType();
+    }
+  }
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
+  // Kernels live in the module, beside the model that launches them.
+  auto kernel = tables.lookupNearestSymbolFrom<KernelOp>((*this)->getParentOfType<ModuleOp>(), getKernelAttr());
+  if (!kernel) {
+    return emitOpError("expected the name of a 'tile.kernel', but got ") << getKernelAttr();
+  }
+  size_t expected = kernel.getBuffers().size();
+  size_t found = getInputs().size() + getWeights().size() + getNumResults();
+  if (expected != found) {
+    return emitOpError("expected ") << expected << " inputs, weights and results for the buffers of "
+                                    << getKernelAttr() << ", but got " << found;
+  }
+  if (getTasks().getNumDims() != 3 || getTasks().getNumSymbols() != 0 || getTasks().getNumResults() != 1) {
+    return emitOpError("expected a map (B, T, S) -> (tasks), but got ") << getTasksAttr();
+  }
+  return success();
+}
+
+// ---- memory
+
+static LogicalResult verifyAccess(Operation *op, Type tile, std::optional<uint64_t> stride) {
+  ArrayRef<int64_t> shape = getTileShape(tile);
+  auto tensor = dyn_cast<RankedTensorType>(tile);
+  if (tensor && !tensor.hasStaticShape()) {
+    return op->emitOpError("expected a tile of static shape, but got ") << tile;
+  }
+  if (stride && shape.size() != 2) {
+    return op->emitOpError("expected 'stride' only with rows, but got ") << tile;
+  }
+  return success();
+}
+
+LogicalResult LoadOp::verify() { return verifyAccess(*this, getResult().getType(), getStride()); }
+LogicalResult StoreOp::verify() { return verifyAccess(*this, getValue().getType(), getStride()); }
+
+using Effects = SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
+
+void LoadOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Read::get(), &getBufferMutable()); }
+void LoadIndexOp::getEffects(Effects &effects) {
+  effects.emplace_back(MemoryEffects::Read::get(), &getBufferMutable());
+}
+void StoreOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Write::get(), &getBufferMutable()); }
+void SequenceOfOp::getEffects(Effects &effects) {
+  effects.emplace_back(MemoryEffects::Read::get(), &getCuMutable());
+}
+
+// ---- shapes
+
+LogicalResult BroadcastOp::verify() {
+  ArrayRef<int64_t> from = getTileShape(getX().getType()), to = getTileShape(getResult().getType());
+  if (from.size() >= to.size() && !(from.empty() && to.empty())) {
+    return emitOpError("expected a result of more axes than ") << getX().getType() << ", but got "
+                                                               << getResult().getType();
+  }
+  if (from.size() == 1) {
+    auto on = getOn();
+    if (!on || *on >= to.size() || to[*on] != from[0]) {
+      return emitOpError("expected 'on' to name an axis of size ") << from[0] << " of " << getResult().getType();
+    }
+  }
+  return success();
+}
+
+LogicalResult ReduceOp::verify() {
+  SmallVector<int64_t> shape(getTileShape(getX().getType()));
+  if (getAxis() >= shape.size()) {
+    return emitOpError("expected an axis of ") << getX().getType() << ", but got " << getAxis();
+  }
+  shape.erase(shape.begin() + getAxis());
+  if (ArrayRef<int64_t>(shape) != getTileShape(getResult().getType())) {
+    return emitOpError("expected a result without axis ") << getAxis() << " of " << getX().getType() << ", but got "
+                                                          << getResult().getType();
+  }
+  return success();
+}
+
+static int64_t countElements(Type type) {
+  int64_t count = 1;
+  for (int64_t size : getTileShape(type)) {
+    count *= size;
+  }
+  return count;
+}
+
+LogicalResult ReshapeOp::verify() {
+  if (countElements(getX().getType()) != countElements(getResult().getType())) {
+    return emitOpError("expected equal numbers of elements, but got ") << getX().getType() << " and "
+                                                                       << getResult().getType();
+  }
+  return success();
+}
+
+LogicalResult DotOp::verify() {
+  ArrayRef<int64_t> lhs = getTileShape(getLhs().getType()), rhs = getTileShape(getRhs().getType()),
+                    result = getTileShape(getResult().getType());
+  unsigned k = getTransposed() ? 1 : 0;
+  if (lhs.size() != 2 || rhs.size() != 2 || result.size() != 2 || lhs[1] != rhs[k] || result[0] != lhs[0] ||
+      result[1] != rhs[1 - k]) {
+    return emitOpError("expected [M, K], ") << (getTransposed() ? "[N, K]" : "[K, N]") << " -> [M, N], but got "
+                                            << getLhs().getType() << ", " << getRhs().getType() << " -> "
+                                            << getResult().getType();
+  }
+  return success();
+}
+
+#define GET_OP_CLASSES
+#include "dialect/Tile/TileOps.cpp.inc"

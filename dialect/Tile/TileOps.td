@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef RWKV_DIALECT_TILE_TILEOPS_TD
+#define RWKV_DIALECT_TILE_TILEOPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Tile_Dialect : Dialect {
+  let name = "tile";
+  let cppNamespace = "::rwkv::tile";
+  let summary = "One task's program over small static tiles, and the host-side calls of such programs";
+  let description = [{
+    A kernel is a program for one task over values `tensor<RxCxf32>`, `tensor<Cxf32>` and scalars. `arith`, `math` and
+    `scf.for`/`scf.if` are used as they are; this dialect adds memory, shape and contraction ops. Sizes are static, at most
+    two axes; keys of several axes are flattened. Nothing here knows registers, lanes or vendors.
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect"];
+}
+
+class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+def Tile_BufferType : TypeDef<Tile_Dialect, "Buffer"> {
+  let mnemonic = "buffer";
+  let summary = "A dense array in memory, addressed by element offset";
+  let parameters = (ins "::mlir::Type":$elementType);
+  let assemblyFormat = "`<` $elementType `>`";
+}
+
+def Tile_Tile : AnyTypeOf<[TensorRankOf<[F32, F64], [1, 2]>, F32, F64], "tile or scalar of f32 or f64">;
+
+def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove, NoTerminator, SingleBlock]> {
+  let summary = "The program of one task";
+  let description = [{
+    Arguments: the task's number and the sizes B, T, S as `index`, then one buffer per operand, weight and result of the
+    launches that use the kernel.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// task, B, T, S come before the buffers.
+    static constexpr unsigned kFirstBuffer = 4;
+    ::mlir::BlockArgument getTask() { return getBody().getArgument(0); }
+    ::mlir::BlockArgument getSize(unsigned i) { return getBody().getArgument(1 + i); }
+    ::mlir::ArrayRef<::mlir::BlockArgument> getBuffers() { return getBody().getArguments().drop_front(kFirstBuffer); }
+  }];
+}
+
+def Tile_LaunchOp : Tile_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Host side: run all tasks of a kernel";
+  let description = [{
+    `tasks` maps the sizes (B, T, S) to the number of tasks. The kernel's buffers are the operands, the weights and the
+    results, in this order. Tasks are independent of each other.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, AffineMapAttr:$tasks, Variadic<AnyRankedTensor>:$inputs,
+                       FlatSymbolRefArrayAttr:$weights);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $kernel `tasks` $tasks `(` $inputs `)` `weights` $weights attr-dict `:` functional-type($inputs, $results)
+  }];
+}
+
+def Tile_LoadOp : Tile_Op<"load", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "A tile from memory, converted to the compute type";
+  let description = [{
+    Rows start at `offset`, `offset + stride`, ..; elements of a row are adjacent. Without `stride` rows are adjacent. The
+    memory of a kernel's input buffers does not change while the kernel runs.
+  }];
+  let arguments = (ins Tile_BufferType:$buffer, Index:$offset, OptionalAttr<I64Attr>:$stride);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$buffer `[` $offset `]` (`stride` $stride^)? attr-dict `:` type($buffer) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_LoadIndexOp : Tile_Op<"load_index", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "An integer from memory, as an index";
+  let arguments = (ins Tile_BufferType:$buffer, Index:$offset);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$buffer `[` $offset `]` attr-dict `:` type($buffer)";
+}
+
+def Tile_StoreOp : Tile_Op<"store", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "A tile to memory, converted to the buffer's element type (round to nearest even)";
+  let arguments = (ins Tile_Tile:$value, Tile_BufferType:$buffer, Index:$offset, OptionalAttr<I64Attr>:$stride);
+  let assemblyFormat = [{
+    $value `,` $buffer `[` $offset `]` (`stride` $stride^)? attr-dict `:` type($value) `,` type($buffer)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
+  let summary = "Repeat a scalar or a vector along the other axes";
+  let description = [{
+    `on` is the axis of the result that a vector operand runs along.
+  }];
+  let arguments = (ins Tile_Tile:$x, OptionalAttr<I64Attr>:$on);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$x (`on` $on^)? attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ReduceKind : I32EnumAttr<"ReduceKind", "how elements are combined", [
+    I32EnumAttrCase<"sum", 0>, I32EnumAttrCase<"max", 1>]> {
+  let cppNamespace = "::rwkv::tile";
+}
+
+def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
+  let summary = "Combine the elements along one axis";
+  let arguments = (ins Tile_ReduceKind:$kind, Tile_Tile:$x, I64Attr:$axis);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$kind $x `over` $axis attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ReshapeOp : Tile_Op<"reshape", [Pure]> {
+  let summary = "The same elements, row-major, in another shape";
+  let arguments = (ins Tile_Tile:$x);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_DotOp : Tile_Op<"dot", [Pure]> {
+  let summary = "Matrix product: [M, K] x [K, N] -> [M, N], or with `transposed` [M, K] x [N, K]";
+  let description = [{
+    Products and sums are in the compute type.
+  }];
+  let arguments = (ins Tile_Tile:$lhs, Tile_Tile:$rhs, UnitAttr:$transposed);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = [{
+    $lhs `,` $rhs (`transposed` $transposed^)? attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_SequenceOfOp : Tile_Op<"sequence_of", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "The sequence that a token belongs to: the s with cu[s] <= token < cu[s + 1]";
+  let description = [{
+    `cu` is cu_seqlens of `count` sequences; the token lies in one of them.
+  }];
+  let arguments = (ins Tile_BufferType:$cu, Index:$count, Index:$token);
+  let results = (outs Index:$sequence);
+  let assemblyFormat = "$token `in` $cu `[` $count `]` attr-dict `:` type($cu)";
+}
+
+#endif // RWKV_DIALECT_TILE_TILEOPS_TD

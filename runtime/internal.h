@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* What the files of the runtime share. Nothing here is installed; every external name starts with rwkvi_. */
+#ifndef RWKV_RT_INTERNAL_H
+#define RWKV_RT_INTERNAL_H
+
+#include "rwkv_rt.h"
+#include "rwkv_rt_pack.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "packs and checkpoints are little-endian and used in place"
+#endif
+
+enum {
+  RWKVI_MAX_RANK = 8,
+  RWKVI_ALIGN = 64,          /* of every buffer the runtime allocates */
+  RWKVI_MAX_LAYERS = 65536,  /* end of any layer range: bounds the work a hostile manifest can ask for */
+  RWKVI_MAX_TEMPORARIES = 4096,
+  RWKVI_MAX_THREADS = 1024
+};
+
+/* Runs a call and returns its status from the current function unless it is RWKV_OK. */
+#define RWKVI_TRY(call)                                                                                                \
+  do {                                                                                                                 \
+    rwkv_status status_ = (call);                                                                                      \
+    if (status_ != RWKV_OK) {                                                                                          \
+      return status_;                                                                                                  \
+    }                                                                                                                  \
+  } while (0)
+
+/* ---- support.c: messages, memory, shapes, files --------------------------------------------------------------------- */
+
+typedef struct rwkvi_threads rwkvi_threads;
+
+struct rwkv_runtime {
+  char message[4096];
+  rwkvi_threads *threads;
+};
+
+/* Records the message and returns `status`, so that a failing function can end in one statement. */
+rwkv_status rwkvi_fail(rwkv_runtime *rt, rwkv_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+rwkv_status rwkvi_no_memory(rwkv_runtime *rt, const char *what);
+
+/* Memory that lives and dies with one object. Blocks are zeroed. */
+typedef struct rwkvi_pool {
+  struct rwkvi_block *head;
+} rwkvi_pool;
+
+void *rwkvi_pool_alloc(rwkvi_pool *pool, size_t count, size_t size);
+char *rwkvi_pool_string(rwkvi_pool *pool, const char *text);
+void rwkvi_pool_free(rwkvi_pool *pool);
+
+/* RWKVI_ALIGN-aligned and not cleared; NULL when out of memory. Never NULL for 0 bytes. Freed with free(). */
+void *rwkvi_aligned(size_t bytes);
+
+static inline bool rwkvi_mul(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
+static inline bool rwkvi_add(int64_t a, int64_t b, int64_t *out) { return !__builtin_add_overflow(a, b, out); }
+
+/* Product of non-negative extents times `element`; false on overflow. An extent of 0 does not hide an overflow of the
+ * others, so that every partial product a kernel might form is in range too. */
+bool rwkvi_bytes(int32_t rank, const int64_t *shape, int64_t element, int64_t *bytes);
+
+enum { RWKVI_SHAPE_TEXT = 8 * 24 };
+/* "[2, 3]"; returns `text`, which has RWKVI_SHAPE_TEXT bytes. */
+const char *rwkvi_shape_text(int32_t rank, const int64_t *shape, char *text);
+bool rwkvi_dtype_from_name(const char *name, rwkv_dtype *dtype);
+
+/* Opens a regular, readable file; `*size` is its length. The caller closes the descriptor. */
+rwkv_status rwkvi_open_file(rwkv_runtime *rt, const char *path, int *fd, size_t *size);
+
+/* ---- json.c: strict reading with located messages ------------------------------------------------------------------- */
+
+/* Where in the document a value is, as a list on the stack: a key of an object, or an index of an array if key is NULL. */
+typedef struct rwkvi_where {
+  const struct rwkvi_where *up;
+  const char *key;
+  size_t index;
+} rwkvi_where;
+
+typedef struct rwkvi_reader {
+  rwkv_runtime *rt;
+  const char *file; /* for messages */
+  const char *part; /* "header", "manifest" */
+  rwkvi_pool *pool; /* strings read are copied here */
+} rwkvi_reader;
+
+/* Parses `size` bytes that must be one JSON object, without duplicate keys, NULs or absurd nesting. */
+rwkv_status rwkvi_json_parse(const rwkvi_reader *in, const char *text, size_t size, json_t **out);
+/* "FILE: manifest: functions[1].name: expected EXPECTED, found FOUND"; `found` is described from the value. */
+rwkv_status rwkvi_json_expected(const rwkvi_reader *in, const rwkvi_where *where, const json_t *found,
+                                const char *expected, ...) __attribute__((format(printf, 4, 5)));
+/* As above with a free text in place of "expected .., found ..". */
+rwkv_status rwkvi_json_fail(const rwkvi_reader *in, const rwkvi_where *where, rwkv_status status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* `value` must be an object with exactly the keys of the NULL-terminated list; a key that starts with '?' is optional. */
+rwkv_status rwkvi_json_object(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value,
+                              const char *const *keys);
+rwkv_status rwkvi_json_string(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, const char **out);
+rwkv_status rwkvi_json_int(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, int64_t low,
+                           int64_t high, int64_t *out);
+rwkv_status rwkvi_json_array(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, size_t most,
+                             size_t *count);
+rwkv_status rwkvi_json_dtype(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, rwkv_dtype *out);
+
+/* ---- expr.c: integer expressions of plans --------------------------------------------------------------------------- */
+
+typedef struct rwkvi_op {
+  int32_t code;
+  int64_t value; /* of a constant */
+} rwkvi_op;
+
+/* Postfix order. `symbols` has bit RWKV_SIZE_* set for every symbol used. */
+typedef struct rwkvi_expr {
+  int32_t count;
+  uint32_t symbols;
+  rwkvi_op *ops;
+} rwkvi_expr;
+
+rwkv_status rwkvi_expr_read(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, rwkvi_expr *out);
+/* A size: NULL and *out >= 0, or the reason why there is none ("overflows 64 bits"). */
+const char *rwkvi_expr_size(const rwkvi_expr *expr, const int64_t *sizes, int64_t *out);
+/* If the expression is a bare symbol, or a symbol plus 1, its index and the addend; else -1. */
+int rwkvi_expr_binds(const rwkvi_expr *expr, int64_t *addend);
+static inline bool rwkvi_expr_is_constant(const rwkvi_expr *expr) { return expr->symbols == 0; }
+
+/* ---- checkpoint.c ---------------------------------------------------------------------------------------------------- */
+
+typedef struct rwkvi_tensor {
+  const char *name;
+  const char *type; /* the file's name of the element type */
+  int32_t dtype;    /* rwkv_dtype, or -1 if this runtime has none */
+  int32_t rank;
+  int64_t shape[RWKVI_MAX_RANK];
+  int64_t begin, end; /* within the data part of the file */
+} rwkvi_tensor;
+
+struct rwkv_checkpoint {
+  rwkv_runtime *rt;
+  rwkvi_pool pool;
+  const char *file;
+  const unsigned char *map;
+  size_t size;
+  const unsigned char *data;
+  int64_t count;
+  rwkvi_tensor *tensors; /* in the order of their data */
+  int64_t *by_name;      /* indices into tensors, sorted by name */
+};
+
+/* Index of the tensor, or -1. */
+int64_t rwkvi_checkpoint_find(const rwkv_checkpoint *checkpoint, const char *name);
+/* The safetensors name of a dtype ("BF16"). */
+const char *rwkvi_safetensors_name(rwkv_dtype dtype);
+
+/* ---- pack.c, manifest.c, plan.c -------------------------------------------------------------------------------------- */
+
+typedef struct rwkvi_weight {
+  const char *name;
+  size_t key_count;
+  const char **keys;
+  rwkv_dtype dtype;
+  int32_t rank;
+  int64_t shape[RWKVI_MAX_RANK];
+  int64_t bytes; /* of one layer */
+  bool layered;
+  int64_t from, to; /* layers; 0, 1 if not layered */
+  int64_t slot;     /* of layer `from` in the model's table of pointers */
+} rwkvi_weight;
+
+typedef enum rwkvi_role { RWKVI_PLAIN, RWKVI_STATE, RWKVI_SEQUENCES } rwkvi_role;
+
+typedef struct rwkvi_value {
+  const char *name;
+  rwkvi_role role;
+  rwkv_dtype dtype;
+  int32_t rank;
+  rwkvi_expr shape[RWKVI_MAX_RANK];
+  int64_t below; /* elements must be in [0, below); 0: any */
+  size_t state;  /* index into the pack's states if role is RWKVI_STATE */
+} rwkvi_value;
+
+typedef enum rwkvi_ref_kind { RWKVI_ARG, RWKVI_RESULT, RWKVI_TEMPORARY, RWKVI_WEIGHT } rwkvi_ref_kind;
+
+typedef struct rwkvi_ref {
+  rwkvi_ref_kind kind;
+  bool sliced; /* slice l along axis 0 */
+  size_t index;
+} rwkvi_ref;
+
+typedef enum rwkvi_step_kind { RWKVI_LAUNCH, RWKVI_COPY, RWKVI_REPEAT } rwkvi_step_kind;
+
+typedef struct rwkvi_step {
+  rwkvi_step_kind kind;
+  size_t kernel;        /* launch */
+  rwkvi_expr tasks;     /* launch */
+  size_t ref_count;     /* launch: buffers; copy: to, from */
+  rwkvi_ref *refs;
+  int64_t from, to;     /* repeat */
+  size_t step_count;    /* repeat */
+  struct rwkvi_step *steps;
+} rwkvi_step;
+
+typedef struct rwkvi_temporary {
+  rwkv_dtype dtype;
+  int32_t rank;
+  rwkvi_expr shape[RWKVI_MAX_RANK];
+  int64_t first, last; /* live range in the linear order of steps; first = -1: never used */
+} rwkvi_temporary;
+
+typedef struct rwkvi_function {
+  const char *name;
+  size_t arg_count, result_count, temporary_count, step_count;
+  rwkvi_value *args, *results;
+  rwkvi_temporary *temporaries;
+  rwkvi_step *steps;
+  bool has_sequences;
+} rwkvi_function;
+
+typedef struct rwkvi_kernel {
+  const char *symbol;
+  int64_t scratch;
+  rwkv_kernel entry;
+} rwkvi_kernel;
+
+typedef struct rwkvi_target {
+  const char *name, *arch;
+  size_t feature_count;
+  const char **features;
+  int64_t offset, size; /* within the blobs */
+} rwkvi_target;
+
+/* One array of the recurrent state: [L, S, ..] or [S, ..], seen as [outer, S, row bytes]. */
+typedef struct rwkvi_state_array {
+  const char *name;
+  rwkv_dtype dtype;
+  int32_t rank, axis;            /* axis: of the sequences */
+  int64_t shape[RWKVI_MAX_RANK]; /* shape[axis] is 1: one sequence */
+  int64_t outer, row;            /* extent before the sequence axis; bytes after it */
+} rwkvi_state_array;
+
+struct rwkv_pack {
+  rwkv_runtime *rt;
+  rwkvi_pool pool;
+  const char *file, *name;
+  char *manifest;
+  int64_t vocab; /* dims.V, 0 if there is none */
+  size_t weight_count, function_count, kernel_count, target_count, state_count;
+  rwkvi_weight *weights;
+  rwkvi_function *functions;
+  rwkvi_kernel *kernels;
+  rwkvi_target *targets;
+  rwkvi_state_array *states;
+  int64_t weight_slots;
+  int64_t state_bytes; /* of one sequence */
+  void *code;          /* dlopen handle */
+  int code_fd;         /* kept open: dlopen finds an already loaded object by its path, which names this number */
+};
+
+rwkv_status rwkvi_manifest_read(const rwkvi_reader *in, rwkv_pack *pack, int64_t blob_bytes);
+/* Fills the temporaries and steps of `function`, whose args and results are known. */
+rwkv_status rwkvi_plan_read(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value,
+                            const rwkv_pack *pack, rwkvi_function *function, uint32_t bound);
+rwkv_status rwkvi_shape_read(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, int32_t *rank,
+                             rwkvi_expr *shape);
+
+/* ---- host.c: this machine's code ------------------------------------------------------------------------------------- */
+
+/* Chooses a target of the pack, loads its blob and resolves every kernel. */
+rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack, const unsigned char *blobs);
+void rwkvi_host_unload(rwkv_pack *pack);
+
+/* ---- threads.c -------------------------------------------------------------------------------------------------------- */
+
+rwkv_status rwkvi_threads_create(rwkv_runtime *rt, int32_t count);
+void rwkvi_threads_destroy(rwkvi_threads *threads);
+int32_t rwkvi_threads_count(const rwkvi_threads *threads);
+/* Makes every thread's scratch at least `bytes` long; false when out of memory (the old scratch stays). */
+bool rwkvi_threads_reserve(rwkvi_threads *threads, int64_t bytes);
+/* Runs tasks 0 .. tasks-1 and returns the OR of the status bits. Allocates nothing. */
+int32_t rwkvi_threads_run(rwkvi_threads *threads, rwkv_kernel kernel, void *const *buffers, const int64_t *sizes,
+                          int64_t tasks);
+
+/* ---- model.c, state.c, layout.c, run.c --------------------------------------------------------------------------------- */
+
+enum { RWKVI_CLASSES = 8 };
+
+/* What a function needs for one (B, T, S): everything that can fail was evaluated when the class was made. */
+typedef struct rwkvi_class {
+  bool ready;
+  uint64_t used; /* tick of the last use */
+  int64_t sizes[RWKV_SIZE_COUNT];
+  int64_t arena_bytes;
+  int64_t *arg_bytes, *result_bytes, *temporary_bytes, *temporary_offset;
+  int64_t *arg_slice, *result_slice; /* bytes of one slice along axis 0 */
+} rwkvi_class;
+
+struct rwkv_model {
+  rwkv_runtime *rt;
+  rwkv_pack *pack;
+  rwkvi_pool pool;
+  const void **weights; /* by slot */
+  rwkvi_class *classes; /* RWKVI_CLASSES per function */
+  uint64_t tick;
+  void **buffers, **args, **results; /* tables for the call in progress */
+  unsigned char *arena;
+  int64_t arena_bytes;
+};
+
+struct rwkv_state {
+  rwkv_model *model;
+  int64_t sequences;
+  int64_t *position;
+  int32_t *offsets; /* cu_seqlens of the call in progress */
+  void **current, **next;
+};
+
+/* Finds or makes the class of a function for these sizes. */
+rwkv_status rwkvi_class_get(rwkv_model *model, const rwkvi_function *function, const int64_t *sizes, rwkvi_class **out);
+const rwkvi_function *rwkvi_function_find(const rwkv_pack *pack, const char *name);
+/* Bytes of state array k for n sequences; false on overflow. */
+bool rwkvi_state_bytes(const rwkvi_state_array *array, int64_t sequences, int64_t *bytes);
+rwkv_array rwkvi_state_view(const rwkv_state *state, size_t k);
+
+#endif /* RWKV_RT_INTERNAL_H */
