@@ -16,4 +16,24 @@ def RwkvGeneralizePass : Pass<"rwkv-generalize"> {
   let statistics = [Statistic<"numRungs", "rungs", "Number of named rungs rewritten">];
 }
 
+def RwkvSpecializePass : Pass<"rwkv-specialize", "::mlir::ModuleOp"> {
+  let summary = "Solve all sizes but batch, time and number of sequences";
+  let description = [{
+    For a model: unifies the declared shapes of the weights with the checkpoint's, counts layers, resolves `rwkv.when` into
+    one body of `rwkv.layers` per range of layers, expands `rwkv.lerp`, sets params. With `function`: solves the sizes of
+    that function from its arguments and keeps nothing else. Afterwards no type carries `#rwkv.dims`; only B, T and S are
+    dynamic. Numeric effect: none.
+
+    Before: `rwkv.weight @Wr "blocks.{l}.att.receptance.weight" #rwkv.dims<D, D> transposed`
+    After: `rwkv.weight @Wr "blocks.{l}.att.receptance.weight" tensor<768x768xbf16> transposed`
+  }];
+  let options = [
+    ListOption<"checkpoint", "checkpoint", "std::string", "Tensors of the checkpoint, name=8x4xbf16">,
+    ListOption<"params", "params", "std::string", "Values of params, name=number">,
+    Option<"allowUnused", "allow-unused", "bool", "false", "Ignore tensors that no weight names">,
+    Option<"function", "function", "std::string", "\"\"", "Specialise this function instead of a model">,
+    ListOption<"arguments", "arguments", "std::string", "Arguments of the function, name=8x4xbf16">,
+  ];
+}
+
 #endif // RWKV_PASSES_PASSES_TD

@@ -2,6 +2,7 @@
 #include "dialect/Rwkv/RwkvDialect.h"
 
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/Transforms/InliningUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -41,6 +42,16 @@ struct RwkvAsmInterface : OpAsmDialectInterface {
 };
 } // namespace
 
+namespace {
+/// Spec functions may share private ones; everything is legal to inline.
+struct RwkvInlinerInterface : DialectInlinerInterface {
+  using DialectInlinerInterface::DialectInlinerInterface;
+  bool isLegalToInline(Operation *, Operation *, bool) const final { return true; }
+  bool isLegalToInline(Region *, Region *, bool, IRMapping &) const final { return true; }
+  bool isLegalToInline(Operation *, Region *, bool, IRMapping &) const final { return true; }
+};
+} // namespace
+
 void RwkvDialect::initialize() {
   addTypes<
 #define GET_TYPEDEF_LIST
@@ -54,7 +65,7 @@ void RwkvDialect::initialize() {
 #define GET_OP_LIST
 #include "dialect/Rwkv/RwkvOps.cpp.inc"
       >();
-  addInterfaces<RwkvAsmInterface>();
+  addInterfaces<RwkvAsmInterface, RwkvInlinerInterface>();
 }
 
 static LogicalResult verifyStateName(Operation *op, NamedAttribute attr) {

@@ -11,11 +11,12 @@ ParseResult rwkv::parseAxis(OpAsmParser &parser, Attribute &axis) {
     axis = parser.getBuilder().getI64IntegerAttr(position);
     return *integer;
   }
-  StringAttr name;
-  if (parser.parseAttribute(name)) {
+  // Not an attribute: "N" : type would be a typed string.
+  std::string name;
+  if (parser.parseString(&name)) {
     return failure();
   }
-  axis = name;
+  axis = parser.getBuilder().getStringAttr(name);
   return success();
 }
 
