@@ -10,6 +10,7 @@ using namespace rwkv;
 
 #include "dialect/Interfaces/RungOpInterface.cpp.inc"
 #include "dialect/Rwkv/RwkvDialect.cpp.inc"
+#include "dialect/Rwkv/RwkvEnums.cpp.inc"
 
 #define GET_TYPEDEF_CLASSES
 #include "dialect/Rwkv/RwkvTypes.cpp.inc"

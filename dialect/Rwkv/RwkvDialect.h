@@ -20,6 +20,7 @@
 #include "dialect/Interfaces/RungOpInterface.h.inc"
 
 #include "dialect/Rwkv/RwkvDialect.h.inc"
+#include "dialect/Rwkv/RwkvEnums.h.inc"
 
 #define GET_TYPEDEF_CLASSES
 #include "dialect/Rwkv/RwkvTypes.h.inc"

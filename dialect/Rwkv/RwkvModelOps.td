@@ -5,6 +5,7 @@
 
 include "dialect/Rwkv/RwkvTypes.td"
 include "mlir/IR/OpAsmInterface.td"
+include "mlir/IR/EnumAttr.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -294,6 +295,24 @@ def Rwkv_WhenOp : Rwkv_Op<"when", [Pure, SingleBlock]> {
   let regions = (region SizedRegion<1>:$then, SizedRegion<1>:$otherwise);
   let assemblyFormat = "$condition `->` `(` type($results) `)` $then `else` $otherwise attr-dict";
   let hasVerifier = 1;
+}
+
+def Rwkv_FusedDomain : I32EnumAttr<"FusedDomain", "what one task of a fused group computes", [
+    I32EnumAttrCase<"rows", 0>, I32EnumAttrCase<"columns", 1>, I32EnumAttrCase<"heads", 2>]> {
+  let cppNamespace = "::rwkv";
+}
+
+def Rwkv_FusedOp : Rwkv_Op<"fused", [Pure]> {
+  let summary = "Ops that become one kernel";
+  let description = [{
+    Made by `--rwkv-fuse`, consumed by `--rwkv-expand`. The domain is what one task computes: `rows` all features of one
+    token (or of one sequence), `columns` a block of output features of one `rwkv.linear` for all rows, `heads` one head of
+    one sequence, token by token. Values from above are used as they are.
+  }];
+  let arguments = (ins Rwkv_FusedDomain:$domain);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$domain `->` `(` type($results) `)` $body attr-dict";
 }
 
 #endif // RWKV_DIALECT_RWKV_RWKVMODELOPS_TD
