@@ -49,4 +49,15 @@ def RwkvFusePass : Pass<"rwkv-fuse", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numGroups", "groups", "Number of groups made">];
 }
 
+def RwkvExpandPass : Pass<"rwkv-expand", "::mlir::ModuleOp"> {
+  let summary = "Turn fused groups into tile kernels and the host-side calls of them";
+  let description = [{
+    Every `rwkv.fused` becomes a `tile.kernel` (equal ones are shared) and a `tile.launch` in its place. Recurrences are
+    expanded sequentially, one token after the other: the schedule `step`. Numeric effect: fixes the order of sums; decays
+    become exponentials, norms and activations their formulas.
+  }];
+  let dependentDialects = ["::rwkv::tile::TileDialect"];
+  let statistics = [Statistic<"numKernels", "kernels", "Number of different kernels made">];
+}
+
 #endif // RWKV_PASSES_PASSES_TD

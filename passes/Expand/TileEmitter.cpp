@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Expand/TileEmitter.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace rwkv;
+
+// ---- types and constants
+
+Type TileEmitter::computeType(Type element) {
+  return element.isF64() || !isa<FloatType>(element) ? element : Type(Float32Type::get(element.getContext()));
+}
+
+Type TileEmitter::tileType(ArrayRef<int64_t> shape, Type element) {
+  element = computeType(element);
+  if (shape.empty()) {
+    return element;
+  }
+  if (shape.size() == 1) {
+    return RankedTensorType::get(shape, element);
+  }
+  int64_t rows = 1;
+  for (int64_t size : shape.drop_back()) {
+    rows *= size;
+  }
+  return RankedTensorType::get({rows, shape.back()}, element);
+}
+
+Value TileEmitter::constant(double value, Type type) {
+  Type element = getElementTypeOrSelf(type);
+  TypedAttr attr = FloatAttr::get(element, value);
+  if (auto tensor = dyn_cast<RankedTensorType>(type)) {
+    attr = DenseElementsAttr::get(tensor, Attribute(attr));
+  }
+  return arith::ConstantOp::create(b, loc, attr);
+}
+
+Value TileEmitter::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
+
+// ---- shapes
+
+Value TileEmitter::broadcast(Value x, Type type, int64_t on) {
+  if (x.getType() == type) {
+    return x;
+  }
+  bool scalar = !isa<RankedTensorType>(x.getType());
+  return tile::BroadcastOp::create(b, loc, type, x, scalar ? IntegerAttr() : b.getI64IntegerAttr(on));
+}
+
+Value TileEmitter::reshape(Value x, Type type) {
+  return x.getType() == type ? x : tile::ReshapeOp::create(b, loc, type, x).getResult();
+}
+
+Value TileEmitter::sum(Value x, int64_t axis) {
+  SmallVector<int64_t> shape(tile::getTileShape(x.getType()));
+  shape.erase(shape.begin() + axis);
+  Type type = tileType(shape, getElementTypeOrSelf(x.getType()));
+  return tile::ReduceOp::create(b, loc, type, tile::ReduceKind::sum, x, axis);
+}
+
+// ---- arithmetic
+
+Value TileEmitter::add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
+Value TileEmitter::sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
+Value TileEmitter::mul(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y); }
+Value TileEmitter::scale(Value x, double factor) { return mul(x, constant(factor, x.getType())); }
+
+Value TileEmitter::mulAdd(Value a, int64_t factor, Value c) {
+  Value product = arith::MulIOp::create(b, loc, a, index(factor));
+  return arith::AddIOp::create(b, loc, product, c);
+}
+
+Value TileEmitter::normalise(Value x, int64_t axis, double eps) {
+  Type type = x.getType();
+  double count = tile::getTileShape(type)[axis];
+  int64_t kept = 1 - axis; // what is left of two axes after the reduction runs along the other one
+  Value mean = scale(sum(x, axis), 1.0 / count);
+  Value centred = sub(x, broadcast(mean, type, kept));
+  Value variance = scale(sum(mul(centred, centred), axis), 1.0 / count);
+  Value deviation = math::SqrtOp::create(b, loc, add(variance, constant(eps, variance.getType())));
+  Value inverse = arith::DivFOp::create(b, loc, constant(1.0, deviation.getType()), deviation);
+  return mul(centred, broadcast(inverse, type, kept));
+}
+
+Value TileEmitter::l2normalise(Value x, int64_t axis, double floor) {
+  Type type = x.getType();
+  Value length = math::SqrtOp::create(b, loc, sum(mul(x, x), axis));
+  length = arith::MaximumFOp::create(b, loc, length, constant(floor, length.getType()));
+  Value inverse = arith::DivFOp::create(b, loc, constant(1.0, length.getType()), length);
+  return mul(x, broadcast(inverse, type, 1 - axis));
+}
+
+Value TileEmitter::elementwise(Operation *op, ValueRange operands) {
+  Value x = operands.front();
+  Type type = x.getType();
+  auto sigmoid = [&](Value v) -> Value {
+    Value e = math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, v));
+    return arith::DivFOp::create(b, loc, constant(1.0, type), add(constant(1.0, type), e));
+  };
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case([&](SigmoidOp) { return sigmoid(x); })
+      .Case([&](SiluOp) { return mul(x, sigmoid(x)); })
+      .Case([&](ReluOp) { return arith::MaximumFOp::create(b, loc, x, constant(0.0, type)); })
+      .Case([&](SoftplusOp) -> Value { // max(x, 0) + log1p(e^-|x|): no overflow, no cancellation
+        Value magnitude = math::AbsFOp::create(b, loc, x);
+        Value e = math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, magnitude));
+        Value positive = arith::MaximumFOp::create(b, loc, x, constant(0.0, type));
+        return add(positive, math::Log1pOp::create(b, loc, e));
+      })
+      .Default([&](Operation *) -> Value {
+        IRMapping mapping;
+        mapping.map(op->getOperands(), operands);
+        Operation *clone = b.clone(*op, mapping);
+        Type element = computeType(getElementTypeOrSelf(op->getResult(0).getType()));
+        ArrayRef<int64_t> shape = tile::getTileShape(type);
+        clone->getResult(0).setType(tileType(shape, element));
+        return clone->getResult(0);
+      });
+}

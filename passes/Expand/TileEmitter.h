@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Building tile programs: the arithmetic that model functions and token regions share, and the buffers of a kernel.
+#ifndef RWKV_PASSES_EXPAND_TILEEMITTER_H
+#define RWKV_PASSES_EXPAND_TILEEMITTER_H
+
+#include "dialect/Rwkv/RwkvDialect.h"
+#include "dialect/Tile/TileDialect.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace rwkv {
+
+/// Arithmetic on tiles.
+class TileEmitter {
+public:
+  TileEmitter(mlir::OpBuilder builder, mlir::Location loc) : b(builder), loc(loc) {}
+
+  /// The tile of a shape: a scalar, a vector or rows; more axes are flattened into rows.
+  static mlir::Type tileType(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+  /// f64 stays f64, everything else is computed in f32.
+  static mlir::Type computeType(mlir::Type element);
+
+  mlir::Value constant(double value, mlir::Type type);
+  mlir::Value index(int64_t value);
+  /// Repeats a scalar, or a vector along axis `on`, to `type`; a value of that type is returned as it is.
+  mlir::Value broadcast(mlir::Value x, mlir::Type type, int64_t on = 0);
+  mlir::Value reshape(mlir::Value x, mlir::Type type);
+  mlir::Value sum(mlir::Value x, int64_t axis);
+  mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value sub(mlir::Value x, mlir::Value y);
+  mlir::Value mul(mlir::Value x, mlir::Value y);
+  mlir::Value scale(mlir::Value x, double factor);
+  /// a * b + c on indices.
+  mlir::Value mulAdd(mlir::Value a, int64_t factor, mlir::Value c);
+
+  /// (x - mean) / sqrt(var + eps) along `axis`, without scale and bias.
+  mlir::Value normalise(mlir::Value x, int64_t axis, double eps);
+  /// x / max(|x|, floor) along `axis`.
+  mlir::Value l2normalise(mlir::Value x, int64_t axis, double floor);
+  /// An elementwise op of rwkv, arith or math on tiles.
+  mlir::Value elementwise(mlir::Operation *op, mlir::ValueRange operands);
+
+  mlir::OpBuilder b;
+  mlir::Location loc;
+};
+
+/// Runs the token region of a recurrence on tiles: the semantics of the state ops. `args` are tiles for the region's
+/// arguments; the result are tiles for what it yields. A failure has been reported.
+mlir::FailureOr<llvm::SmallVector<mlir::Value>> emitStep(TileEmitter &e, RecurrenceOp recurrence,
+                                                         mlir::ValueRange args);
+
+/// A kernel under construction for one rwkv.fused: its buffers and the launch that will replace the group.
+class KernelEmitter : public TileEmitter {
+public:
+  /// Emits the kernel of `fused`; its name is set by the caller. Null after an error has been reported.
+  static tile::KernelOp emit(FusedOp fused, mlir::OpBuilder &moduleBuilder, llvm::SmallVectorImpl<mlir::Value> &inputs,
+                             llvm::SmallVectorImpl<mlir::Attribute> &weights, mlir::AffineMap &tasks);
+
+  virtual ~KernelEmitter() = default;
+
+protected:
+  KernelEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder)
+      : TileEmitter(builder, fused.getLoc()), fused(fused), kernel(kernel) {}
+
+  /// Builds the body for task kernel.getTask() and gives the number of tasks as a function of (B, T, S).
+  virtual llvm::LogicalResult run(mlir::AffineMap &tasks) = 0;
+
+  void collectBuffers(llvm::SmallVectorImpl<mlir::Value> &inputs, llvm::SmallVectorImpl<mlir::Attribute> &weights);
+  bool isInput(mlir::Value value) { return inputBuffers.contains(value); }
+  mlir::Value buffer(mlir::Value input) { return inputBuffers.lookup(input); }
+  mlir::Value buffer(mlir::FlatSymbolRefAttr weight) { return weightBuffers.lookup(weight); }
+  mlir::Value output(unsigned i) { return outputBuffers[i]; }
+  WeightOp weightOp(mlir::FlatSymbolRefAttr name);
+  double param(mlir::FlatSymbolRefAttr name);
+
+  mlir::Value load(mlir::Value buffer, mlir::Value offset, mlir::Type tile, int64_t stride = 0);
+  void store(mlir::Value tile, mlir::Value buffer, mlir::Value offset, int64_t stride = 0);
+  mlir::Value loadIndex(mlir::Value buffer, mlir::Value offset);
+
+  // Sequences: cu_seqlens if there is a reset operand, else T tokens each.
+  mlir::Value sequenceOf(mlir::Value token, mlir::Value reset);
+  mlir::Value sequenceStart(mlir::Value sequence, mlir::Value reset);
+  mlir::Value sequenceEnd(mlir::Value sequence, mlir::Value reset);
+  /// Whether the function takes cu_seqlens; without them there is one sequence per batch row.
+  bool isPacked();
+  /// The reset operand of any op in the group, or null.
+  mlir::Value findReset();
+  mlir::Value sizeB() { return kernel.getSize(0); }
+  mlir::Value sizeT() { return kernel.getSize(1); }
+  mlir::Value sizeS() { return kernel.getSize(2); }
+
+  FusedOp fused;
+  tile::KernelOp kernel;
+
+private:
+  llvm::DenseMap<mlir::Value, mlir::Value> inputBuffers;
+  llvm::DenseMap<mlir::Attribute, mlir::Value> weightBuffers;
+  llvm::SmallVector<mlir::Value> outputBuffers;
+};
+
+/// The emitters of the three domains.
+std::unique_ptr<KernelEmitter> createRowsEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder);
+std::unique_ptr<KernelEmitter> createColumnsEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder);
+std::unique_ptr<KernelEmitter> createHeadsEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder);
+
+} // namespace rwkv
+
+#endif // RWKV_PASSES_EXPAND_TILEEMITTER_H
