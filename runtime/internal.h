@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* What the files of the runtime share. Nothing here is installed; every external name starts with rwkvi_. */
+/* What the files of the runtime share. Nothing here is installed; every
+ * external name starts with rwkvi_. */
 #ifndef RWKV_RT_INTERNAL_H
 #define RWKV_RT_INTERNAL_H
 
@@ -15,22 +16,24 @@
 
 enum {
   RWKVI_MAX_RANK = 8,
-  RWKVI_ALIGN = 64,          /* of every buffer the runtime allocates */
-  RWKVI_MAX_LAYERS = 65536,  /* end of any layer range: bounds the work a hostile manifest can ask for */
+  RWKVI_ALIGN = 64,         /* of every buffer the runtime allocates */
+  RWKVI_MAX_LAYERS = 65536, /* end of any layer range: bounds the work a hostile
+                               manifest can ask for */
   RWKVI_MAX_TEMPORARIES = 4096,
   RWKVI_MAX_THREADS = 1024
 };
 
-/* Runs a call and returns its status from the current function unless it is RWKV_OK. */
-#define RWKVI_TRY(call)                                                                                                \
-  do {                                                                                                                 \
-    rwkv_status status_ = (call);                                                                                      \
-    if (status_ != RWKV_OK) {                                                                                          \
-      return status_;                                                                                                  \
-    }                                                                                                                  \
+/* Runs a call and returns its status from the current function unless it is
+ * RWKV_OK. */
+#define RWKVI_TRY(call)                                                        \
+  do {                                                                         \
+    rwkv_status status_ = (call);                                              \
+    if (status_ != RWKV_OK) {                                                  \
+      return status_;                                                          \
+    }                                                                          \
   } while (0)
 
-/* ---- support.c: messages, memory, shapes, files --------------------------------------------------------------------- */
+/* ---- support.c: messages, memory, shapes, files -------------------------- */
 
 typedef struct rwkvi_threads rwkvi_threads;
 
@@ -39,9 +42,10 @@ struct rwkv_runtime {
   rwkvi_threads *threads;
 };
 
-/* Records the message and returns `status`, so that a failing function can end in one statement. */
-rwkv_status rwkvi_fail(rwkv_runtime *rt, rwkv_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Records the message and returns `status`, so that a failing function can end
+ * in one statement. */
+rwkv_status rwkvi_fail(rwkv_runtime *rt, rwkv_status status, const char *format,
+                       ...) __attribute__((format(printf, 3, 4)));
 rwkv_status rwkvi_no_memory(rwkv_runtime *rt, const char *what);
 
 /* Memory that lives and dies with one object. Blocks are zeroed. */
@@ -53,27 +57,40 @@ void *rwkvi_pool_alloc(rwkvi_pool *pool, size_t count, size_t size);
 char *rwkvi_pool_string(rwkvi_pool *pool, const char *text);
 void rwkvi_pool_free(rwkvi_pool *pool);
 
-/* RWKVI_ALIGN-aligned and not cleared; NULL when out of memory. Never NULL for 0 bytes. Freed with free(). */
+/* RWKVI_ALIGN-aligned and not cleared; NULL when out of memory. Never NULL for
+ * 0 bytes. Freed with free(). */
 void *rwkvi_aligned(size_t bytes);
 
-static inline bool rwkvi_mul(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline bool rwkvi_add(int64_t a, int64_t b, int64_t *out) { return !__builtin_add_overflow(a, b, out); }
+static inline bool rwkvi_mul(int64_t a, int64_t b, int64_t *out) {
+  return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool rwkvi_add(int64_t a, int64_t b, int64_t *out) {
+  return !__builtin_add_overflow(a, b, out);
+}
 
-/* Product of non-negative extents times `element`; false on overflow. An extent of 0 does not hide an overflow of the
- * others, so that every partial product a kernel might form is in range too. */
-bool rwkvi_bytes(int32_t rank, const int64_t *shape, int64_t element, int64_t *bytes);
+/* Product of non-negative extents times `element`; false on overflow. An extent
+ * of 0 does not hide an overflow of the others, so that every partial product a
+ * kernel might form is in range too. */
+bool rwkvi_bytes(int32_t rank, const int64_t *shape, int64_t element,
+                 int64_t *bytes);
 
 enum { RWKVI_SHAPE_TEXT = 8 * 24 };
 /* "[2, 3]"; returns `text`, which has RWKVI_SHAPE_TEXT bytes. */
 const char *rwkvi_shape_text(int32_t rank, const int64_t *shape, char *text);
 bool rwkvi_dtype_from_name(const char *name, rwkv_dtype *dtype);
 
-/* Opens a regular, readable file; `*size` is its length. The caller closes the descriptor. */
-rwkv_status rwkvi_open_file(rwkv_runtime *rt, const char *path, int *fd, size_t *size);
+/* Opens a regular, readable file; `*size` is its length. The caller closes the
+ * descriptor. */
+rwkv_status rwkvi_open_file(rwkv_runtime *rt, const char *path, int *fd,
+                            size_t *size);
+/* Writes everything; false and errno otherwise. */
+bool rwkvi_write_all(int fd, const void *data, size_t size);
 
-/* ---- json.c: strict reading with located messages ------------------------------------------------------------------- */
+/* ---- json.c: strict reading with located messages ------------------------ */
 
-/* Where in the document a value is, as a list on the stack: a key of an object, or an index of an array if key is NULL. */
+/* Where in the document a value is, as a list on the stack: a key of an object,
+ * or an index of an array if key is NULL.
+ */
 typedef struct rwkvi_where {
   const struct rwkvi_where *up;
   const char *key;
@@ -87,25 +104,36 @@ typedef struct rwkvi_reader {
   rwkvi_pool *pool; /* strings read are copied here */
 } rwkvi_reader;
 
-/* Parses `size` bytes that must be one JSON object, without duplicate keys, NULs or absurd nesting. */
-rwkv_status rwkvi_json_parse(const rwkvi_reader *in, const char *text, size_t size, json_t **out);
-/* "FILE: manifest: functions[1].name: expected EXPECTED, found FOUND"; `found` is described from the value. */
-rwkv_status rwkvi_json_expected(const rwkvi_reader *in, const rwkvi_where *where, const json_t *found,
-                                const char *expected, ...) __attribute__((format(printf, 4, 5)));
-/* As above with a free text in place of "expected .., found ..". */
-rwkv_status rwkvi_json_fail(const rwkvi_reader *in, const rwkvi_where *where, rwkv_status status, const char *format, ...)
+/* Parses `size` bytes that must be one JSON object, without duplicate keys,
+ * NULs or absurd nesting. */
+rwkv_status rwkvi_json_parse(const rwkvi_reader *in, const char *text,
+                             size_t size, json_t **out);
+/* "FILE: manifest: functions[1].name: expected EXPECTED, found FOUND"; `found`
+ * is described from the value. */
+rwkv_status rwkvi_json_expected(const rwkvi_reader *in,
+                                const rwkvi_where *where, const json_t *found,
+                                const char *expected, ...)
     __attribute__((format(printf, 4, 5)));
-/* `value` must be an object with exactly the keys of the NULL-terminated list; a key that starts with '?' is optional. */
-rwkv_status rwkvi_json_object(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value,
-                              const char *const *keys);
-rwkv_status rwkvi_json_string(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, const char **out);
-rwkv_status rwkvi_json_int(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, int64_t low,
-                           int64_t high, int64_t *out);
-rwkv_status rwkvi_json_array(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, size_t most,
-                             size_t *count);
-rwkv_status rwkvi_json_dtype(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, rwkv_dtype *out);
+/* As above with a free text in place of "expected .., found ..". */
+rwkv_status rwkvi_json_fail(const rwkvi_reader *in, const rwkvi_where *where,
+                            rwkv_status status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* `value` must be an object with exactly the keys of the NULL-terminated list;
+ * a key that starts with '?' is optional.
+ */
+rwkv_status rwkvi_json_object(const rwkvi_reader *in, const rwkvi_where *where,
+                              const json_t *value, const char *const *keys);
+rwkv_status rwkvi_json_string(const rwkvi_reader *in, const rwkvi_where *where,
+                              const json_t *value, const char **out);
+rwkv_status rwkvi_json_int(const rwkvi_reader *in, const rwkvi_where *where,
+                           const json_t *value, int64_t low, int64_t high,
+                           int64_t *out);
+rwkv_status rwkvi_json_array(const rwkvi_reader *in, const rwkvi_where *where,
+                             const json_t *value, size_t most, size_t *count);
+rwkv_status rwkvi_json_dtype(const rwkvi_reader *in, const rwkvi_where *where,
+                             const json_t *value, rwkv_dtype *out);
 
-/* ---- expr.c: integer expressions of plans --------------------------------------------------------------------------- */
+/* ---- expr.c: integer expressions of plans -------------------------------- */
 
 typedef struct rwkvi_op {
   int32_t code;
@@ -119,14 +147,20 @@ typedef struct rwkvi_expr {
   rwkvi_op *ops;
 } rwkvi_expr;
 
-rwkv_status rwkvi_expr_read(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, rwkvi_expr *out);
-/* A size: NULL and *out >= 0, or the reason why there is none ("overflows 64 bits"). */
-const char *rwkvi_expr_size(const rwkvi_expr *expr, const int64_t *sizes, int64_t *out);
-/* If the expression is a bare symbol, or a symbol plus 1, its index and the addend; else -1. */
+rwkv_status rwkvi_expr_read(const rwkvi_reader *in, const rwkvi_where *where,
+                            const json_t *value, rwkvi_expr *out);
+/* A size: NULL and *out >= 0, or the reason why there is none ("overflows 64
+ * bits"). */
+const char *rwkvi_expr_size(const rwkvi_expr *expr, const int64_t *sizes,
+                            int64_t *out);
+/* If the expression is a bare symbol, or a symbol plus 1, its index and the
+ * addend; else -1. */
 int rwkvi_expr_binds(const rwkvi_expr *expr, int64_t *addend);
-static inline bool rwkvi_expr_is_constant(const rwkvi_expr *expr) { return expr->symbols == 0; }
+static inline bool rwkvi_expr_is_constant(const rwkvi_expr *expr) {
+  return expr->symbols == 0;
+}
 
-/* ---- checkpoint.c ---------------------------------------------------------------------------------------------------- */
+/* ---- checkpoint.c -------------------------------------------------------- */
 
 typedef struct rwkvi_tensor {
   const char *name;
@@ -150,11 +184,12 @@ struct rwkv_checkpoint {
 };
 
 /* Index of the tensor, or -1. */
-int64_t rwkvi_checkpoint_find(const rwkv_checkpoint *checkpoint, const char *name);
+int64_t rwkvi_checkpoint_find(const rwkv_checkpoint *checkpoint,
+                              const char *name);
 /* The safetensors name of a dtype ("BF16"). */
 const char *rwkvi_safetensors_name(rwkv_dtype dtype);
 
-/* ---- pack.c, manifest.c, plan.c -------------------------------------------------------------------------------------- */
+/* ---- pack.c, manifest.c, plan.c ------------------------------------------ */
 
 typedef struct rwkvi_weight {
   const char *name;
@@ -169,7 +204,11 @@ typedef struct rwkvi_weight {
   int64_t slot;     /* of layer `from` in the model's table of pointers */
 } rwkvi_weight;
 
-typedef enum rwkvi_role { RWKVI_PLAIN, RWKVI_STATE, RWKVI_SEQUENCES } rwkvi_role;
+typedef enum rwkvi_role {
+  RWKVI_PLAIN,
+  RWKVI_STATE,
+  RWKVI_SEQUENCES
+} rwkvi_role;
 
 typedef struct rwkvi_value {
   const char *name;
@@ -181,7 +220,12 @@ typedef struct rwkvi_value {
   size_t state;  /* index into the pack's states if role is RWKVI_STATE */
 } rwkvi_value;
 
-typedef enum rwkvi_ref_kind { RWKVI_ARG, RWKVI_RESULT, RWKVI_TEMPORARY, RWKVI_WEIGHT } rwkvi_ref_kind;
+typedef enum rwkvi_ref_kind {
+  RWKVI_ARG,
+  RWKVI_RESULT,
+  RWKVI_TEMPORARY,
+  RWKVI_WEIGHT
+} rwkvi_ref_kind;
 
 typedef struct rwkvi_ref {
   rwkvi_ref_kind kind;
@@ -189,16 +233,20 @@ typedef struct rwkvi_ref {
   size_t index;
 } rwkvi_ref;
 
-typedef enum rwkvi_step_kind { RWKVI_LAUNCH, RWKVI_COPY, RWKVI_REPEAT } rwkvi_step_kind;
+typedef enum rwkvi_step_kind {
+  RWKVI_LAUNCH,
+  RWKVI_COPY,
+  RWKVI_REPEAT
+} rwkvi_step_kind;
 
 typedef struct rwkvi_step {
   rwkvi_step_kind kind;
-  size_t kernel;        /* launch */
-  rwkvi_expr tasks;     /* launch */
-  size_t ref_count;     /* launch: buffers; copy: to, from */
+  size_t kernel;    /* launch */
+  rwkvi_expr tasks; /* launch */
+  size_t ref_count; /* launch: buffers; copy: to, from */
   rwkvi_ref *refs;
-  int64_t from, to;     /* repeat */
-  size_t step_count;    /* repeat */
+  int64_t from, to;  /* repeat */
+  size_t step_count; /* repeat */
   struct rwkvi_step *steps;
 } rwkvi_step;
 
@@ -206,7 +254,8 @@ typedef struct rwkvi_temporary {
   rwkv_dtype dtype;
   int32_t rank;
   rwkvi_expr shape[RWKVI_MAX_RANK];
-  int64_t first, last; /* live range in the linear order of steps; first = -1: never used */
+  int64_t first, last; /* live range in the linear order of steps; first = -1:
+                          never used */
 } rwkvi_temporary;
 
 typedef struct rwkvi_function {
@@ -231,13 +280,14 @@ typedef struct rwkvi_target {
   int64_t offset, size; /* within the blobs */
 } rwkvi_target;
 
-/* One array of the recurrent state: [L, S, ..] or [S, ..], seen as [outer, S, row bytes]. */
+/* One array of the recurrent state: [L, S, ..] or [S, ..], seen as [outer, S,
+ * row bytes]. */
 typedef struct rwkvi_state_array {
   const char *name;
   rwkv_dtype dtype;
   int32_t rank, axis;            /* axis: of the sequences */
   int64_t shape[RWKVI_MAX_RANK]; /* shape[axis] is 1: one sequence */
-  int64_t outer, row;            /* extent before the sequence axis; bytes after it */
+  int64_t outer, row; /* extent before the sequence axis; bytes after it */
 } rwkvi_state_array;
 
 struct rwkv_pack {
@@ -255,38 +305,48 @@ struct rwkv_pack {
   int64_t weight_slots;
   int64_t state_bytes; /* of one sequence */
   void *code;          /* dlopen handle */
-  int code_fd;         /* kept open: dlopen finds an already loaded object by its path, which names this number */
+  int code_fd; /* kept open: dlopen finds an already loaded object by its path,
+                  which names this number */
 };
 
-rwkv_status rwkvi_manifest_read(const rwkvi_reader *in, rwkv_pack *pack, int64_t blob_bytes);
-/* Fills the temporaries and steps of `function`, whose args and results are known. */
-rwkv_status rwkvi_plan_read(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value,
-                            const rwkv_pack *pack, rwkvi_function *function, uint32_t bound);
-rwkv_status rwkvi_shape_read(const rwkvi_reader *in, const rwkvi_where *where, const json_t *value, int32_t *rank,
+rwkv_status rwkvi_manifest_read(const rwkvi_reader *in, rwkv_pack *pack,
+                                int64_t blob_bytes);
+/* Fills the temporaries and steps of `function`, whose args and results are
+ * known. */
+rwkv_status rwkvi_plan_read(const rwkvi_reader *in, const rwkvi_where *where,
+                            const json_t *value, const rwkv_pack *pack,
+                            rwkvi_function *function, uint32_t bound);
+rwkv_status rwkvi_shape_read(const rwkvi_reader *in, const rwkvi_where *where,
+                             const json_t *value, int32_t *rank,
                              rwkvi_expr *shape);
 
-/* ---- host.c: this machine's code ------------------------------------------------------------------------------------- */
+/* ---- host.c: this machine's code ----------------------------------------- */
 
 /* Chooses a target of the pack, loads its blob and resolves every kernel. */
-rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack, const unsigned char *blobs);
+rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
+                            const unsigned char *blobs);
 void rwkvi_host_unload(rwkv_pack *pack);
 
-/* ---- threads.c -------------------------------------------------------------------------------------------------------- */
+/* ---- threads.c ----------------------------------------------------------- */
 
 rwkv_status rwkvi_threads_create(rwkv_runtime *rt, int32_t count);
 void rwkvi_threads_destroy(rwkvi_threads *threads);
 int32_t rwkvi_threads_count(const rwkvi_threads *threads);
-/* Makes every thread's scratch at least `bytes` long; false when out of memory (the old scratch stays). */
+/* Makes every thread's scratch at least `bytes` long; false when out of memory
+ * (the old scratch stays). */
 bool rwkvi_threads_reserve(rwkvi_threads *threads, int64_t bytes);
-/* Runs tasks 0 .. tasks-1 and returns the OR of the status bits. Allocates nothing. */
-int32_t rwkvi_threads_run(rwkvi_threads *threads, rwkv_kernel kernel, void *const *buffers, const int64_t *sizes,
+/* Runs tasks 0 .. tasks-1 and returns the OR of the status bits. Allocates
+ * nothing. */
+int32_t rwkvi_threads_run(rwkvi_threads *threads, rwkv_kernel kernel,
+                          void *const *buffers, const int64_t *sizes,
                           int64_t tasks);
 
-/* ---- model.c, state.c, layout.c, run.c --------------------------------------------------------------------------------- */
+/* ---- model.c, layout.c, state.c, call.c, run.c --------------------------- */
 
 enum { RWKVI_CLASSES = 8 };
 
-/* What a function needs for one (B, T, S): everything that can fail was evaluated when the class was made. */
+/* What a function needs for one (B, T, S): everything that can fail was
+ * evaluated when the class was made. */
 typedef struct rwkvi_class {
   bool ready;
   uint64_t used; /* tick of the last use */
@@ -317,10 +377,25 @@ struct rwkv_state {
 };
 
 /* Finds or makes the class of a function for these sizes. */
-rwkv_status rwkvi_class_get(rwkv_model *model, const rwkvi_function *function, const int64_t *sizes, rwkvi_class **out);
-const rwkvi_function *rwkvi_function_find(const rwkv_pack *pack, const char *name);
+rwkv_status rwkvi_class_get(rwkv_model *model, const rwkvi_function *function,
+                            const int64_t *sizes, rwkvi_class **out);
+const rwkvi_function *rwkvi_function_find(const rwkv_pack *pack,
+                                          const char *name);
 /* Bytes of state array k for n sequences; false on overflow. */
-bool rwkvi_state_bytes(const rwkvi_state_array *array, int64_t sequences, int64_t *bytes);
+bool rwkvi_state_bytes(const rwkvi_state_array *array, int64_t sequences,
+                       int64_t *bytes);
+/* The elements must be in [0, below). */
+rwkv_status rwkvi_check_below(rwkv_runtime *rt, const rwkvi_function *function,
+                              const rwkvi_value *value, const int32_t *elements,
+                              int64_t count, int64_t below);
+/* NaN, or 0 for integers. */
+void rwkvi_fill_nan(rwkv_dtype dtype, void *data, int64_t bytes);
+rwkv_status rwkvi_arena_reserve(rwkv_model *model, int64_t bytes);
+/* Runs the plan on model->args and model->results, with the arena reserved. A
+ * failure here is the kernels': the results were written in part. */
+rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
+                      const rwkvi_class *class);
+/* State array k as it is now. */
 rwkv_array rwkvi_state_view(const rwkv_state *state, size_t k);
 
 #endif /* RWKV_RT_INTERNAL_H */

@@ -49,7 +49,7 @@ typedef enum rwkv_status {
   RWKV_E_MISMATCH = 4,    /* well-formed parts that do not fit: missing weight, other shape or dtype, other model's state */
   RWKV_E_UNSUPPORTED = 5, /* this machine or build cannot do it: CPU feature, device, dtype */
   RWKV_E_MEMORY = 6,      /* out of memory; nothing was changed */
-  RWKV_E_BOUND = 7        /* an asserted bound (see rwkv.decay) was violated by the data */
+  RWKV_E_BOUND = 7        /* an asserted bound (see rwkv.decay) was violated by the data; outputs are NaN (integers: 0) */
 } rwkv_status;
 
 typedef enum rwkv_dtype {

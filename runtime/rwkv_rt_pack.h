@@ -11,11 +11,16 @@
  *        keys: checkpoint names, first match wins; "{l}" is the layer index for from <= l < to. Axes of size 1 in the
  *        checkpoint's shape are ignored; the remaining shape must equal `shape`, the dtype must equal `dtype`.
  *     "functions":[ { "name": str, "args": [value], "results": [value], "plan": plan } ],
- *        value: { "name": str, "role": "input"|"state"|"sequences", "dtype": str, "shape": [expr, ..] }
+ *        value: { "name": str, "role": "input"|"output"|"state"|"sequences", "dtype": str, "shape": [expr, ..],
+ *                 "below"?: int }
+ *          role "input": an argument; role "output" (or "input"): a result;
  *          role "state": an argument and the result of the same name are one array of the model's state, of layout
  *          [L, S, ..] or [S, ..]; role "sequences": cu_seqlens, i32 [S+1], made by the runtime for prefill/score.
+ *          below: of an i32 input; every element must be in 0 .. below-1, or the call is refused (indices a kernel trusts).
  *     "kernels":  [ { "symbol": str, "scratch": int } ],   scratch: bytes per thread
  *     "targets":  [ { "name": str, "arch": str, "features": [str, ..], "offset": int, "size": int } ] }
+ *        arch: as in an LLVM triple (x86_64, aarch64); features: LLVM's names, all needed; the first target that fits this
+ *        machine is used; offset: from the start of the blobs.
  *   plan:  { "temporaries": [ { "dtype": str, "shape": [expr, ..] } ], "steps": [step, ..] }
  *   step:  { "launch": kernel index, "tasks": expr, "buffers": [ref, ..] }
  *        | { "copy": [to ref, from ref] }                 same dtype and number of elements
@@ -24,7 +29,10 @@
  *        | [ "arg"|"result", index, "l" ]                            slice l along axis 0
  *   expr:  int | "B" | "T" | "S" | "l" | ["+"|"*"|"ceildiv"|"min"|"max", expr, expr]
  *        B, T: sizes of the function's token axes (B = 1 when it has sequences), S: number of sequences.
- *        A shape entry that is a bare "B", "T", "S" (or ["+","S",1]) binds the symbol from the caller's array.
+ *        A shape entry that is a bare "B", "T", "S" (or ["+","S",1]) binds the symbol from the caller's array. Symbols that
+ *        are used must be bound; "l" is for tasks inside a repeat only. Sizes that no argument binds are 0 in kernels.
+ *   A temporary used only inside one repeat does not keep its contents from one iteration to the next; any other keeps them.
+ *   A function with states must write the whole next state, also of sequences without tokens (unchanged).
  */
 #ifndef RWKV_RT_PACK_H
 #define RWKV_RT_PACK_H

@@ -69,22 +69,30 @@ void RwkvDialect::initialize() {
   addInterfaces<RwkvAsmInterface, RwkvInlinerInterface>();
 }
 
-static LogicalResult verifyStateName(Operation *op, NamedAttribute attr) {
-  if (attr.getName() != RwkvDialect::kStateAttr) {
-    return op->emitOpError("expected only '") << RwkvDialect::kStateAttr << "' of the dialect's attributes on an argument "
-           << "or result, but got '" << attr.getName().getValue() << "'";
-  }
-  if (auto name = dyn_cast<StringAttr>(attr.getValue()); !name || name.empty()) {
+static LogicalResult verifyAttribute(Operation *op, NamedAttribute attr) {
+  if (attr.getName() == RwkvDialect::kStateAttr) {
+    if (auto name = dyn_cast<StringAttr>(attr.getValue()); name && !name.empty()) {
+      return success();
+    }
     return op->emitOpError("expected '") << RwkvDialect::kStateAttr << "' to be a non-empty string, but got "
-           << attr.getValue();
+                                         << attr.getValue();
   }
-  return success();
+  if (attr.getName() == RwkvDialect::kBelowAttr) {
+    if (auto count = dyn_cast<IntegerAttr>(attr.getValue()); count && count.getInt() > 0) {
+      return success();
+    }
+    return op->emitOpError("expected '") << RwkvDialect::kBelowAttr << "' to be a positive integer, but got "
+                                         << attr.getValue();
+  }
+  return op->emitOpError("expected '") << RwkvDialect::kStateAttr << "' or '" << RwkvDialect::kBelowAttr
+                                       << "' of the dialect's attributes on an argument or result, but got '"
+                                       << attr.getName().getValue() << "'";
 }
 
 LogicalResult RwkvDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned, NamedAttribute attr) {
-  return verifyStateName(op, attr);
+  return verifyAttribute(op, attr);
 }
 
 LogicalResult RwkvDialect::verifyRegionResultAttribute(Operation *op, unsigned, unsigned, NamedAttribute attr) {
-  return verifyStateName(op, attr);
+  return verifyAttribute(op, attr);
 }

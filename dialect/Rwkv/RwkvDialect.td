@@ -26,6 +26,9 @@ def Rwkv_Dialect : Dialect {
     /// `{rwkv.state = "name"}` on an argument or result of a model function: this value is the model's state array of
     /// that name; the runtime keeps it between calls.
     static constexpr ::llvm::StringLiteral kStateAttr = "rwkv.state";
+    /// `{rwkv.below = n}` on an i32 argument: its elements are in 0 .. n - 1; the runtime refuses others. Set by
+    /// --rwkv-specialize on the tokens of rwkv.embed.
+    static constexpr ::llvm::StringLiteral kBelowAttr = "rwkv.below";
   }];
 }
 

@@ -54,7 +54,7 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove, NoTerminator, 
 def Tile_LaunchOp : Tile_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Host side: run all tasks of a kernel";
   let description = [{
-    `tasks` maps the sizes (B, T, S) to the number of tasks. The kernel's buffers are the operands, the weights and the
+    `tasks` maps the sizes ()[B, T, S] to the number of tasks. The kernel's buffers are the operands, the weights and the
     results, in this order. Tasks are independent of each other.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, AffineMapAttr:$tasks, Variadic<AnyRankedTensor>:$inputs,

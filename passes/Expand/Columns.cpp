@@ -26,7 +26,7 @@ protected:
     features = cast<RankedTensorType>(linear.getType()).getShape().back();
     transposed = weightOp(linear.getWeightAttr()).getTransposed();
     block = chooseBlock();
-    tasks = AffineMap::get(3, 0, b.getAffineConstantExpr(features / block));
+    tasks = AffineMap::get(0, 3, b.getAffineConstantExpr(features / block));
 
     Value rows = space == RowSpace::tokens ? arith::MulIOp::create(b, loc, sizeB(), sizeT()).getResult()
                                            : (isPacked() ? sizeS() : sizeB());

@@ -20,7 +20,7 @@ protected:
     recurrence = *fused.getBody().getOps<RecurrenceOp>().begin();
     Value reset = recurrence.getReset();
     heads = cast<RankedTensorType>(recurrence.getInits().front().getType()).getDimSize(1);
-    tasks = AffineMap::get(3, 0, b.getAffineDimExpr(reset ? 2 : 0) * heads);
+    tasks = AffineMap::get(0, 3, b.getAffineSymbolExpr(reset ? 2 : 0) * heads);
     Value sequence = arith::DivUIOp::create(b, loc, kernel.getTask(), index(heads));
     head = arith::RemUIOp::create(b, loc, kernel.getTask(), index(heads));
 

@@ -24,8 +24,8 @@ protected:
       outputs[static_cast<int>(getRowSpace(operand.get().getType()))].push_back(&operand);
     }
     auto &constants = outputs[0], &sequences = outputs[1], &tokens = outputs[2];
-    AffineExpr tokenCount = b.getAffineDimExpr(0) * b.getAffineDimExpr(1);
-    AffineExpr sequenceCount = b.getAffineDimExpr(isPacked() ? 2 : 0);
+    AffineExpr tokenCount = b.getAffineSymbolExpr(0) * b.getAffineSymbolExpr(1);
+    AffineExpr sequenceCount = b.getAffineSymbolExpr(isPacked() ? 2 : 0);
     AffineExpr count = b.getAffineConstantExpr(0);
     if (!tokens.empty()) {
       count = count + tokenCount;
@@ -39,7 +39,7 @@ protected:
       }
       count = b.getAffineConstantExpr(1);
     }
-    tasks = AffineMap::get(3, 0, count);
+    tasks = AffineMap::get(0, 3, count);
 
     Value task = kernel.getTask();
     if (tokens.empty() || sequences.empty()) {

@@ -84,6 +84,17 @@ static LogicalResult checkReshapes(func::FuncOp function) {
   return failure(result.wasInterrupted());
 }
 
+/// Tokens are row numbers of the embedding: the runtime checks them.
+static void limitTokens(func::FuncOp function) {
+  function.walk([&](EmbedOp embed) {
+    if (auto arg = dyn_cast<BlockArgument>(embed.getTokens()); arg && arg.getOwner() == &function.getBody().front()) {
+      auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(embed, embed.getWeightAttr());
+      function.setArgAttr(arg.getArgNumber(), RwkvDialect::kBelowAttr,
+                          Builder(function).getI64IntegerAttr(weight.getStoredType().getDimSize(0)));
+    }
+  });
+}
+
 static LogicalResult solveFunction(func::FuncOp function, const llvm::StringMap<int64_t> &sizes,
                                    ArrayRef<ArrayType> arguments) {
   AxisSolver solver(function, sizes);
@@ -97,7 +108,11 @@ static LogicalResult solveFunction(func::FuncOp function, const llvm::StringMap<
       }
     }
   }
-  return failure(failed(solver.rewriteTypes()) || failed(checkReshapes(function)));
+  if (failed(solver.rewriteTypes()) || failed(checkReshapes(function))) {
+    return failure();
+  }
+  limitTokens(function);
+  return success();
 }
 
 static LogicalResult setParams(ModelOp model, const llvm::StringMap<double> &params) {
@@ -224,9 +239,6 @@ LogicalResult rwkv::specializeFunction(ModuleOp module, StringRef name, ArrayRef
     };
     if (!type || type.getRank() != static_cast<int64_t>(argument.shape.size())) {
       return mismatch("an array of " + Twine(argument.shape.size()) + " axes");
-    }
-    if (type.getElementType() != argument.elementType) {
-      return mismatch("another dtype");
     }
     for (auto [axis, size] : llvm::enumerate(argument.shape)) {
       if (!type.isDynamicDim(axis) && type.getDimSize(axis) != size) {

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lowering/RegisterBlocks/Nest.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::blocks;
+
+Value blocks::constantIndex(OpBuilder &b, Location loc, int64_t value) {
+  return arith::ConstantIndexOp::create(b, loc, value);
+}
+
+Value blocks::addIndex(OpBuilder &b, Location loc, Value index, int64_t offset) {
+  return offset == 0 ? index : arith::AddIOp::create(b, loc, index, constantIndex(b, loc, offset)).getResult();
+}
+
+SmallVector<Slot> blocks::splitRow(int64_t size, int64_t lanes) {
+  SmallVector<Slot> slots;
+  for (int64_t offset = 0; offset < size;) {
+    while (lanes > size - offset) {
+      lanes /= 2;
+    }
+    slots.push_back({offset, lanes});
+    offset += lanes;
+  }
+  return slots;
+}
+
+/// The address of an element; `row` may be null for the first row.
+static Value emitAddress(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column) {
+  Value offset = column;
+  if (row) {
+    Value start = arith::MulIOp::create(b, loc, row, constantIndex(b, loc, memory.stride));
+    offset = column ? arith::AddIOp::create(b, loc, start, column).getResult() : start;
+  }
+  if (!offset) {
+    return memory.pointer;
+  }
+  Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), offset);
+  return LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
+                             ArrayRef<LLVM::GEPArg>{wide});
+}
+
+static unsigned getAlignment(Type element) { return element.getIntOrFloatBitWidth() / 8; }
+
+static Type withWidth(Type element, int64_t width) {
+  return width == 0 ? element : Type(VectorType::get({width}, element));
+}
+
+Value blocks::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, int64_t width,
+                       Type compute) {
+  Value address = emitAddress(b, loc, memory, row, column);
+  Value value = LLVM::LoadOp::create(b, loc, withWidth(memory.element, width), address, getAlignment(memory.element));
+  if (memory.element == compute) {
+    return value;
+  }
+  Type type = withWidth(compute, width);
+  if (memory.element.isBF16() && compute.isF32()) {
+    // A shift: cheaper than the conversion that code generators choose for single elements.
+    Value bits = arith::BitcastOp::create(b, loc, withWidth(b.getI16Type(), width), value);
+    Value wide = arith::ExtUIOp::create(b, loc, withWidth(b.getI32Type(), width), bits);
+    TypedAttr sixteen = b.getI32IntegerAttr(16);
+    if (width) {
+      sixteen = DenseElementsAttr::get(VectorType::get({width}, b.getI32Type()), Attribute(sixteen));
+    }
+    wide = arith::ShLIOp::create(b, loc, wide, arith::ConstantOp::create(b, loc, sixteen));
+    return arith::BitcastOp::create(b, loc, type, wide);
+  }
+  if (memory.element.getIntOrFloatBitWidth() > compute.getIntOrFloatBitWidth()) {
+    return arith::TruncFOp::create(b, loc, type, value);
+  }
+  return arith::ExtFOp::create(b, loc, type, value);
+}
+
+void blocks::emitStore(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, Value value) {
+  auto vector = dyn_cast<VectorType>(value.getType());
+  Type compute = getElementTypeOrSelf(value.getType());
+  Type type = withWidth(memory.element, vector ? vector.getDimSize(0) : 0);
+  if (memory.element != compute) {
+    bool narrows = memory.element.getIntOrFloatBitWidth() < compute.getIntOrFloatBitWidth();
+    value = narrows ? arith::TruncFOp::create(b, loc, type, value).getResult()
+                    : arith::ExtFOp::create(b, loc, type, value).getResult();
+  }
+  Value address = emitAddress(b, loc, memory, row, column);
+  LLVM::StoreOp::create(b, loc, value, address, getAlignment(memory.element));
+}

@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lowering/RegisterBlocks/Nest.h"
+
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::blocks;
+
+namespace {
+
+// Axes of a nest: rows, columns. A nest over vectors has columns only.
+constexpr unsigned kRow = 0, kColumn = 1;
+constexpr unsigned kRowBit = 1u << kRow, kColumnBit = 1u << kColumn;
+
+
+
+class NestEmitter {
+public:
+  NestEmitter(OpBuilder &builder, Location loc, const Machine &machine, const Plan &plan, const Nest &nest,
+              unsigned nestIndex, Context &context)
+      : b(builder), loc(loc), machine(machine), plan(plan), nest(nest), nestIndex(nestIndex), context(context) {}
+
+  void run() {
+    columns = nest.domain.back();
+    rows = nest.domain.size() == 2 ? nest.domain[0] : 1;
+    hasRows = nest.domain.size() == 2;
+    Type element = getElementTypeOrSelf(plan.roots[nest.roots.front()].value.getType());
+    lanes = machine.lanes(element);
+    for (unsigned root : nest.roots) {
+      prepare(plan.roots[root].value);
+      targets[root] = isScalarReduction(plan.roots[root]) ? Memory() : context.getTarget(plan.roots[root]);
+    }
+    if (nest.order == Order::columnsOutside) {
+      emitColumnsOutside();
+    } else {
+      emitRowsOutside();
+    }
+  }
+
+private:
+  // ---- leaves
+
+  bool isScalarReduction(const Root &root) {
+    return root.kind == Root::Kind::reduce && !isTile(cast<tile::ReduceOp>(root.op).getResult());
+  }
+
+  /// A tile that is read from memory in this nest.
+  bool isMemory(Value tile) {
+    if (const Root *root = plan.find(tile)) {
+      return !(root->kind == Root::Kind::tile && root->nest == nestIndex);
+    }
+    Operation *op = tile.getDefiningOp();
+    return !op || !(isElementwise(op) || isa<tile::BroadcastOp, arith::ConstantOp>(op)) || context.isWritten(tile);
+  }
+
+  /// Makes scalars and addresses available in front of the loops.
+  void prepare(Value value) {
+    if (!prepared.insert(value).second) {
+      return;
+    }
+    if (!isTile(value)) {
+      scalars[value] = context.getScalar(value);
+      return;
+    }
+    if (isMemory(value)) {
+      memories.try_emplace(value, context.getMemory(value));
+      return;
+    }
+    for (Value operand : value.getDefiningOp()->getOperands()) {
+      prepare(operand);
+    }
+  }
+
+  // ---- evaluation at a point
+
+  struct Point {
+    Value row, column;
+    int64_t width = 1;
+  };
+
+  static unsigned broadcastAxes(tile::BroadcastOp op, unsigned axes, ArrayRef<int64_t> shape) {
+    if (!isTile(op.getX())) {
+      return 0;
+    }
+    return shape.size() == 1 ? axes : (*op.getOn() == 0 ? kRowBit : kColumnBit);
+  }
+
+  /// Which axes the value of `v` at `axes` depends on.
+  unsigned dependence(Value v, unsigned axes) {
+    if (!isTile(v)) {
+      return 0;
+    }
+    if (isMemory(v)) {
+      return axes;
+    }
+    Operation *op = v.getDefiningOp();
+    if (isa<arith::ConstantOp>(op)) {
+      return 0;
+    }
+    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
+      return dependence(broadcast.getX(), broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())));
+    }
+    unsigned result = 0;
+    for (Value operand : op->getOperands()) {
+      result |= dependence(operand, axes);
+    }
+    return result;
+  }
+
+  Value evaluate(Value v, unsigned axes, const Point &point) {
+    if (!isTile(v)) {
+      return scalars.lookup(v);
+    }
+    auto key = std::pair(v, axes);
+    if (Value known = memo.lookup(key)) {
+      return known;
+    }
+    Value result = evaluateNew(v, axes, point);
+    memo[key] = result;
+    return result;
+  }
+
+  Value evaluateNew(Value v, unsigned axes, const Point &point) {
+    Type compute = getElementTypeOrSelf(v.getType());
+    if (isMemory(v)) {
+      bool column = axes & kColumnBit;
+      bool twoAxes = axes == (kRowBit | kColumnBit);
+      const Memory &memory = memories.find(v)->second;
+      if (!column) { // a vector along the rows: one element
+        return emitLoad(b, loc, memory, Value(), point.row, 0, compute);
+      }
+      return emitLoad(b, loc, memory, twoAxes ? point.row : Value(), point.column, point.width, compute);
+    }
+    Operation *op = v.getDefiningOp();
+    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+      auto dense = cast<DenseElementsAttr>(constant.getValue());
+      return arith::ConstantOp::create(b, loc, dense.getSplatValue<TypedAttr>());
+    }
+    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
+      return evaluate(broadcast.getX(), broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())), point);
+    }
+    SmallVector<Value> operands;
+    bool vector = false;
+    for (Value operand : op->getOperands()) {
+      operands.push_back(evaluate(operand, axes, point));
+      vector |= isa<VectorType>(operands.back().getType());
+    }
+    Type type = compute;
+    if (vector) {
+      for (Value &operand : operands) {
+        operand = toVector(operand, point.width);
+      }
+      type = VectorType::get({point.width}, compute);
+    }
+    OperationState state(loc, op->getName());
+    state.addOperands(operands);
+    state.addTypes(type);
+    state.addAttributes(op->getAttrs());
+    Operation *clone = b.create(state);
+    if (auto math = dyn_cast<arith::ArithFastMathInterface>(clone)) {
+      clone->setAttr(math.getFastMathAttrName(),
+                     arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract));
+    }
+    return clone->getResult(0);
+  }
+
+  Value toVector(Value value, int64_t width) {
+    if (isa<VectorType>(value.getType())) {
+      return value;
+    }
+    return vector::BroadcastOp::create(b, loc, VectorType::get({width}, value.getType()), value);
+  }
+
+  /// Evaluates, where the builder stands, all parts of the roots that depend on nothing but `known` axes.
+  void hoist(unsigned known, const Point &point) {
+    llvm::SmallDenseSet<std::pair<Value, unsigned>> seen;
+    for (unsigned root : nest.roots) {
+      hoist(plan.roots[root].value, domainAxes(), known, point, seen);
+    }
+  }
+
+  void hoist(Value v, unsigned axes, unsigned known, const Point &point,
+             llvm::SmallDenseSet<std::pair<Value, unsigned>> &seen) {
+    if (!isTile(v) || !seen.insert({v, axes}).second) {
+      return;
+    }
+    if ((dependence(v, axes) & ~known) == 0) {
+      evaluate(v, axes, point);
+      return;
+    }
+    if (isMemory(v)) {
+      return;
+    }
+    Operation *op = v.getDefiningOp();
+    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
+      hoist(broadcast.getX(), broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())), known, point, seen);
+      return;
+    }
+    for (Value operand : op->getOperands()) {
+      hoist(operand, axes, known, point, seen);
+    }
+  }
+
+  unsigned domainAxes() const { return hasRows ? kRowBit | kColumnBit : kColumnBit; }
+
+  // ---- reductions
+
+  SmallVector<unsigned> reductions() {
+    SmallVector<unsigned> result;
+    for (unsigned root : nest.roots) {
+      if (plan.roots[root].kind == Root::Kind::reduce) {
+        result.push_back(root);
+      }
+    }
+    return result;
+  }
+
+  tile::ReduceOp reduceOf(unsigned root) { return cast<tile::ReduceOp>(plan.roots[root].op); }
+
+  Value neutral(unsigned root, int64_t width) {
+    tile::ReduceOp reduce = reduceOf(root);
+    Type element = getElementTypeOrSelf(reduce.getX().getType());
+    bool isMax = reduce.getKind() == tile::ReduceKind::max;
+    const llvm::fltSemantics &semantics = cast<FloatType>(element).getFloatSemantics();
+    TypedAttr attr =
+        FloatAttr::get(element, isMax ? APFloat::getInf(semantics, true) : APFloat::getZero(semantics));
+    if (width) {
+      attr = DenseElementsAttr::get(VectorType::get({width}, element), Attribute(attr));
+    }
+    return arith::ConstantOp::create(b, loc, attr);
+  }
+
+  Value combine(unsigned root, Value x, Value y) {
+    auto contract = arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract);
+    if (reduceOf(root).getKind() == tile::ReduceKind::max) {
+      return arith::MaximumFOp::create(b, loc, x, y);
+    }
+    return arith::AddFOp::create(b, loc, x, y, contract);
+  }
+
+  /// The elements of a vector combined into one.
+  Value horizontal(unsigned root, Value vector) {
+    bool isMax = reduceOf(root).getKind() == tile::ReduceKind::max;
+    auto reassociate = arith::FastMathFlags::reassoc;
+    return vector::ReductionOp::create(b, loc, isMax ? vector::CombiningKind::MAXIMUMF : vector::CombiningKind::ADD,
+                                       vector, isMax ? arith::FastMathFlags::none : reassociate);
+  }
+
+  // ---- roots at a point
+
+  /// Evaluates all roots, then writes: a tile may be read and written at the same point.
+  void emitPoint(const Point &point, function_ref<void(unsigned, Value)> accumulate) {
+    SmallVector<std::pair<unsigned, Value>> stores;
+    for (unsigned root : nest.roots) {
+      const Root &r = plan.roots[root];
+      if (r.kind == Root::Kind::tile && !r.stored) {
+        continue;
+      }
+      Value value = toVector(evaluate(r.value, domainAxes(), point), point.width);
+      if (r.kind == Root::Kind::reduce) {
+        accumulate(root, value);
+      } else {
+        stores.push_back({root, value});
+      }
+    }
+    for (auto [root, value] : stores) {
+      emitStore(b, loc, targets[root], hasRows ? point.row : Value(), point.column, value);
+    }
+  }
+
+  /// A loop of constant bounds; one iteration needs none.
+  void emitLoop(int64_t size, int64_t step, ValueRange init,
+                function_ref<SmallVector<Value>(Value, ValueRange)> body, SmallVectorImpl<Value> &results) {
+    if (size <= step) {
+      results = body(constantIndex(b, loc, 0), init);
+      return;
+    }
+    auto loop = scf::ForOp::create(b, loc, constantIndex(b, loc, 0), constantIndex(b, loc, size),
+                                   constantIndex(b, loc, step), init);
+    OpBuilder::InsertionGuard guard(b);
+    // scf.for without results comes with a terminator.
+    if (!loop.getBody()->empty()) {
+      loop.getBody()->back().erase();
+    }
+    b.setInsertionPointToEnd(loop.getBody());
+    SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+    scf::YieldOp::create(b, loc, next);
+    llvm::append_range(results, loop.getResults());
+  }
+
+  // Rows outside, or no rows: reductions run along the columns.
+  void emitRowsOutside() {
+    SmallVector<Value> none;
+    auto saved = memo;
+    hoist(0, Point());
+    emitLoop(hasRows ? rows : 1, 1, {},
+             [&](Value row, ValueRange) {
+               auto outer = memo;
+               Point point;
+               point.row = hasRows ? row : Value();
+               if (hasRows) {
+                 hoist(kRowBit, point);
+               }
+               emitColumns(point);
+               memo = outer;
+               return SmallVector<Value>();
+             },
+             none);
+    memo = saved;
+  }
+
+  /// One row: full vectors, several at a time in a loop if there are many, then what is left.
+  void emitColumns(Point point) {
+    SmallVector<unsigned> sums = reductions();
+    SmallVector<Slot> slots = splitRow(columns, lanes);
+    int64_t full = columns / lanes;
+    // Several accumulators hide the latency of a sum.
+    int64_t unroll = sums.empty() ? 2 : 4;
+    int64_t looped = full > 2 * unroll ? full / unroll * unroll : 0;
+
+    SmallVector<SmallVector<Value>> partial(sums.size()); // vectors of any width, to be combined at the end
+    if (looped) {
+      SmallVector<Value> init, results;
+      for (unsigned root : sums) {
+        for (int64_t i = 0; i < unroll; ++i) {
+          init.push_back(neutral(root, lanes));
+        }
+      }
+      emitLoop(looped * lanes, unroll * lanes, init,
+               [&](Value start, ValueRange accumulators) {
+                 SmallVector<Value> next(accumulators);
+                 for (int64_t i = 0; i < unroll; ++i) {
+                   auto outer = memo;
+                   point.column = addIndex(b, loc, start, i * lanes);
+                   point.width = lanes;
+                   emitPoint(point, [&](unsigned root, Value value) {
+                     Value &accumulator = next[(llvm::find(sums, root) - sums.begin()) * unroll + i];
+                     accumulator = combine(root, accumulator, value);
+                   });
+                   memo = outer;
+                 }
+                 return next;
+               },
+               results);
+      for (size_t k = 0; k < sums.size(); ++k) {
+        llvm::append_range(partial[k], ArrayRef(results).slice(k * unroll, unroll));
+      }
+    }
+    for (const Slot &slot : ArrayRef(slots).drop_front(looped)) {
+      auto outer = memo;
+      point.column = constantIndex(b, loc, slot.offset);
+      point.width = slot.width;
+      emitPoint(point, [&](unsigned root, Value value) {
+        partial[llvm::find(sums, root) - sums.begin()].push_back(value);
+      });
+      memo = outer;
+    }
+    for (auto [k, root] : llvm::enumerate(sums)) {
+      finishRow(root, partial[k], point);
+    }
+  }
+
+  void finishRow(unsigned root, SmallVectorImpl<Value> &partial, const Point &point) {
+    // Vectors of one width are added first, pairwise; the rest as scalars.
+    Value total;
+    for (size_t i = 0; i < partial.size();) {
+      size_t end = i;
+      while (end < partial.size() && partial[end].getType() == partial[i].getType()) {
+        ++end;
+      }
+      SmallVector<Value> same(ArrayRef(partial).slice(i, end - i));
+      while (same.size() > 1) {
+        for (size_t j = 0; j < same.size() / 2; ++j) {
+          same[j] = combine(root, same[j], same[same.size() - 1 - j]);
+        }
+        same.resize((same.size() + 1) / 2);
+      }
+      Value part = horizontal(root, same.front());
+      total = total ? combine(root, total, part) : part;
+      i = end;
+    }
+    if (isScalarReduction(plan.roots[root])) {
+      context.setScalar(reduceOf(root).getResult(), total);
+    } else {
+      emitStore(b, loc, targets[root], Value(), point.row, total);
+    }
+  }
+
+  // Columns outside: reductions run along the rows, a block of columns stays in registers.
+  void emitColumnsOutside() {
+    SmallVector<unsigned> sums = reductions();
+    SmallVector<Slot> slots = splitRow(columns, lanes);
+    // Accumulators, values that do not change from row to row, and a few temporaries share the registers.
+    int64_t block = std::max<int64_t>(1, machine.registers / (3 * (static_cast<int64_t>(sums.size()) + 2)));
+    auto saved = memo;
+    hoist(0, Point());
+    int64_t full = columns / lanes, looped = full > 2 * block ? full / block * block : 0;
+    if (looped) {
+      SmallVector<Value> none;
+      emitLoop(looped * lanes, block * lanes, {},
+               [&](Value start, ValueRange) {
+                 SmallVector<Point> points;
+                 for (int64_t i = 0; i < block; ++i) {
+                   points.push_back({Value(), addIndex(b, loc, start, i * lanes), lanes});
+                 }
+                 emitColumnBlock(points, sums);
+                 return SmallVector<Value>();
+               },
+               none);
+    }
+    for (size_t i = looped; i < slots.size(); i += block) {
+      SmallVector<Point> points;
+      for (size_t j = i; j < std::min<size_t>(slots.size(), i + block); ++j) {
+        points.push_back({Value(), constantIndex(b, loc, slots[j].offset), slots[j].width});
+      }
+      emitColumnBlock(points, sums);
+    }
+    memo = saved;
+  }
+
+  void emitColumnBlock(ArrayRef<Point> points, ArrayRef<unsigned> sums) {
+    auto outer = memo;
+    SmallVector<decltype(memo)> perPoint;
+    for (const Point &point : points) {
+      memo = outer;
+      hoist(kColumnBit, point);
+      perPoint.push_back(memo);
+    }
+    // Few columns: more rows at a time, with sums of their own, keep the units busy.
+    int64_t unroll = points.size() * sums.size() >= 4 || rows % 4 ? 1 : (points.size() * sums.size() >= 2 ? 2 : 4);
+    SmallVector<Value> init, results;
+    for (unsigned root : sums) {
+      for (const Point &point : points) {
+        for (int64_t u = 0; u < unroll; ++u) {
+          init.push_back(neutral(root, point.width));
+        }
+      }
+    }
+    emitLoop(rows, unroll, init,
+             [&](Value firstRow, ValueRange accumulators) {
+               SmallVector<Value> next(accumulators);
+               for (int64_t u = 0; u < unroll; ++u) {
+                 Point rowPoint;
+                 rowPoint.row = addIndex(b, loc, firstRow, u);
+                 memo = outer;
+                 hoist(kRowBit, rowPoint);
+                 auto rowMemo = memo;
+                 for (auto [i, point] : llvm::enumerate(points)) {
+                   memo = perPoint[i];
+                   for (auto &entry : rowMemo) {
+                     memo.insert(entry);
+                   }
+                   Point full = point;
+                   full.row = rowPoint.row;
+                   size_t position = i;
+                   emitPoint(full, [&](unsigned root, Value value) {
+                     size_t k = llvm::find(sums, root) - sums.begin();
+                     Value &accumulator = next[(k * points.size() + position) * unroll + u];
+                     accumulator = combine(root, accumulator, value);
+                   });
+                 }
+               }
+               return next;
+             },
+             results);
+    memo = outer;
+    for (auto [k, root] : llvm::enumerate(sums)) {
+      for (auto [i, point] : llvm::enumerate(points)) {
+        size_t first = (k * points.size() + i) * unroll;
+        Value total = results[first];
+        for (int64_t u = 1; u < unroll; ++u) {
+          total = combine(root, total, results[first + u]);
+        }
+        emitStore(b, loc, targets[root], Value(), point.column, total);
+      }
+    }
+  }
+
+  OpBuilder &b;
+  Location loc;
+  const Machine &machine;
+  const Plan &plan;
+  const Nest &nest;
+  unsigned nestIndex;
+  Context &context;
+
+  int64_t rows = 1, columns = 1, lanes = 1;
+  bool hasRows = false;
+  llvm::DenseMap<unsigned, Memory> targets;
+  llvm::SmallDenseSet<Value> prepared;
+  llvm::DenseMap<Value, Value> scalars;
+  llvm::DenseMap<Value, Memory> memories;
+  llvm::DenseMap<std::pair<Value, unsigned>, Value> memo;
+};
+
+} // namespace
+
+void blocks::emitNest(OpBuilder &builder, Location loc, const Machine &machine, const Plan &plan, const Nest &nest,
+                      unsigned nestIndex, Context &context) {
+  NestEmitter(builder, loc, machine, plan, nest, nestIndex, context).run();
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lowering/RegisterBlocks/Plan.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::blocks;
+
+bool blocks::isTile(Value value) { return isa<RankedTensorType>(value.getType()); }
+
+bool blocks::isElementwise(Operation *op) {
+  return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1;
+}
+
+bool blocks::isFree(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op || isa<tile::LoadOp, arith::ConstantOp>(op)) {
+    return true;
+  }
+  if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
+    return !isTile(broadcast.getX()) || isFree(broadcast.getX());
+  }
+  if (auto reshape = dyn_cast<tile::ReshapeOp>(op)) {
+    return isFree(reshape.getX());
+  }
+  return false;
+}
+
+Order Root::getOrder() const {
+  auto reduce = dyn_cast_or_null<tile::ReduceOp>(op);
+  if (kind != Kind::reduce || getDomain().size() < 2) {
+    return Order::any;
+  }
+  return reduce.getAxis() == 0 ? Order::columnsOutside : Order::rowsOutside;
+}
+
+ArrayRef<int64_t> Root::getDomain() const {
+  return kind == Kind::dot ? ArrayRef<int64_t>() : tile::getTileShape(value.getType());
+}
+
+/// Calls `callback` on every value that `value` is computed from, itself included, until it answers false. Values outside of
+/// this piece are leaves.
+void Plan::visit(Value value, bool pointwise, function_ref<bool(Value, bool)> callback) {
+  if (!callback(value, pointwise)) {
+    return;
+  }
+  Operation *op = value.getDefiningOp();
+  if (!isLocal(op)) {
+    return;
+  }
+  for (Value operand : op->getOperands()) {
+    visit(operand, pointwise && isElementwise(op) && isTile(operand), callback);
+  }
+}
+
+void Plan::visitRoot(const Root &root, function_ref<bool(Value, bool)> callback) {
+  if (root.kind == Root::Kind::dot || root.kind == Root::Kind::tile) {
+    for (Value operand : root.op->getOperands()) {
+      visit(operand, root.kind == Root::Kind::tile && isTile(operand), callback);
+    }
+    return;
+  }
+  visit(root.value, true, callback);
+  if (root.kind == Root::Kind::store) {
+    visit(cast<tile::StoreOp>(root.op).getOffset(), false, callback);
+  }
+}
+
+const Root *Plan::find(Value value) const {
+  auto it = rootOf.find(value);
+  return it == rootOf.end() ? nullptr : &roots[it->second];
+}
+
+void Plan::addTile(Operation *op) {
+  if (rootOf.try_emplace(op->getResult(0), roots.size()).second) {
+    roots.push_back({Root::Kind::tile, op, op->getResult(0)});
+  }
+}
+
+/// Evaluating it again costs about this many instructions.
+static int64_t cost(Value value, function_ref<bool(Value)> isStored) {
+  Operation *op = value.getDefiningOp();
+  if (!op || isFree(value) || !isTile(value) || isStored(value)) {
+    return 0;
+  }
+  int64_t total = 1;
+  for (Value operand : op->getOperands()) {
+    total += cost(operand, isStored);
+  }
+  return total;
+}
+
+void Plan::chooseTiles(ArrayRef<Operation *> order) {
+  auto isStored = [&](Value value) { return rootOf.contains(value); };
+  for (Operation *op : order) {
+    if (!isElementwise(op) || !isTile(op->getResult(0))) {
+      continue;
+    }
+    bool needed = llvm::any_of(op->getUsers(), [&](Operation *user) {
+      // Another piece or region, or points other than these.
+      bool elsewhere = !isLocal(user) && !isa<scf::YieldOp>(user);
+      return elsewhere || user->getBlock() != op->getBlock() ||
+             isa<tile::BroadcastOp, tile::ReshapeOp, tile::DotOp>(user);
+    });
+    if (needed) {
+      addTile(op);
+    }
+  }
+  // Vectors that are broadcast behind a reshape, and values that several roots use and that are dear to compute again.
+  constexpr int64_t kRecompute = 3;
+  for (Operation *op : llvm::reverse(order)) {
+    if (!isElementwise(op) || !isTile(op->getResult(0)) || isStored(op->getResult(0)) ||
+        cost(op->getResult(0), isStored) <= kRecompute) {
+      continue;
+    }
+    unsigned users = 0;
+    for (const Root &root : roots) {
+      bool uses = false;
+      visitRoot(root, [&](Value value, bool) {
+        uses |= value == op->getResult(0);
+        return !uses && !(isStored(value) && value != root.value);
+      });
+      users += uses;
+    }
+    if (users > 1) {
+      addTile(op);
+    }
+  }
+}
+
+void Plan::place(unsigned index) {
+  Root &root = roots[index];
+  unsigned first = 0;
+  visitRoot(root, [&](Value value, bool pointwise) {
+    auto it = rootOf.find(value);
+    if (it == rootOf.end() || it->second == index) {
+      return true;
+    }
+    const Root &other = roots[it->second];
+    bool samePoint = pointwise && other.kind == Root::Kind::tile && other.getDomain() == root.getDomain();
+    first = std::max(first, other.nest + (samePoint ? 0 : 1));
+    return false;
+  });
+  Order order = root.getOrder();
+  if (root.kind != Root::Kind::dot) {
+    for (unsigned i = first; i < nests.size(); ++i) {
+      Nest &nest = nests[i];
+      bool fits = ArrayRef<int64_t>(nest.domain) == root.getDomain() &&
+                  (order == Order::any || nest.order == Order::any || nest.order == order);
+      if (fits) {
+        nest.order = order == Order::any ? nest.order : order;
+        nest.roots.push_back(index);
+        root.nest = i;
+        return;
+      }
+    }
+  }
+  root.nest = nests.size();
+  nests.push_back({SmallVector<int64_t>(root.getDomain()), order, {index}});
+}
+
+/// A carried value may be written where the old one lies if nobody reads the old one later or at other points.
+void Plan::checkCarried(ArrayRef<Value> carriedArgs) {
+  for (const Root &assign : roots) {
+    if (assign.kind != Root::Kind::assign) {
+      continue;
+    }
+    Value arg = carriedArgs[assign.destination];
+    if (!arg) {
+      continue;
+    }
+    for (const Root &reader : roots) {
+      visitRoot(reader, [&](Value value, bool pointwise) {
+        if (value == arg && (reader.nest > assign.nest || (reader.nest == assign.nest && !pointwise))) {
+          delayed.insert(assign.destination);
+        }
+        auto it = rootOf.find(value);
+        return it == rootOf.end() || &roots[it->second] == &reader || roots[it->second].nest == reader.nest;
+      });
+    }
+  }
+}
+
+void Plan::dropUnread() {
+  for (Root &root : roots) {
+    if (root.kind != Root::Kind::tile) {
+      continue;
+    }
+    root.stored = llvm::any_of(root.op->getUsers(), [&](Operation *user) {
+      return (!isLocal(user) && !isa<scf::YieldOp>(user)) || user->getBlock() != root.op->getBlock();
+    });
+    for (const Root &reader : roots) {
+      if (&reader == &root) {
+        continue;
+      }
+      visitRoot(reader, [&](Value value, bool pointwise) {
+        if (value == root.value) {
+          root.stored |= reader.nest != root.nest || !pointwise;
+          return false;
+        }
+        auto it = rootOf.find(value);
+        return it == rootOf.end() || &roots[it->second] == &reader || roots[it->second].nest == reader.nest;
+      });
+    }
+  }
+}
+
+Plan::Plan(ArrayRef<Operation *> order, ValueRange carried, ArrayRef<Value> carriedArgs)
+    : ops(order.begin(), order.end()) {
+  for (Operation *op : order) {
+    if (auto store = dyn_cast<tile::StoreOp>(op); store && isTile(store.getValue())) {
+      roots.push_back({Root::Kind::store, op, store.getValue()});
+    } else if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
+      rootOf[reduce.getResult()] = roots.size();
+      roots.push_back({Root::Kind::reduce, op, reduce.getX()});
+    } else if (auto dot = dyn_cast<tile::DotOp>(op)) {
+      rootOf[dot.getResult()] = roots.size();
+      roots.push_back({Root::Kind::dot, op, Value()});
+    }
+  }
+  unsigned firstAssign = roots.size();
+  for (auto [i, value] : llvm::enumerate(carried)) {
+    if (isTile(value) && value != carriedArgs[i]) {
+      roots.push_back({Root::Kind::assign, nullptr, value, static_cast<unsigned>(i)});
+    }
+  }
+  chooseTiles(order);
+
+  // Program order, then what is carried.
+  SmallVector<unsigned> sequence;
+  for (unsigned i = 0; i < roots.size(); ++i) {
+    if (roots[i].kind != Root::Kind::assign) {
+      sequence.push_back(i);
+    }
+  }
+  llvm::sort(sequence, [&](unsigned a, unsigned b) { return roots[a].op->isBeforeInBlock(roots[b].op); });
+  for (unsigned i = firstAssign; i < roots.size() && roots[i].kind == Root::Kind::assign; ++i) {
+    sequence.push_back(i);
+  }
+  llvm::for_each(sequence, [&](unsigned i) { place(i); });
+  checkCarried(carriedArgs);
+  dropUnread();
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Which tiles of a straight-line piece of a tile program are written to memory, and which loops compute what.
+//
+// A tile is never held whole: ops are evaluated point by point inside loop nests. A *root* is what makes a nest exist: a
+// store, a reduction, a product, or a tile that must be in memory because another nest needs it (a vector that is broadcast,
+// a value used by several nests, the value that a loop carries). Roots over the same points share a nest if none needs
+// another's result at other points.
+#ifndef RWKV_LOWERING_REGISTERBLOCKS_PLAN_H
+#define RWKV_LOWERING_REGISTERBLOCKS_PLAN_H
+
+#include "dialect/Tile/TileDialect.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace rwkv::blocks {
+
+/// How a nest runs over two axes: a reduction over rows wants columns outside, one over columns rows outside.
+enum class Order { any, columnsOutside, rowsOutside };
+
+struct Root {
+  enum class Kind { store, reduce, dot, tile, assign };
+  Kind kind;
+  mlir::Operation *op;     // store, reduce, dot; the defining op of a tile; null for assign
+  mlir::Value value;       // what is evaluated at each point (reduce: before the reduction); null for dot
+  unsigned destination = 0; // assign: which destination of the block
+  unsigned nest = 0;
+  bool stored = true;      // tile: whether another nest reads it
+
+  Order getOrder() const;
+  llvm::ArrayRef<int64_t> getDomain() const;
+};
+
+struct Nest {
+  llvm::SmallVector<int64_t> domain;
+  Order order = Order::any;
+  llvm::SmallVector<unsigned> roots;
+};
+
+/// The plan of one straight-line piece of a block.
+class Plan {
+public:
+  /// `ops` without regions, in order; `carried` are values to be written to the block's destinations at the end, and
+  /// `carriedArgs` the block arguments whose memory those destinations are (null if they are not).
+  Plan(llvm::ArrayRef<mlir::Operation *> ops, mlir::ValueRange carried, llvm::ArrayRef<mlir::Value> carriedArgs);
+
+  llvm::SmallVector<Root> roots;
+  llvm::SmallVector<Nest> nests;
+  /// Destinations that must be written beside their memory and copied afterwards, because old values are still read.
+  llvm::SmallDenseSet<unsigned> delayed;
+
+  /// The root that makes `value`, or null.
+  const Root *find(mlir::Value value) const;
+
+private:
+  struct Use {
+    bool pointwise; // reached through elementwise ops alone
+  };
+  void visit(mlir::Value value, bool pointwise, llvm::function_ref<bool(mlir::Value, bool)> callback);
+  void visitRoot(const Root &root, llvm::function_ref<bool(mlir::Value, bool)> callback);
+  bool isLocal(mlir::Operation *op) const { return op && ops.contains(op); }
+  void addTile(mlir::Operation *op);
+  void chooseTiles(llvm::ArrayRef<mlir::Operation *> order);
+  void place(unsigned root);
+  void checkCarried(llvm::ArrayRef<mlir::Value> carriedArgs);
+  void dropUnread();
+
+  llvm::SmallDenseSet<mlir::Operation *> ops;
+  llvm::DenseMap<mlir::Value, unsigned> rootOf;
+};
+
+/// Tiles that cost nothing to evaluate anywhere: memory, constants, repeated scalars.
+bool isFree(mlir::Value value);
+bool isTile(mlir::Value value);
+bool isElementwise(mlir::Operation *op);
+
+} // namespace rwkv::blocks
+
+#endif // RWKV_LOWERING_REGISTERBLOCKS_PLAN_H

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* The code of a pack on this machine: which target runs here, and loading its
+ * shared object. */
+#include "internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- CPU features, by LLVM's names --------------------------------------- */
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#define HOST_ARCH "x86_64"
+
+/* __builtin_cpu_supports takes literals only, from lists that differ between
+ * compilers. This table is the list. `saved`: register state that the operating
+ * system must preserve (XCR0: 6 = AVX, e6 = AVX-512). */
+enum { EBX, ECX, EDX, EAX };
+static const struct {
+  const char *name;
+  uint32_t leaf, subleaf;
+  uint8_t reg, bit, saved;
+} features[] = {
+    {"cx8", 1, 0, EDX, 8, 0},
+    {"cmov", 1, 0, EDX, 15, 0},
+    {"mmx", 1, 0, EDX, 23, 0},
+    {"fxsr", 1, 0, EDX, 24, 0},
+    {"sse", 1, 0, EDX, 25, 0},
+    {"sse2", 1, 0, EDX, 26, 0},
+    {"sse3", 1, 0, ECX, 0, 0},
+    {"pclmul", 1, 0, ECX, 1, 0},
+    {"ssse3", 1, 0, ECX, 9, 0},
+    {"fma", 1, 0, ECX, 12, 6},
+    {"cx16", 1, 0, ECX, 13, 0},
+    {"sse4.1", 1, 0, ECX, 19, 0},
+    {"sse4.2", 1, 0, ECX, 20, 0},
+    {"crc32", 1, 0, ECX, 20, 0},
+    {"movbe", 1, 0, ECX, 22, 0},
+    {"popcnt", 1, 0, ECX, 23, 0},
+    {"aes", 1, 0, ECX, 25, 0},
+    {"xsave", 1, 0, ECX, 27, 0},
+    {"avx", 1, 0, ECX, 28, 6},
+    {"f16c", 1, 0, ECX, 29, 6},
+    {"bmi", 7, 0, EBX, 3, 0},
+    {"avx2", 7, 0, EBX, 5, 6},
+    {"bmi2", 7, 0, EBX, 8, 0},
+    {"avx512f", 7, 0, EBX, 16, 0xe6},
+    {"avx512dq", 7, 0, EBX, 17, 0xe6},
+    {"avx512ifma", 7, 0, EBX, 21, 0xe6},
+    {"avx512cd", 7, 0, EBX, 28, 0xe6},
+    {"avx512bw", 7, 0, EBX, 30, 0xe6},
+    {"avx512vl", 7, 0, EBX, 31, 0xe6},
+    {"avx512vbmi", 7, 0, ECX, 1, 0xe6},
+    {"avx512vbmi2", 7, 0, ECX, 6, 0xe6},
+    {"gfni", 7, 0, ECX, 8, 0},
+    {"vaes", 7, 0, ECX, 9, 6},
+    {"vpclmulqdq", 7, 0, ECX, 10, 6},
+    {"avx512vnni", 7, 0, ECX, 11, 0xe6},
+    {"avx512bitalg", 7, 0, ECX, 12, 0xe6},
+    {"avx512vpopcntdq", 7, 0, ECX, 14, 0xe6},
+    {"avx512fp16", 7, 0, EDX, 23, 0xe6},
+    {"avxvnni", 7, 1, EAX, 4, 6},
+    {"avx512bf16", 7, 1, EAX, 5, 0xe6},
+    {"sahf", 0x80000001, 0, ECX, 0, 0},
+    {"lzcnt", 0x80000001, 0, ECX, 5, 0},
+    {"64bit", 0x80000001, 0, EDX, 29, 0},
+    {"x87", 1, 0, EDX, 0, 0},
+};
+
+static bool has_feature(const char *name) {
+  for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); ++i) {
+    if (strcmp(features[i].name, name) != 0) {
+      continue;
+    }
+    uint32_t regs[4], saved = 0;
+    if (features[i].saved != 0) {
+      uint32_t high;
+      if (!__get_cpuid_count(1, 0, &regs[EAX], &regs[EBX], &regs[ECX],
+                             &regs[EDX]) ||
+          !(regs[ECX] & 1u << 27)) {
+        return false; /* no XGETBV */
+      }
+      __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    }
+    return (saved & features[i].saved) == features[i].saved &&
+           __get_cpuid_count(features[i].leaf, features[i].subleaf, &regs[EAX],
+                             &regs[EBX], &regs[ECX], &regs[EDX]) &&
+           (regs[features[i].reg] >> features[i].bit & 1) != 0;
+  }
+  return false;
+}
+
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#define HOST_ARCH "aarch64"
+
+static const struct {
+  const char *name;
+  unsigned long which, bit;
+} features[] = {
+    {"fp-armv8", AT_HWCAP, 0}, {"neon", AT_HWCAP, 1},
+    {"lse", AT_HWCAP, 8},      {"fullfp16", AT_HWCAP, 10},
+    {"dotprod", AT_HWCAP, 20}, {"sve", AT_HWCAP, 22},
+    {"fp16fml", AT_HWCAP, 23}, {"sve2", AT_HWCAP2, 1},
+    {"i8mm", AT_HWCAP2, 13},   {"bf16", AT_HWCAP2, 14},
+};
+
+static bool has_feature(const char *name) {
+  for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); ++i) {
+    if (strcmp(features[i].name, name) == 0) {
+      return (getauxval(features[i].which) >> features[i].bit & 1) != 0;
+    }
+  }
+  return false;
+}
+
+#else
+#define HOST_ARCH "unknown"
+static bool has_feature(const char *name) {
+  (void)name;
+  return false;
+}
+#endif
+
+/* ---- choosing a target --------------------------------------------------- */
+
+static const char *missing_feature(const rwkvi_target *target) {
+  for (size_t i = 0; i < target->feature_count; ++i) {
+    if (!has_feature(target->features[i])) {
+      return target->features[i];
+    }
+  }
+  return NULL;
+}
+
+/* "target (arch, needs a, b; missing b)" for every target. */
+static rwkv_status no_target(rwkv_runtime *rt, const rwkv_pack *pack) {
+  char text[2048] = "";
+  size_t at = 0;
+  for (size_t i = 0; i < pack->target_count && at < sizeof(text) - 1; ++i) {
+    const rwkvi_target *target = &pack->targets[i];
+    bool here = strcmp(target->arch, HOST_ARCH) == 0;
+    int n = snprintf(text + at, sizeof(text) - at, "%s%.64s (%.64s%s",
+                     i ? "; " : "", target->name, target->arch,
+                     here ? ", missing here:" : "");
+    at = at + (size_t)n < sizeof(text) ? at + (size_t)n : sizeof(text) - 1;
+    for (size_t j = 0; here && j < target->feature_count; ++j) {
+      if (!has_feature(target->features[j])) {
+        n = snprintf(text + at, sizeof(text) - at, " %.64s",
+                     target->features[j]);
+        at = at + (size_t)n < sizeof(text) ? at + (size_t)n : sizeof(text) - 1;
+      }
+    }
+    n = snprintf(text + at, sizeof(text) - at, ")");
+    at = at + (size_t)n < sizeof(text) ? at + (size_t)n : sizeof(text) - 1;
+  }
+  return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
+                    "%.1000s: expected a target for this machine (" HOST_ARCH
+                    "), found %s",
+                    pack->file, pack->target_count ? text : "none");
+}
+
+/* ---- loading ------------------------------------------------------------- */
+
+/* Writes the code to a memory file and opens it; without memory files, to a
+ * file in a new directory of mode 0700 that is removed once it is loaded. */
+static void *load_object(rwkv_pack *pack, const unsigned char *code,
+                         size_t size) {
+  char path[64];
+  pack->code_fd = memfd_create("rwkv-kernels", MFD_CLOEXEC);
+  if (pack->code_fd >= 0) {
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", pack->code_fd);
+    void *handle = rwkvi_write_all(pack->code_fd, code, size)
+                       ? dlopen(path, RTLD_NOW | RTLD_LOCAL)
+                       : NULL;
+    if (handle || access(path, R_OK) == 0) {
+      return handle;
+    }
+    close(pack->code_fd); /* no /proc */
+  }
+  char folder[] = "/tmp/rwkv-XXXXXX";
+  if (!mkdtemp(folder)) {
+    pack->code_fd = -1;
+    return NULL;
+  }
+  snprintf(path, sizeof(path), "%s/kernels.so", folder);
+  pack->code_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+  void *handle =
+      pack->code_fd >= 0 && rwkvi_write_all(pack->code_fd, code, size)
+          ? dlopen(path, RTLD_NOW | RTLD_LOCAL)
+          : NULL;
+  unlink(path);
+  rmdir(folder);
+  return handle;
+}
+
+rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
+                            const unsigned char *blobs) {
+  if (pack->kernel_count == 0) {
+    return RWKV_OK; /* plans of copies need no code */
+  }
+  const rwkvi_target *target = NULL;
+  for (size_t i = 0; i < pack->target_count && !target; ++i) {
+    if (strcmp(pack->targets[i].arch, HOST_ARCH) == 0 &&
+        !missing_feature(&pack->targets[i])) {
+      target = &pack->targets[i];
+    }
+  }
+  if (!target) {
+    return no_target(rt, pack);
+  }
+  dlerror();
+  pack->code = load_object(pack, blobs + target->offset, (size_t)target->size);
+  if (!pack->code) {
+    const char *reason = dlerror();
+    return rwkvi_fail(
+        rt, RWKV_E_FORMAT,
+        "%.1000s: target %.64s: expected a shared object, found: %.1000s",
+        pack->file, target->name, reason ? reason : strerror(errno));
+  }
+  for (size_t i = 0; i < pack->kernel_count; ++i) {
+    rwkvi_kernel *kernel = &pack->kernels[i];
+    void *entry = dlsym(pack->code, kernel->symbol);
+    if (!entry) {
+      return rwkvi_fail(
+          rt, RWKV_E_FORMAT,
+          "%.1000s: target %.64s: expected the kernel \"%.200s\", found none",
+          pack->file, target->name, kernel->symbol);
+    }
+    memcpy(&kernel->entry, &entry,
+           sizeof(entry)); /* ISO C has no conversion from object to function
+                              pointers */
+  }
+  return RWKV_OK;
+}
+
+void rwkvi_host_unload(rwkv_pack *pack) {
+  if (pack->code) {
+    dlclose(pack->code);
+  }
+  if (pack->code_fd >= 0) {
+    close(pack->code_fd);
+  }
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* Running plans, and consuming tokens with a model's state. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- plans --------------------------------------------------------------- */
+
+typedef struct running {
+  rwkv_model *model;
+  const rwkvi_class *class;
+  int64_t sizes[RWKV_SIZE_COUNT];
+} running;
+
+/* Empty arrays may be NULL, to which not even 0 may be added. */
+static void *slice(void *data, int64_t offset) {
+  return offset ? (char *)data + offset : data;
+}
+
+/* Where a buffer is and how many bytes it has. */
+static void *resolve(const running *r, const rwkvi_ref *ref, int64_t *bytes) {
+  const rwkvi_class *class = r->class;
+  int64_t layer = r->sizes[RWKV_SIZE_L];
+  switch (ref->kind) {
+  case RWKVI_ARG:
+    *bytes = ref->sliced ? class->arg_slice[ref->index]
+                         : class->arg_bytes[ref->index];
+    return slice(r->model->args[ref->index], ref->sliced ? layer * *bytes : 0);
+  case RWKVI_RESULT:
+    *bytes = ref->sliced ? class->result_slice[ref->index]
+                         : class->result_bytes[ref->index];
+    return slice(r->model->results[ref->index],
+                 ref->sliced ? layer * *bytes : 0);
+  case RWKVI_TEMPORARY:
+    *bytes = class->temporary_bytes[ref->index];
+    return r->model->arena + class->temporary_offset[ref->index];
+  default: {
+    const rwkvi_weight *weight = &r->model->pack->weights[ref->index];
+    *bytes = weight->bytes;
+    return (void *)r->model
+        ->weights[weight->slot + (weight->layered ? layer - weight->from : 0)];
+  }
+  }
+}
+
+static int32_t run_step(running *r, const rwkvi_step *step) {
+  int64_t bytes = 0, tasks = 0;
+  rwkv_model *model = r->model;
+  if (step->kind == RWKVI_COPY) {
+    const void *from = resolve(r, &step->refs[1], &bytes);
+    void *to = resolve(r, &step->refs[0], &bytes);
+    if (bytes > 0 && to != from) {
+      memcpy(to, from, (size_t)bytes);
+    }
+    return 0;
+  }
+  rwkvi_expr_size(&step->tasks, r->sizes,
+                  &tasks); /* cannot fail: see layout.c */
+  if (tasks == 0) {
+    return 0;
+  }
+  for (size_t i = 0; i < step->ref_count; ++i) {
+    model->buffers[i] = resolve(r, &step->refs[i], &bytes);
+  }
+  return rwkvi_threads_run(model->rt->threads,
+                           model->pack->kernels[step->kernel].entry,
+                           model->buffers, r->sizes, tasks);
+}
+
+static int32_t run_steps(running *r, const rwkvi_step *steps, size_t count) {
+  int32_t status = 0;
+  for (size_t i = 0; i < count && status == 0; ++i) {
+    const rwkvi_step *step = &steps[i];
+    if (step->kind != RWKVI_REPEAT) {
+      status = run_step(r, step);
+      continue;
+    }
+    for (int64_t layer = step->from; layer < step->to && status == 0; ++layer) {
+      r->sizes[RWKV_SIZE_L] = layer;
+      for (size_t j = 0; j < step->step_count && status == 0; ++j) {
+        status = run_step(r, &step->steps[j]);
+      }
+    }
+    r->sizes[RWKV_SIZE_L] = 0;
+  }
+  return status;
+}
+
+/* The arena is scratch: it only grows, and what it held need not be kept. */
+rwkv_status rwkvi_arena_reserve(rwkv_model *model, int64_t bytes) {
+  if (model->arena && bytes <= model->arena_bytes) {
+    return RWKV_OK;
+  }
+  free(model->arena);
+  model->arena_bytes = 0;
+  model->arena = rwkvi_aligned((size_t)bytes);
+  if (!model->arena) {
+    return rwkvi_fail(model->rt, RWKV_E_MEMORY,
+                      "out of memory for %lld bytes of temporaries",
+                      (long long)bytes);
+  }
+  model->arena_bytes = bytes;
+  return RWKV_OK;
+}
+
+rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
+                      const rwkvi_class *class) {
+  running r = {.model = model, .class = class};
+  memcpy(r.sizes, class->sizes, sizeof(r.sizes));
+  r.sizes[RWKV_SIZE_L] = 0;
+  int32_t status = run_steps(&r, function->steps, function->step_count);
+  if (status & RWKV_KERNEL_BOUND) {
+    return rwkvi_fail(model->rt, RWKV_E_BOUND,
+                      "%.200s: an asserted bound does not hold for the data",
+                      function->name);
+  }
+  if (status) {
+    return rwkvi_fail(model->rt, RWKV_E_FORMAT,
+                      "%.200s: a kernel returned an unknown status %d",
+                      function->name, status);
+  }
+  return RWKV_OK;
+}
+
+/* ---- consuming tokens ---------------------------------------------------- */
+
+static bool is_symbol(const rwkvi_expr *expr, int symbol) {
+  int64_t addend;
+  return rwkvi_expr_binds(expr, &addend) == symbol && addend == 0;
+}
+
+/* The function must be (tokens i32 [B, T], sequences, states..) -> (logits f32
+ * [S, V] or [B, T, V], states..), arguments in any order. */
+static rwkv_status check_signature(rwkv_model *model, const char *name,
+                                   bool every, const rwkvi_function **out,
+                                   const rwkvi_value **tokens) {
+  const rwkvi_function *function = *out =
+      rwkvi_function_find(model->pack, name);
+  if (!function) {
+    return rwkvi_fail(model->rt, RWKV_E_UNSUPPORTED,
+                      "%.1000s: expected a function \"%s\", found none",
+                      model->pack->file, name);
+  }
+  bool valid = function->has_sequences && function->result_count > 0;
+  *tokens = NULL;
+  for (size_t i = 0; i < function->arg_count && valid; ++i) {
+    const rwkvi_value *arg = &function->args[i];
+    if (arg->role == RWKVI_PLAIN) {
+      valid = !*tokens && arg->dtype == RWKV_I32 && arg->rank == 2 &&
+              is_symbol(&arg->shape[0], RWKV_SIZE_B) &&
+              is_symbol(&arg->shape[1], RWKV_SIZE_T);
+      *tokens = arg;
+    }
+  }
+  for (size_t i = 1; i < function->result_count && valid; ++i) {
+    valid = function->results[i].role == RWKVI_STATE;
+  }
+  if (valid) {
+    const rwkvi_value *logits = &function->results[0];
+    valid = *tokens && logits->role == RWKVI_PLAIN &&
+            logits->dtype == RWKV_F32 && logits->rank == (every ? 3 : 2) &&
+            is_symbol(&logits->shape[0], every ? RWKV_SIZE_B : RWKV_SIZE_S) &&
+            (!every || is_symbol(&logits->shape[1], RWKV_SIZE_T)) &&
+            rwkvi_expr_is_constant(&logits->shape[logits->rank - 1]);
+  }
+  if (valid) {
+    return RWKV_OK;
+  }
+  return rwkvi_fail(model->rt, RWKV_E_UNSUPPORTED,
+                    "%.1000s: function \"%s\": expected (tokens i32 [B, T], "
+                    "sequences, states) -> (logits f32 %s, "
+                    "states), found another signature",
+                    model->pack->file, name, every ? "[B, T, V]" : "[S, V]");
+}
+
+/* Fills state->offsets; lengths NULL: all 1. */
+static rwkv_status sum_lengths(rwkv_state *state, const int64_t *lengths) {
+  rwkv_runtime *rt = state->model->rt;
+  int64_t total = 0;
+  for (int64_t i = 0; i < state->sequences; ++i) {
+    int64_t length = lengths ? lengths[i] : 1, position;
+    if (length < 0) {
+      return rwkvi_fail(
+          rt, RWKV_E_ARGUMENT,
+          "lengths[%lld]: expected a number that is not negative, found %lld",
+          (long long)i, (long long)length);
+    }
+    if (length > INT32_MAX - total) {
+      return rwkvi_fail(rt, RWKV_E_ARGUMENT,
+                        "lengths[%lld]: expected at most %d tokens in one "
+                        "call, found %lld after "
+                        "%lld others",
+                        (long long)i, INT32_MAX, (long long)length,
+                        (long long)total);
+    }
+    if (!rwkvi_add(state->position[i], length, &position)) {
+      return rwkvi_fail(
+          rt, RWKV_E_ARGUMENT,
+          "lengths[%lld]: %lld tokens after position %lld overflow 64 bits",
+          (long long)i, (long long)length, (long long)state->position[i]);
+    }
+    total += length;
+    state->offsets[i + 1] = (int32_t)total;
+  }
+  return RWKV_OK;
+}
+
+/* Points the tables of the model at the tokens, the offsets and the two halves
+ * of the state. */
+static void point(rwkv_model *model, rwkv_state *state,
+                  const rwkvi_function *function, const int32_t *tokens,
+                  void *logits) {
+  for (size_t i = 0; i < function->arg_count; ++i) {
+    const rwkvi_value *arg = &function->args[i];
+    model->args[i] = arg->role == RWKVI_STATE       ? state->current[arg->state]
+                     : arg->role == RWKVI_SEQUENCES ? (void *)state->offsets
+                                                    : (void *)tokens;
+  }
+  model->results[0] = logits;
+  for (size_t i = 1; i < function->result_count; ++i) {
+    model->results[i] = state->next[function->results[i].state];
+  }
+}
+
+static void exchange(rwkv_state *state, const rwkvi_function *function) {
+  for (size_t i = 1; i < function->result_count; ++i) {
+    size_t k = function->results[i].state;
+    void *next = state->next[k];
+    state->next[k] = state->current[k];
+    state->current[k] = next;
+  }
+  for (int64_t i = 0; i < state->sequences; ++i) {
+    state->position[i] += state->offsets[i + 1] - state->offsets[i];
+  }
+}
+
+/* Sequences without tokens have no logits. */
+static void fill_empty_rows(const rwkv_state *state, float *logits,
+                            int64_t row) {
+  for (int64_t i = 0; i < state->sequences && logits; ++i) {
+    if (state->offsets[i + 1] == state->offsets[i]) {
+      rwkvi_fill_nan(RWKV_F32, (char *)logits + i * row, row);
+    }
+  }
+}
+
+static rwkv_status consume(rwkv_model *model, rwkv_state *state,
+                           const char *name, bool every, const int32_t *tokens,
+                           const int64_t *lengths, float *logits) {
+  const rwkvi_function *function;
+  const rwkvi_value *arg = NULL;
+  RWKVI_TRY(check_signature(model, name, every, &function, &arg));
+  RWKVI_TRY(sum_lengths(state, lengths));
+  int64_t total = state->offsets[state->sequences], row = 0;
+  const rwkvi_value *result = &function->results[0];
+  const int64_t none[RWKV_SIZE_COUNT] = {0};
+  rwkvi_expr_size(&result->shape[result->rank - 1], none,
+                  &row); /* a constant, see check_signature */
+  row *= (int64_t)sizeof(float);
+  if (total > 0) {
+    if (!tokens) {
+      return rwkvi_fail(model->rt, RWKV_E_ARGUMENT,
+                        "%s: expected %lld tokens, found NULL", name,
+                        (long long)total);
+    }
+    int64_t below = arg->below           ? arg->below
+                    : model->pack->vocab ? model->pack->vocab
+                                         : INT64_MAX;
+    RWKVI_TRY(
+        rwkvi_check_below(model->rt, function, arg, tokens, total, below));
+    const int64_t sizes[RWKV_SIZE_COUNT] = {1, total, state->sequences, 0};
+    rwkvi_class *class;
+    RWKVI_TRY(rwkvi_class_get(model, function, sizes, &class));
+    int64_t bytes;
+    if (!rwkvi_add(class->arena_bytes, logits ? 0 : class->result_bytes[0],
+                   &bytes)) {
+      return rwkvi_no_memory(model->rt, "logits");
+    }
+    RWKVI_TRY(rwkvi_arena_reserve(model, bytes));
+    point(model, state, function, tokens,
+          logits ? (void *)logits : model->arena + class->arena_bytes);
+    rwkv_status status = rwkvi_run(model, function, class);
+    if (status != RWKV_OK) {
+      if (logits) {
+        rwkvi_fill_nan(RWKV_F32, logits, class->result_bytes[0]);
+      }
+      return status;
+    }
+    exchange(state, function);
+  }
+  if (!every) {
+    fill_empty_rows(state, logits, row);
+  }
+  return RWKV_OK;
+}
+
+static rwkv_status check_handles(rwkv_model *model, const rwkv_state *state,
+                                 const int64_t *lengths, const char *caller) {
+  if (!model) {
+    return RWKV_E_ARGUMENT;
+  }
+  if (!state || !lengths) {
+    return rwkvi_fail(model->rt, RWKV_E_ARGUMENT,
+                      "%s: expected a state and lengths, found NULL", caller);
+  }
+  if (state->model != model) {
+    return rwkvi_fail(
+        model->rt, RWKV_E_ARGUMENT,
+        "%s: expected a state of this model, found one of another", caller);
+  }
+  return RWKV_OK;
+}
+
+rwkv_status rwkv_prefill(rwkv_model *model, rwkv_state *state,
+                         const int32_t *tokens, const int64_t *lengths,
+                         float *logits) {
+  RWKVI_TRY(check_handles(model, state, lengths, "rwkv_prefill"));
+  return consume(model, state, "prefill", false, tokens, lengths, logits);
+}
+
+rwkv_status rwkv_decode(rwkv_model *model, rwkv_state *state,
+                        const int32_t *tokens, float *logits) {
+  static const int64_t unused = 0; /* all lengths are 1 */
+  RWKVI_TRY(check_handles(model, state, &unused, "rwkv_decode"));
+  return consume(model, state, "prefill", false, tokens, NULL, logits);
+}
+
+rwkv_status rwkv_score(rwkv_model *model, rwkv_state *state,
+                       const int32_t *tokens, const int64_t *lengths,
+                       float *logits) {
+  RWKVI_TRY(check_handles(model, state, lengths, "rwkv_score"));
+  return consume(model, state, "forward", true, tokens, lengths, logits);
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "rwkv-opt/Pipeline.h"
+
+#include "lowering/ExpandMath/ExpandMath.h"
+#include "lowering/Passes.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Func/Extensions/InlinerExtension.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace rwkv;
+
+const DialectRegistry &rwkv::getDialectRegistry() {
+  static const DialectRegistry *registry = [] {
+    auto *all = new DialectRegistry();
+    all->insert<RwkvDialect, tile::TileDialect, arith::ArithDialect, func::FuncDialect, math::MathDialect,
+                scf::SCFDialect>();
+    func::registerInlinerExtension(*all);
+    return all;
+  }();
+  return *registry;
+}
+
+LogicalResult rwkv::runFrontend(ModuleOp module) {
+  PassManager manager(module.getContext());
+  manager.addPass(createRwkvGeneralizePass());
+  manager.addPass(createInlinerPass());
+  OpPassManager &model = manager.nest<ModelOp>();
+  model.addPass(createInlinerPass());
+  model.addPass(createSymbolDCEPass());
+  return manager.run(module);
+}
+
+/// For functions of models and beside them.
+static void addToFunctions(PassManager &manager, function_ref<void(OpPassManager &)> add) {
+  add(manager.nest<func::FuncOp>());
+  add(manager.nest<ModelOp>().nest<func::FuncOp>());
+}
+
+LogicalResult rwkv::runMiddleEnd(ModuleOp module) {
+  PassManager manager(module.getContext());
+  addToFunctions(manager, [](OpPassManager &functions) {
+    functions.addPass(createCSEPass());
+    functions.addPass(createRwkvFusePass());
+  });
+  manager.addPass(createRwkvExpandPass());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+  manager.addPass(createTileExpandMathPass());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+  return manager.run(module);
+}
+
+LogicalResult rwkv::runCodegen(ModuleOp module, llvm::StringMap<int64_t> &scratch) {
+  PassManager lower(module.getContext());
+  lower.addPass(createTileLowerKernelsPass());
+  if (failed(lower.run(module))) {
+    return failure();
+  }
+  for (auto function : module.getOps<func::FuncOp>()) {
+    scratch[function.getSymName()] = function->getAttrOfType<IntegerAttr>("tile.scratch").getInt();
+    function->removeAttr("tile.scratch");
+  }
+  PassManager convert(module.getContext());
+  addLLVMConversion(convert);
+  return convert.run(module);
+}

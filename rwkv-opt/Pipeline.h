@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The stages of the compiler, shared by the driver and by rwkv-opt's --emit.
+#ifndef RWKV_RWKV_OPT_PIPELINE_H
+#define RWKV_RWKV_OPT_PIPELINE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace rwkv {
+
+/// All dialects that a spec may use or that the compiler makes.
+const mlir::DialectRegistry &getDialectRegistry();
+
+/// Named rungs to recurrences, shared functions inlined: before sizes are known.
+llvm::LogicalResult runFrontend(mlir::ModuleOp module);
+/// Specialised functions to kernels and launches.
+llvm::LogicalResult runMiddleEnd(mlir::ModuleOp module);
+/// Kernels to the llvm dialect; everything else is removed. `scratch` gets every kernel's bytes per thread.
+llvm::LogicalResult runCodegen(mlir::ModuleOp module, llvm::StringMap<int64_t> &scratch);
+
+} // namespace rwkv
+
+#endif // RWKV_RWKV_OPT_PIPELINE_H

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: rwkv-opt %s --verify-roundtrip | FileCheck %s
+// RUN: %roundtrip
+
+// CHECK-LABEL: func @relu
+// CHECK-SAME: %[[V:.*]]: tensor<8xf32>, %[[S:.*]]: f32, %[[D:.*]]: f64, %[[X:.*]]: !BTD_bf16
+func.func @relu(%v: tensor<8xf32>, %s: f32, %d: f64, %x: tensor<?x?x?xbf16, #rwkv.dims<B, T, D>>)
+    -> (tensor<8xf32>, f32, f64, tensor<?x?x?xbf16, #rwkv.dims<B, T, D>>) {
+  // CHECK: rwkv.relu %[[V]] : tensor<8xf32>
+  %0 = rwkv.relu %v : tensor<8xf32>
+  // CHECK: rwkv.relu %[[S]] : f32
+  %1 = rwkv.relu %s : f32
+  // CHECK: rwkv.relu %[[D]] : f64
+  %2 = rwkv.relu %d : f64
+  // CHECK: rwkv.relu %[[X]] : !BTD_bf16
+  %3 = rwkv.relu %x : tensor<?x?x?xbf16, #rwkv.dims<B, T, D>>
+  return %0, %1, %2, %3 : tensor<8xf32>, f32, f64, tensor<?x?x?xbf16, #rwkv.dims<B, T, D>>
+}
