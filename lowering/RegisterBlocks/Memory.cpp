@@ -2,6 +2,7 @@
 #include "lowering/RegisterBlocks/Nest.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace rwkv;
@@ -48,6 +49,14 @@ static Type withWidth(Type element, int64_t width) {
   return width == 0 ? element : Type(VectorType::get({width}, element));
 }
 
+static Value constantBits(OpBuilder &b, Location loc, Type type, int64_t value) {
+  TypedAttr attr = b.getIntegerAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type)) {
+    attr = DenseElementsAttr::get(vector, Attribute(attr));
+  }
+  return arith::ConstantOp::create(b, loc, attr);
+}
+
 Value blocks::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, int64_t width,
                        Type compute) {
   Value address = emitAddress(b, loc, memory, row, column);
@@ -56,16 +65,14 @@ Value blocks::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value r
     return value;
   }
   Type type = withWidth(compute, width);
-  if (memory.element.isBF16() && compute.isF32()) {
+  if (memory.element.isBF16()) {
     // A shift: cheaper than the conversion that code generators choose for single elements.
+    Type i32 = withWidth(b.getI32Type(), width);
     Value bits = arith::BitcastOp::create(b, loc, withWidth(b.getI16Type(), width), value);
-    Value wide = arith::ExtUIOp::create(b, loc, withWidth(b.getI32Type(), width), bits);
-    TypedAttr sixteen = b.getI32IntegerAttr(16);
-    if (width) {
-      sixteen = DenseElementsAttr::get(VectorType::get({width}, b.getI32Type()), Attribute(sixteen));
-    }
-    wide = arith::ShLIOp::create(b, loc, wide, arith::ConstantOp::create(b, loc, sixteen));
-    return arith::BitcastOp::create(b, loc, type, wide);
+    Value wide = arith::ExtUIOp::create(b, loc, i32, bits);
+    wide = arith::ShLIOp::create(b, loc, wide, constantBits(b, loc, i32, 16));
+    value = arith::BitcastOp::create(b, loc, withWidth(b.getF32Type(), width), wide);
+    return compute.isF32() ? value : arith::ExtFOp::create(b, loc, type, value).getResult();
   }
   if (memory.element.getIntOrFloatBitWidth() > compute.getIntOrFloatBitWidth()) {
     return arith::TruncFOp::create(b, loc, type, value);
@@ -73,11 +80,31 @@ Value blocks::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value r
   return arith::ExtFOp::create(b, loc, type, value);
 }
 
+/// Round to nearest even in integers: code generators call a library for it where the machine has no instruction.
+static Value roundToBF16(OpBuilder &b, Location loc, Value value, int64_t width) {
+  Type i32 = withWidth(b.getI32Type(), width), i16 = withWidth(b.getI16Type(), width);
+  auto constant = [&](int64_t bits) { return constantBits(b, loc, i32, bits); };
+  Value bits = arith::BitcastOp::create(b, loc, i32, value);
+  Value odd = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, bits, constant(16)), constant(1));
+  Value rounded = arith::AddIOp::create(b, loc, arith::AddIOp::create(b, loc, bits, constant(0x7fff)), odd);
+  Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, value, value);
+  Value quiet = arith::OrIOp::create(b, loc, bits, constant(0x400000));
+  Value chosen = arith::SelectOp::create(b, loc, isNaN, quiet, rounded);
+  Value high = arith::TruncIOp::create(b, loc, i16, arith::ShRUIOp::create(b, loc, chosen, constant(16)));
+  return arith::BitcastOp::create(b, loc, withWidth(b.getBF16Type(), width), high);
+}
+
 void blocks::emitStore(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, Value value) {
   auto vector = dyn_cast<VectorType>(value.getType());
   Type compute = getElementTypeOrSelf(value.getType());
-  Type type = withWidth(memory.element, vector ? vector.getDimSize(0) : 0);
-  if (memory.element != compute) {
+  int64_t width = vector ? vector.getDimSize(0) : 0;
+  Type type = withWidth(memory.element, width);
+  if (memory.element.isBF16()) {
+    if (compute.isF64()) {
+      value = arith::TruncFOp::create(b, loc, withWidth(b.getF32Type(), width), value);
+    }
+    value = roundToBF16(b, loc, value, width);
+  } else if (memory.element != compute) {
     bool narrows = memory.element.getIntOrFloatBitWidth() < compute.getIntOrFloatBitWidth();
     value = narrows ? arith::TruncFOp::create(b, loc, type, value).getResult()
                     : arith::ExtFOp::create(b, loc, type, value).getResult();

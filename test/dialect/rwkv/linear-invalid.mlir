@@ -30,3 +30,14 @@ rwkv.model @m {
     return
   }
 }
+
+// -----
+
+rwkv.model @m {
+  rwkv.weight @mat "mat" #rwkv.dims<D, F>
+  func.func @f(%x: tensor<f32>) {
+    // expected-error @below {{'rwkv.linear' op expected an operand of rank >= 1, but got 'tensor<f32>'}}
+    %0 = rwkv.linear %x, @mat : tensor<f32> -> tensor<f32>
+    return
+  }
+}

@@ -104,3 +104,11 @@ rwkv.model @m {
   // expected-error @below {{expected valid keyword}}
   rwkv.weight @w "w" #rwkv.dims<5*7>
 }
+
+// -----
+
+// Of several keys all or none depend on the layer.
+rwkv.model @m {
+  // expected-error @below {{'rwkv.weight' op expected {l} in all keys or in none, but got "b | c.{l}"}}
+  rwkv.weight @w "b | c.{l}" #rwkv.dims<D>
+}
