@@ -242,10 +242,12 @@ typedef enum rwkvi_step_kind {
 typedef struct rwkvi_step {
   rwkvi_step_kind kind;
   size_t kernel;    /* launch */
+  bool beside;      /* launch: runs at the same time as the next step */
   rwkvi_expr tasks; /* launch */
   size_t ref_count; /* launch: buffers; copy: to, from */
   rwkvi_ref *refs;
   int64_t from, to;  /* repeat */
+  int64_t first, last; /* repeat: its place in the linear order of steps */
   size_t step_count; /* repeat */
   struct rwkvi_step *steps;
 } rwkvi_step;
@@ -335,11 +337,18 @@ int32_t rwkvi_threads_count(const rwkvi_threads *threads);
 /* Makes every thread's scratch at least `bytes` long; false when out of memory
  * (the old scratch stays). */
 bool rwkvi_threads_reserve(rwkvi_threads *threads, int64_t bytes);
-/* Runs tasks 0 .. tasks-1 and returns the OR of the status bits. Allocates
- * nothing. */
-int32_t rwkvi_threads_run(rwkvi_threads *threads, rwkv_kernel kernel,
-                          void *const *buffers, const int64_t *sizes,
-                          int64_t tasks);
+
+/* A kernel with its buffers; the last two are set by rwkvi_threads_run. */
+typedef struct rwkvi_launch {
+  rwkv_kernel kernel;
+  void *const *buffers;
+  int64_t tasks, chunk, chunks;
+} rwkvi_launch;
+
+/* Runs all tasks of all launches, in any order, and returns the OR of the
+ * status bits. Allocates nothing. */
+int32_t rwkvi_threads_run(rwkvi_threads *pool, rwkvi_launch *launches,
+                          size_t count, const int64_t *sizes);
 
 /* ---- model.c, layout.c, state.c, call.c, run.c --------------------------- */
 
@@ -364,6 +373,7 @@ struct rwkv_model {
   rwkvi_class *classes; /* RWKVI_CLASSES per function */
   uint64_t tick;
   void **buffers, **args, **results; /* tables for the call in progress */
+  rwkvi_launch *launches;
   unsigned char *arena;
   int64_t arena_bytes;
 };

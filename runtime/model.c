@@ -167,7 +167,7 @@ static rwkv_status bind_weights(rwkv_model *model,
 /* The tables a call needs, so that running a plan allocates nothing. */
 static rwkv_status allocate_tables(rwkv_model *model) {
   const rwkv_pack *pack = model->pack;
-  size_t args = 0, results = 0, buffers = 0;
+  size_t args = 0, results = 0, buffers = 0, launches = 1;
   for (size_t i = 0; i < pack->function_count; ++i) {
     const rwkvi_function *function = &pack->functions[i];
     args = function->arg_count > args ? function->arg_count : args;
@@ -177,17 +177,27 @@ static rwkv_status allocate_tables(rwkv_model *model) {
       const rwkvi_step *step = &function->steps[j],
                        *steps = step->kind == RWKVI_REPEAT ? step->steps : step;
       size_t count = step->kind == RWKVI_REPEAT ? step->step_count : 1;
+      size_t side = 0, refs = 0; /* of launches side by side */
       for (size_t k = 0; k < count; ++k) {
-        buffers = steps[k].ref_count > buffers ? steps[k].ref_count : buffers;
+        side += 1;
+        refs += steps[k].ref_count;
+        launches = side > launches ? side : launches;
+        buffers = refs > buffers ? refs : buffers;
+        if (!steps[k].beside) {
+          side = refs = 0;
+        }
       }
     }
   }
   model->args = rwkvi_pool_alloc(&model->pool, args, sizeof(void *));
   model->results = rwkvi_pool_alloc(&model->pool, results, sizeof(void *));
   model->buffers = rwkvi_pool_alloc(&model->pool, buffers, sizeof(void *));
+  model->launches =
+      rwkvi_pool_alloc(&model->pool, launches, sizeof(rwkvi_launch));
   model->classes = rwkvi_pool_alloc(
       &model->pool, pack->function_count * RWKVI_CLASSES, sizeof(rwkvi_class));
-  if (!model->args || !model->results || !model->buffers || !model->classes) {
+  if (!model->args || !model->results || !model->buffers || !model->launches ||
+      !model->classes) {
     return rwkvi_no_memory(model->rt, "a model");
   }
   for (size_t i = 0; i < pack->kernel_count; ++i) {

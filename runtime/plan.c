@@ -177,7 +177,8 @@ static rwkv_status read_steps(planner *p, const rwkvi_where *where,
 
 static rwkv_status read_launch(planner *p, const rwkvi_where *where,
                                const json_t *json, rwkvi_step *step) {
-  static const char *const keys[] = {"launch", "tasks", "buffers", NULL};
+  static const char *const keys[] = {"launch", "tasks", "buffers", "?beside",
+                                     NULL};
   RWKVI_TRY(rwkvi_json_object(p->in, where, json, keys));
   const rwkvi_where launch_where = {where, "launch", 0},
                     tasks_where = {where, "tasks", 0};
@@ -204,7 +205,13 @@ static rwkv_status read_launch(planner *p, const rwkvi_where *where,
   }
   RWKVI_TRY(read_refs(p, &(rwkvi_where){where, "buffers", 0},
                       json_object_get(json, "buffers"), step));
-  ++p->position;
+  const json_t *beside = json_object_get(json, "beside");
+  if (beside && !json_is_boolean(beside)) {
+    return rwkvi_json_expected(p->in, &(rwkvi_where){where, "beside", 0},
+                               beside, "true or false");
+  }
+  step->beside = json_is_true(beside);
+  p->position += !step->beside; /* launches side by side are one position */
   return RWKV_OK;
 }
 
@@ -265,10 +272,12 @@ static rwkv_status read_repeat(planner *p, const rwkvi_where *where,
                            json_array_get(range, 1), step->from,
                            RWKVI_MAX_LAYERS, &step->to));
   p->repeat = step;
+  step->first = p->position;
   RWKVI_TRY(read_steps(p, &(rwkvi_where){where, "steps", 0},
                        json_object_get(json, "steps"), &step->steps,
                        &step->step_count));
   p->repeat = NULL;
+  step->last = p->position - 1;
   return RWKV_OK;
 }
 
@@ -292,6 +301,15 @@ static rwkv_status read_steps(planner *p, const rwkvi_where *where,
       return rwkvi_json_expected(p->in, &here, step,
                                  "a step (\"launch\", \"copy\" or \"repeat\")");
     }
+    if (i > 0 && (*steps)[i - 1].beside && (*steps)[i].kind != RWKVI_LAUNCH) {
+      return rwkvi_json_expected(p->in, &here, step,
+                                 "a launch, which the one before runs beside");
+    }
+  }
+  if (size > 0 && (*steps)[size - 1].beside) {
+    return rwkvi_json_fail(p->in, where, RWKV_E_FORMAT,
+                           "expected a launch after one that runs \"beside\" "
+                           "it, found none");
   }
   return RWKV_OK;
 }
@@ -345,15 +363,12 @@ rwkv_status rwkvi_plan_read(const rwkvi_reader *in, const rwkvi_where *where,
                        &function->step_count));
   /* Now that all uses are known, widen ranges over the repeats they reach into
    * from outside. */
-  int64_t position = 0;
   for (size_t i = 0; i < function->step_count; ++i) {
     const rwkvi_step *step = &function->steps[i];
-    int64_t length = step->kind == RWKVI_REPEAT ? (int64_t)step->step_count : 1;
-    if (step->kind == RWKVI_REPEAT && length > 0) {
-      widen_ranges(function->temporaries, function->temporary_count, position,
-                   position + length - 1);
+    if (step->kind == RWKVI_REPEAT && step->first <= step->last) {
+      widen_ranges(function->temporaries, function->temporary_count,
+                   step->first, step->last);
     }
-    position += length;
   }
   return RWKV_OK;
 }

@@ -44,45 +44,54 @@ static void *resolve(const running *r, const rwkvi_ref *ref, int64_t *bytes) {
   }
 }
 
-static int32_t run_step(running *r, const rwkvi_step *step) {
-  int64_t bytes = 0, tasks = 0;
+static void run_copy(running *r, const rwkvi_step *step) {
+  int64_t bytes = 0;
+  const void *from = resolve(r, &step->refs[1], &bytes);
+  void *to = resolve(r, &step->refs[0], &bytes);
+  if (bytes > 0 && to != from) {
+    memcpy(to, from, (size_t)bytes);
+  }
+}
+
+/* Runs the launch at `step` and those beside it; gives their number. */
+static size_t run_launches(running *r, const rwkvi_step *step,
+                           int32_t *status) {
   rwkv_model *model = r->model;
-  if (step->kind == RWKVI_COPY) {
-    const void *from = resolve(r, &step->refs[1], &bytes);
-    void *to = resolve(r, &step->refs[0], &bytes);
-    if (bytes > 0 && to != from) {
-      memcpy(to, from, (size_t)bytes);
+  size_t count = 0, buffers = 0;
+  do {
+    rwkvi_launch *launch = &model->launches[count];
+    launch->kernel = model->pack->kernels[step[count].kernel].entry;
+    launch->buffers = model->buffers + buffers;
+    rwkvi_expr_size(&step[count].tasks, r->sizes,
+                    &launch->tasks); /* cannot fail: see layout.c */
+    for (size_t i = 0; i < step[count].ref_count; ++i) {
+      int64_t bytes;
+      model->buffers[buffers++] = resolve(r, &step[count].refs[i], &bytes);
     }
-    return 0;
-  }
-  rwkvi_expr_size(&step->tasks, r->sizes,
-                  &tasks); /* cannot fail: see layout.c */
-  if (tasks == 0) {
-    return 0;
-  }
-  for (size_t i = 0; i < step->ref_count; ++i) {
-    model->buffers[i] = resolve(r, &step->refs[i], &bytes);
-  }
-  return rwkvi_threads_run(model->rt->threads,
-                           model->pack->kernels[step->kernel].entry,
-                           model->buffers, r->sizes, tasks);
+  } while (step[count++].beside);
+  *status |= rwkvi_threads_run(model->rt->threads, model->launches, count,
+                               r->sizes);
+  return count;
 }
 
 static int32_t run_steps(running *r, const rwkvi_step *steps, size_t count) {
   int32_t status = 0;
-  for (size_t i = 0; i < count && status == 0; ++i) {
+  for (size_t i = 0; i < count && status == 0;) {
     const rwkvi_step *step = &steps[i];
-    if (step->kind != RWKVI_REPEAT) {
-      status = run_step(r, step);
+    if (step->kind == RWKVI_LAUNCH) {
+      i += run_launches(r, step, &status);
       continue;
     }
-    for (int64_t layer = step->from; layer < step->to && status == 0; ++layer) {
-      r->sizes[RWKV_SIZE_L] = layer;
-      for (size_t j = 0; j < step->step_count && status == 0; ++j) {
-        status = run_step(r, &step->steps[j]);
+    if (step->kind == RWKVI_COPY) {
+      run_copy(r, step);
+    } else {
+      for (int64_t l = step->from; l < step->to && status == 0; ++l) {
+        r->sizes[RWKV_SIZE_L] = l;
+        status = run_steps(r, step->steps, step->step_count);
       }
+      r->sizes[RWKV_SIZE_L] = 0;
     }
-    r->sizes[RWKV_SIZE_L] = 0;
+    ++i;
   }
   return status;
 }

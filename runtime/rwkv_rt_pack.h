@@ -23,6 +23,8 @@
  *        machine is used; offset: from the start of the blobs.
  *   plan:  { "temporaries": [ { "dtype": str, "shape": [expr, ..] } ], "steps": [step, ..] }
  *   step:  { "launch": kernel index, "tasks": expr, "buffers": [ref, ..] }
+ *          "beside"?: bool: true lets the launch run at the same time as the next step, which is a launch and reads and
+ *          writes nothing that this one writes
  *        | { "copy": [to ref, from ref] }                 same dtype and number of elements
  *        | { "repeat": [from, to], "steps": [step, ..] }  runs the steps for l = from .. to-1; not nested
  *   ref:   [ "arg"|"result"|"temporary"|"weight", index ]            the whole buffer (a weight: of layer l if it has layers)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * The thread pool: a parallel-for over tasks, in contiguous chunks handed out
- * by an atomic counter.
+ * The thread pool: a parallel-for over the tasks of one or several launches, in
+ * contiguous chunks handed out by an atomic counter.
  *
  * `gate` is the whole protocol: bit 0 says that a job is open, bits 1-15 count
  * the workers inside it, the rest is the number of the job. A worker enters by
@@ -42,12 +42,11 @@ struct rwkvi_threads {
   int64_t scratch_bytes;
 
   /* The job. */
-  rwkv_kernel kernel;
-  void *const *buffers;
+  const rwkvi_launch *launches;
   const int64_t *sizes;
-  int64_t tasks, chunk;
+  int64_t chunks; /* of all launches */
 
-  _Alignas(RWKVI_ALIGN) _Atomic int64_t next; /* first task not handed out */
+  _Alignas(RWKVI_ALIGN) _Atomic int64_t next; /* first chunk not handed out */
   _Alignas(RWKVI_ALIGN) _Atomic uint64_t gate;
   _Alignas(RWKVI_ALIGN) _Atomic int32_t status;
   _Atomic int32_t sleepers;
@@ -66,14 +65,20 @@ static void relax(void) {
 
 static void work(rwkvi_threads *pool, int32_t index) {
   int32_t status = 0; /* of this thread: kernels do not OR atomically */
-  rwkv_kernel_args args = {pool->buffers, pool->sizes, pool->scratch[index],
-                           &status};
-  int64_t begin;
-  while ((begin = atomic_fetch_add_explicit(
-              &pool->next, pool->chunk, memory_order_relaxed)) < pool->tasks) {
-    int64_t end =
-        pool->tasks - begin > pool->chunk ? begin + pool->chunk : pool->tasks;
-    pool->kernel(&args, begin, end);
+  rwkv_kernel_args args = {NULL, pool->sizes, pool->scratch[index], &status};
+  int64_t position;
+  while ((position = atomic_fetch_add_explicit(
+              &pool->next, 1, memory_order_relaxed)) < pool->chunks) {
+    const rwkvi_launch *launch = pool->launches;
+    while (position >= launch->chunks) {
+      position -= launch->chunks;
+      ++launch;
+    }
+    int64_t begin = position * launch->chunk, left = launch->tasks - begin;
+    args.buffers = launch->buffers;
+    launch->kernel(&args, begin,
+                   left > launch->chunk ? begin + launch->chunk
+                                        : launch->tasks);
   }
   if (status) {
     atomic_fetch_or_explicit(&pool->status, status, memory_order_relaxed);
@@ -135,24 +140,37 @@ static void wake_all(rwkvi_threads *pool) {
   pthread_mutex_unlock(&pool->mutex);
 }
 
-int32_t rwkvi_threads_run(rwkvi_threads *pool, rwkv_kernel kernel,
-                          void *const *buffers, const int64_t *sizes,
-                          int64_t tasks) {
-  if (tasks <= 0) {
-    return 0;
+/* A launch alone is cut finely enough to even out threads of different speed.
+ */
+static int64_t cut(rwkvi_threads *pool, rwkvi_launch *launches, size_t count) {
+  int64_t limit = (int64_t)pool->count * CHUNKS_PER_THREAD, chunks = 0;
+  for (size_t i = 0; i < count; ++i) {
+    rwkvi_launch *launch = &launches[i];
+    launch->chunk = launch->tasks > limit ? launch->tasks / limit : 1;
+    launch->chunks = launch->tasks / launch->chunk +
+                     (launch->tasks % launch->chunk != 0);
+    chunks += launch->chunks;
   }
-  if (pool->count == 1 || tasks == 1) {
+  return chunks;
+}
+
+int32_t rwkvi_threads_run(rwkvi_threads *pool, rwkvi_launch *launches,
+                          size_t count, const int64_t *sizes) {
+  int64_t chunks = cut(pool, launches, count);
+  if (pool->count == 1 || chunks <= 1) {
     int32_t status = 0;
-    rwkv_kernel_args args = {buffers, sizes, pool->scratch[0], &status};
-    kernel(&args, 0, tasks);
+    for (size_t i = 0; i < count; ++i) {
+      rwkv_kernel_args args = {launches[i].buffers, sizes, pool->scratch[0],
+                               &status};
+      if (launches[i].tasks > 0) {
+        launches[i].kernel(&args, 0, launches[i].tasks);
+      }
+    }
     return status;
   }
-  pool->kernel = kernel;
-  pool->buffers = buffers;
+  pool->launches = launches;
   pool->sizes = sizes;
-  pool->tasks = tasks;
-  int64_t chunks = (int64_t)pool->count * CHUNKS_PER_THREAD;
-  pool->chunk = tasks > chunks ? tasks / chunks : 1;
+  pool->chunks = chunks;
   atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
   atomic_store_explicit(&pool->status, 0, memory_order_relaxed);
   atomic_fetch_add(

@@ -112,11 +112,27 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options) {
   if (failed(runFrontend(module)) || failed(specialize(module, options)) || failed(runMiddleEnd(module))) {
     return failure();
   }
+  if (options.emit == "mlir") {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    module.print(os);
+    return text;
+  }
   report("generating code");
   OwningOpRef<ModuleOp> code = module.clone();
   llvm::StringMap<int64_t> scratch;
   if (failed(runCodegen(*code, scratch))) {
     return failure();
+  }
+  static constexpr std::pair<StringLiteral, EmitKind> kKinds[] = {
+      {"llvm", EmitKind::llvmIR}, {"asm", EmitKind::assembly}, {"obj", EmitKind::object}};
+  for (auto [name, kind] : kKinds) {
+    if (options.emit == name) {
+      return emitCode(*code, *target, kind);
+    }
+  }
+  if (options.emit != "pack") {
+    return module.emitError("expected to emit mlir, llvm, asm, obj or pack, but got '") << options.emit << "'";
   }
   FailureOr<llvm::json::Object> manifest = buildManifest(module, scratch);
   FailureOr<std::string> object = emitCode(*code, *target, EmitKind::shared);
@@ -161,7 +177,7 @@ std::string rwkv::compileKey(const std::string &spec, const CompileOptions &opti
   if (std::optional<TargetInfo> target = lookupTarget(options.target, error)) {
     os << target->chip << "\n"; // "host" is the row that this machine takes
   }
-  os << options.schedule << " " << options.allowUnused << " " << options.function << "\n";
+  os << options.emit << " " << options.schedule << " " << options.allowUnused << " " << options.function << "\n";
   for (const auto &[name, value] : options.params) {
     os << name << "=" << llvm::format("%a", value) << "\n";
   }

@@ -19,6 +19,7 @@ struct ArrayInfo {
 };
 
 struct CompileOptions {
+  std::string emit = "pack";                          // pack | obj | asm | llvm | mlir (kernels and launches)
   std::string target = "host";                        // see rwkv::listTargets
   std::string schedule = "auto";                      // auto | step
   std::vector<std::pair<std::string, double>> params; // --param name=value
@@ -31,7 +32,7 @@ struct CompileOptions {
 
 struct CompileResult {
   bool ok = false;
-  std::string pack;        // bytes of the pack
+  std::string pack;        // bytes of the pack, or of what else was asked for
   std::string diagnostics; // errors, warnings and remarks as text, one located line each (empty if there is nothing to say)
 };
 

@@ -1,12 +1,124 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// rwkv-opt: runs passes on specs, prints every stage, writes packs.
+// rwkv-opt: runs passes on specs and prints every stage (mlir-opt's options); with --emit, compiles a spec to IR, assembly,
+// an object file or a pack.
 #include "lowering/ExpandMath/ExpandMath.h"
 #include "lowering/Passes.h"
+#include "lowering/target/Target.h"
 #include "passes/Passes.h"
+#include "runtime/rwkv_rt.h"
+#include "rwkv-opt/Driver.h"
 #include "rwkv-opt/Pipeline.h"
 
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+namespace cl = llvm::cl;
+
+static cl::OptionCategory category("rwkv-opt: compiling a spec");
+static cl::opt<std::string> emitKind("emit", cl::desc("Compile and write: mlir (kernels and launches), llvm, asm, obj, pack"),
+                                     cl::value_desc("kind"), cl::cat(category));
+static cl::opt<std::string> targetName("target", cl::desc("Machine to compile for"), cl::init("host"), cl::cat(category));
+static cl::opt<std::string> checkpointPath("checkpoint", cl::desc("Checkpoint that a model's sizes are solved from"),
+                                           cl::value_desc("file.safetensors"), cl::cat(category));
+static cl::list<std::string> params("param", cl::desc("Value of a param"), cl::value_desc("name=number"), cl::cat(category));
+static cl::opt<bool> allowUnused("allow-unused", cl::desc("Ignore tensors of the checkpoint that no weight names"),
+                                 cl::cat(category));
+static cl::opt<std::string> functionName("function", cl::desc("Compile this function instead of a model"),
+                                         cl::cat(category));
+static cl::list<std::string> argumentTypes("argument", cl::desc("Shape of the function's next argument"),
+                                           cl::value_desc("2x7x4x64xf32"), cl::cat(category));
+
+static int fail(const llvm::Twine &message) {
+  llvm::errs() << "rwkv-opt: error: " << message << "\n";
+  return 1;
+}
+
+/// Names, dtypes and shapes of a checkpoint's tensors.
+static bool readCheckpoint(std::vector<rwkv::ArrayInfo> &tensors, std::string &error) {
+  rwkv_runtime *rt = nullptr;
+  rwkv_runtime_options options = {nullptr, 1};
+  rwkv_checkpoint *checkpoint = nullptr;
+  llvm::scope_exit cleanup([&] {
+    rwkv_checkpoint_close(checkpoint);
+    rwkv_runtime_destroy(rt);
+  });
+  if (rwkv_runtime_create(&options, &rt) != RWKV_OK ||
+      rwkv_checkpoint_open(rt, checkpointPath.c_str(), &checkpoint) != RWKV_OK) {
+    error = rt ? rwkv_message(rt) : "out of memory";
+    return false;
+  }
+  for (int64_t i = 0; i < rwkv_checkpoint_count(checkpoint); ++i) {
+    const char *name = nullptr;
+    rwkv_array array;
+    if (rwkv_checkpoint_at(checkpoint, i, &name, &array) != RWKV_OK) {
+      error = rwkv_message(rt);
+      return false;
+    }
+    tensors.push_back({name, rwkv_dtype_name(array.dtype), {array.shape, array.shape + array.rank}});
+  }
+  return true;
+}
+
+/// `2x7x4x64xf32`
+static bool parseShape(llvm::StringRef text, rwkv::ArrayInfo &array) {
+  for (llvm::StringRef head; text.contains('x');) {
+    std::tie(head, text) = text.split('x');
+    if (head.getAsInteger(10, array.shape.emplace_back())) {
+      return false;
+    }
+  }
+  array.dtype = text.str();
+  return !text.empty();
+}
+
+static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
+  auto input = llvm::MemoryBuffer::getFileOrSTDIN(inputName);
+  if (!input) {
+    return fail("cannot read '" + inputName + "': " + input.getError().message());
+  }
+  rwkv::CompileOptions options;
+  options.emit = emitKind;
+  options.target = targetName;
+  options.allowUnused = allowUnused;
+  options.function = functionName;
+  std::string error;
+  if (!checkpointPath.empty() && !readCheckpoint(options.checkpoint, error)) {
+    return fail(error);
+  }
+  for (llvm::StringRef text : params) {
+    auto [name, value] = text.split('=');
+    if (value.getAsDouble(options.params.emplace_back(name.str(), 0.0).second)) {
+      return fail("expected --param name=number, but got '" + text + "'");
+    }
+  }
+  for (const std::string &text : argumentTypes) {
+    rwkv::ArrayInfo array;
+    array.name = "argument " + std::to_string(options.inputs.size());
+    if (!parseShape(text, array)) {
+      return fail("expected --argument of the form 2x7x4x64xf32, but got '" + text + "'");
+    }
+    options.inputs.push_back(std::move(array));
+  }
+  rwkv::CompileResult result = rwkv::compileToPack((*input)->getBuffer().str(), inputName.str(), options);
+  llvm::errs() << result.diagnostics;
+  if (!result.ok) {
+    return 1;
+  }
+  std::error_code failure;
+  llvm::ToolOutputFile output(outputName, failure, llvm::sys::fs::OF_None);
+  if (failure) {
+    return fail("cannot write '" + outputName + "': " + failure.message());
+  }
+  output.os() << result.pack;
+  output.keep();
+  return 0;
+}
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -15,5 +127,15 @@ int main(int argc, char **argv) {
   rwkv::registerRwkvPasses();
   rwkv::registerRwkvLoweringPasses();
   rwkv::registerRwkvExpandMathPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "rwkv-mlir optimizer driver\n", registry));
+  std::string overview = "rwkv-mlir optimizer driver\n"
+                         "  rwkv-opt spec.mlir --rwkv-generalize\n"
+                         "  rwkv-opt rwkv7.mlir --checkpoint model.safetensors --emit=pack -o model.pack\n"
+                         "  rwkv-opt region.mlir --function wkv7 --argument 1x1x4x64xf32 .. --emit=asm\n"
+                         "Targets: host, " +
+                         llvm::join(rwkv::listTargets(), ", ") + "\n";
+  auto [inputName, outputName] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);
+  if (!emitKind.empty()) {
+    return compile(inputName, outputName);
+  }
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, inputName, outputName, registry));
 }

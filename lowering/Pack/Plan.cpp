@@ -85,13 +85,17 @@ private:
     if (!launch) {
       return op->emitOpError("cannot be part of a launch plan");
     }
-    Array buffers;
+    SmallVector<Ref> reads, writes;
     for (Value input : launch.getInputs()) {
       FailureOr<Ref> ref = find(input, op);
       if (failed(ref)) {
         return failure();
       }
-      buffers.push_back(ref->spell());
+      reads.push_back(*ref);
+    }
+    Array buffers;
+    for (const Ref &ref : reads) {
+      buffers.push_back(ref.spell());
     }
     for (Attribute weight : launch.getWeights()) {
       buffers.push_back(Ref{"weight", weights.lookup(cast<FlatSymbolRefAttr>(weight).getValue())}.spell());
@@ -100,12 +104,30 @@ private:
       auto it = wanted.find(result);
       Ref ref = it != wanted.end() ? it->second : createTemporary(result.getType());
       refs[result] = ref;
+      writes.push_back(ref);
       buffers.push_back(ref.spell());
     }
+    joinNeighbours(reads, writes);
     steps.push_back(Object{{"launch", kernels.lookup(launch.getKernel())},
                            {"tasks", spellExpr(launch.getTasks().getResult(0))},
                            {"buffers", std::move(buffers)}});
     return success();
+  }
+
+  /// Lets the launch in front run beside the one that comes now if none of their group touches what another one writes.
+  void joinNeighbours(ArrayRef<Ref> reads, ArrayRef<Ref> writes) {
+    auto meet = [](ArrayRef<Ref> a, ArrayRef<Ref> b) {
+      return llvm::any_of(a, [&](const Ref &ref) { return llvm::is_contained(b, ref); });
+    };
+    bool neighbour = !steps.empty() && steps.back().getAsObject()->get("launch");
+    if (neighbour && !meet(reads, sideWrites) && !meet(writes, sideReads) && !meet(writes, sideWrites)) {
+      (*steps.back().getAsObject())["beside"] = true;
+    } else {
+      sideReads.clear();
+      sideWrites.clear();
+    }
+    llvm::append_range(sideReads, reads);
+    llvm::append_range(sideWrites, writes);
   }
 
   static llvm::json::Value spellExpr(AffineExpr expr) {
@@ -227,6 +249,7 @@ private:
   llvm::DenseMap<Value, Ref> refs;
   llvm::DenseMap<Value, Ref> wanted; // where a value should be made, if it can be
   Array temporaries, steps;
+  SmallVector<Ref> sideReads, sideWrites; // of the launches that run side by side so far
 };
 
 } // namespace
