@@ -97,6 +97,8 @@ void SequenceOfOp::getEffects(Effects &effects) {
   effects.emplace_back(MemoryEffects::Read::get(), &getCuMutable());
 }
 
+void FlagOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Write::get()); }
+
 // ---- shapes
 
 LogicalResult BroadcastOp::verify() {

@@ -148,4 +148,10 @@ def Tile_SequenceOfOp : Tile_Op<"sequence_of", [DeclareOpInterfaceMethods<Memory
   let assemblyFormat = "$token `in` $cu `[` $count `]` attr-dict `:` type($cu)";
 }
 
+def Tile_FlagOp : Tile_Op<"flag", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "Report to the caller that an asserted bound does not hold";
+  let arguments = (ins I1:$violated);
+  let assemblyFormat = "$violated attr-dict";
+}
+
 #endif // RWKV_DIALECT_TILE_TILEOPS_TD

@@ -36,6 +36,7 @@ public:
     auto field = [&](int64_t i) { return loadWord(entry, args, i, pointer); };
     Value buffers = field(0), sizes = field(1);
     scratch = field(2);
+    status = field(3);
     for (unsigned i = 1; i < tile::KernelOp::kFirstBuffer; ++i) {
       Value size = loadWord(entry, sizes, i - 1, i64);
       scalars[kernel.getBody().getArgument(i)] = arith::IndexCastOp::create(entry, loc, b.getIndexType(), size);
@@ -253,11 +254,21 @@ private:
       if (auto store = dyn_cast<tile::StoreOp>(op); store && !isTile(store.getValue())) {
         Memory memory = access(store.getBuffer(), store.getOffset(), 1);
         emitStore(b, loc, memory, Value(), Value(), getScalar(store.getValue()));
+      } else if (auto flag = dyn_cast<tile::FlagOp>(op)) {
+        emitFlag(getScalar(flag.getViolated()));
       }
     }
     for (unsigned i : plan.delayed) {
       copy(places[i], targets[i], cast<RankedTensorType>(carried[i].getType()));
     }
+  }
+
+  /// Sets RWKV_KERNEL_BOUND in the caller's status word.
+  void emitFlag(Value violated) {
+    Type i32 = b.getI32Type();
+    Value old = LLVM::LoadOp::create(b, loc, i32, status, 4);
+    Value bit = arith::ExtUIOp::create(b, loc, i32, violated);
+    LLVM::StoreOp::create(b, loc, arith::OrIOp::create(b, loc, old, bit), status, 4);
   }
 
   void copy(const Memory &from, const Memory &to, RankedTensorType type) {
@@ -368,7 +379,7 @@ private:
   const Machine &machine;
   Location loc;
   OpBuilder b, entry;
-  Value scratch;
+  Value scratch, status;
   int64_t scratchBytes = 0;
   llvm::DenseMap<Value, Value> scalars; // of the tile program, buffers included
   llvm::DenseMap<Value, Memory> memories;

@@ -392,8 +392,7 @@ private:
   void emitColumnsOutside() {
     SmallVector<unsigned> sums = reductions();
     SmallVector<Slot> slots = splitRow(columns, lanes);
-    // Accumulators, values that do not change from row to row, and a few temporaries share the registers.
-    int64_t block = std::max<int64_t>(1, machine.registers / (3 * (static_cast<int64_t>(sums.size()) + 2)));
+    int64_t block = chooseBlock(sums.size(), slots.size());
     auto saved = memo;
     hoist(0, Point());
     int64_t full = columns / lanes, looped = full > 2 * block ? full / block * block : 0;
@@ -418,6 +417,40 @@ private:
       emitColumnBlock(points, sums);
     }
     memo = saved;
+  }
+
+  /// Vectors per row that stay in registers: accumulators, what does not change from row to row, two temporaries each, and
+  /// a few registers for what is repeated along the row. Blocks of equal size rather than a full and a nearly empty one.
+  int64_t chooseBlock(int64_t sums, int64_t vectors) {
+    llvm::SmallDenseSet<std::pair<Value, unsigned>> invariant;
+    for (unsigned root : nest.roots) {
+      countInvariants(plan.roots[root].value, domainAxes(), invariant);
+    }
+    constexpr int64_t kTemporaries = 2, kRepeated = 4;
+    int64_t each = sums + static_cast<int64_t>(invariant.size()) + kTemporaries;
+    int64_t limit = std::max<int64_t>(1, (machine.registers - kRepeated) / each);
+    int64_t blocks = (vectors + limit - 1) / limit;
+    return (vectors + blocks - 1) / blocks;
+  }
+
+  /// Vectors along the columns that are loaded or computed once per block.
+  void countInvariants(Value v, unsigned axes, llvm::SmallDenseSet<std::pair<Value, unsigned>> &invariant) {
+    if (!isTile(v)) {
+      return;
+    }
+    if (dependence(v, axes) == kColumnBit) {
+      invariant.insert({v, axes});
+      return;
+    }
+    if (isMemory(v)) {
+      return;
+    }
+    Operation *op = v.getDefiningOp();
+    auto broadcast = dyn_cast<tile::BroadcastOp>(op);
+    for (Value operand : op->getOperands()) {
+      countInvariants(operand, broadcast ? broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())) : axes,
+                      invariant);
+    }
   }
 
   void emitColumnBlock(ArrayRef<Point> points, ArrayRef<unsigned> sums) {

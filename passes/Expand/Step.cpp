@@ -93,8 +93,29 @@ private:
     return e.add(state, e.mul(keys, e.broadcast(value, state.getType(), 1)));
   }
 
+  /// lo <= g <= hi for every element; a NaN is no violation, it shows in the outputs.
+  void checkBound(DecayOp op, Value log) {
+    Type type = log.getType();
+    auto number = [&](unsigned i) {
+      return e.constant(cast<FloatAttr>((*op.getBound())[i]).getValueAsDouble(), type);
+    };
+    Value excess = arith::MaximumFOp::create(e.b, e.loc, e.sub(number(0), log), e.sub(log, number(1)));
+    while (isa<RankedTensorType>(excess.getType())) {
+      SmallVector<int64_t> shape(tile::getTileShape(excess.getType()));
+      int64_t axis = shape.size() - 1;
+      shape.pop_back();
+      Type reduced = TileEmitter::tileType(shape, getElementTypeOrSelf(type));
+      excess = tile::ReduceOp::create(e.b, e.loc, reduced, tile::ReduceKind::max, excess, axis);
+    }
+    Value zero = e.constant(0.0, excess.getType());
+    tile::FlagOp::create(e.b, e.loc, arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGT, excess, zero));
+  }
+
   Value emitDecay(DecayOp op) {
     Value state = at(op.getState());
+    if (op.getBound()) {
+      checkBound(op, at(op.getLog()));
+    }
     Value factor = math::ExpOp::create(e.b, e.loc, at(op.getLog()));
     StringRef axis = op.getAxis();
     unsigned key = 0;
