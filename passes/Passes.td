@@ -10,7 +10,7 @@ def RwkvGeneralizePass : Pass<"rwkv-generalize"> {
     Every op that implements `RungOpInterface` becomes the `rwkv.recurrence` whose region its `buildStep` builds. Later
     passes know only `rwkv.recurrence`. Numeric effect: none.
 
-    Before: `%o, %s = rwkv.gated_delta over(%q, %k, %v, %g, %beta) init(%s0) : ..`
+    Before: `%o, %s = rwkv.<rung> over(%q, %k, %v, %g, %beta) init(%s0) : ..`
     After: `%o, %s = rwkv.recurrence over(%x = %q : .., ..) init(%S = %s0 : ..) -> (..) { rwkv.decay .. rwkv.yield .. }`
   }];
   let statistics = [Statistic<"numRungs", "rungs", "Number of named rungs rewritten">];

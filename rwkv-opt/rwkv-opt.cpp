@@ -129,8 +129,8 @@ int main(int argc, char **argv) {
   rwkv::registerRwkvExpandMathPasses();
   std::string overview = "rwkv-mlir optimizer driver\n"
                          "  rwkv-opt spec.mlir --rwkv-generalize\n"
-                         "  rwkv-opt rwkv7.mlir --checkpoint model.safetensors --emit=pack -o model.pack\n"
-                         "  rwkv-opt region.mlir --function wkv7 --argument 1x1x4x64xf32 .. --emit=asm\n"
+                         "  rwkv-opt spec.mlir --checkpoint model.safetensors --emit=pack -o model.pack\n"
+                         "  rwkv-opt region.mlir --function f --argument 1x1x4x64xf32 .. --emit=asm\n"
                          "Targets: host, " +
                          llvm::join(rwkv::listTargets(), ", ") + "\n";
   auto [inputName, outputName] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);

@@ -270,9 +270,9 @@ void addCall(CLI::App &app, CallOptions &o) {
                           "bf16: such results are written as f4, exactly.\n") +
               cacheHelp +
               "\n\nExamples:\n"
-              "  rwkv-run call wkv7.mlir wkv7 r.npy w.npy k.npy v.npy a.npy b.npy s0.npy -o out_\n"
-              "  rwkv-run call wkv7.mlir wkv7 inputs.safetensors -o out_ --schedule step\n"
-              "  rwkv-run call wkv7.pack wkv7 inputs.safetensors:r w.npy k.npy v.npy a.npy b.npy s0.npy -o out_");
+              "  rwkv-run call region.mlir f q.npy k.npy v.npy g.npy beta.npy s0.npy -o out_\n"
+              "  rwkv-run call region.mlir f inputs.safetensors -o out_ --schedule step\n"
+              "  rwkv-run call region.pack f inputs.safetensors:q k.npy v.npy g.npy beta.npy s0.npy -o out_");
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Configuration of the lit tests.
 
-From a build, `lit -sv <build>/test` or the target check-rwkv: lit.site.cfg.py sets the folders. Straight from the sources:
+From a build, `lit -sv <build>/test` or the target check-rwkv: lit.site.cfg.py sets the folders. From the sources:
     lit -sv test --param build_dir=<build> [--param tools_dir=..] [--param llvm_tools_dir=..]
 A --param wins over the site's value.
 """
@@ -34,17 +34,19 @@ config.test_exec_root = os.path.join(build_dir, "test")
 
 for tool, folder in [("rwkv-opt", tools_dir), ("FileCheck", llvm_tools_dir), ("mlir-tblgen", llvm_tools_dir)]:
     if not lit.util.which(tool, folder):
-        lit_config.fatal(f"expected {tool} in {folder}, but found none; --param tools_dir=, build_dir= or llvm_tools_dir= set it")
+        lit_config.fatal(f"expected {tool} in {folder}, but found none; "
+                         "--param build_dir=, tools_dir= or llvm_tools_dir= sets the folder")
 
 config.environment["PATH"] = os.pathsep.join([tools_dir, llvm_tools_dir, config.environment.get("PATH", "")])
 # Helper scripts leave nothing in the source tree.
 config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
 config.substitutions += [
-    # The printed form parses back to the same ops. (--verify-roundtrip compares the generic form and the bytecode only.)
+    # The printed form parses back to the same ops (--verify-roundtrip compares the generic form and the bytecode).
     ("%roundtrip", "rwkv-opt %s --mlir-print-op-generic > %t.generic && "
                    "rwkv-opt %s | rwkv-opt --mlir-print-op-generic | diff %t.generic -"),
     ("%source_dir", source_dir),
     ("%build_dir", build_dir),
+    ("%tools_dir", tools_dir),
     ("%llvm_tools_dir", llvm_tools_dir),
     ("%python", python),
 ]

@@ -84,6 +84,9 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
       return failure();
     }
   }
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes)) {
+    return failure();
+  }
   for (unsigned group = 0; group < 2; ++group) {
     if (parser.resolveOperands(operands[group], types[group], parser.getNameLoc(), result.operands)) {
       return failure();
@@ -127,6 +130,17 @@ void LayersOp::print(OpAsmPrinter &printer) {
     printer << " ";
     printer.printRegion(body, /*printEntryBlockArgs=*/false);
   }
+  printer.printOptionalAttrDictWithKeyword(
+      (*this)->getAttrs(), {getIndexAttrName(), getCountAttrName(), getBoundsAttrName(), getOperandSegmentSizesAttrName()});
+}
+
+static bool ascends(ArrayRef<int64_t> bounds) {
+  for (size_t i = 1; i < bounds.size(); ++i) {
+    if (bounds[i - 1] >= bounds[i]) {
+      return false;
+    }
+  }
+  return bounds.front() >= 0;
 }
 
 LogicalResult LayersOp::verify() {
@@ -134,12 +148,23 @@ LogicalResult LayersOp::verify() {
     return emitOpError("expected a count or bounds");
   }
   if (auto bounds = getBounds()) { // layers_c3
-    if (bounds->size() != getBodies().size() + 1 || !llvm::is_sorted(*bounds) || bounds->front() < 0) {
+    if (bounds->size() != getBodies().size() + 1 || !ascends(*bounds)) {
       return emitOpError("expected ascending bounds, one more than bodies, but got ")
              << bounds->size() << " for " << getBodies().size() << " bodies";
     }
+    for (Type type : getEach().getTypes()) {
+      auto stack = cast<RankedTensorType>(type);
+      if (stack.getRank() > 0 && !stack.isDynamicDim(0) && stack.getDimSize(0) != bounds->back()) {
+        return emitOpError("expected 'each' operands of ") << bounds->back() << " layers, but got " << type;
+      }
+    }
   } else if (getBodies().size() != 1) {
     return emitOpError("expected one body, but got ") << getBodies().size();
+  }
+  for (Type type : getEach().getTypes()) { // layers_c1
+    if (cast<RankedTensorType>(type).getRank() < 1) {
+      return emitOpError("expected 'each' operands of rank >= 1, but got ") << type;
+    }
   }
   SmallVector<Type> argTypes(getIter().getTypes());
   for (Type type : getEach().getTypes()) {

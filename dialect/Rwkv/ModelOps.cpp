@@ -66,6 +66,11 @@ LogicalResult WeightOp::verify() {
   if (getTransposed() && rank != 2) { // weight_c2
     return emitOpError("expected two axes of a 'transposed' weight, but got ") << rank;
   }
+  SmallVector<StringRef> keys; // weight_c4
+  getKey().split(keys, '|');
+  if (llvm::any_of(keys, [&](StringRef key) { return key.contains("{l}") != isPerLayer(); })) {
+    return emitOpError("expected {l} in all keys or in none, but got \"") << getKey() << "\"";
+  }
   if (auto when = getWhen()) { // weight_c3
     std::string error;
     if (!LayerCondition::parse(*when, error)) {
@@ -88,15 +93,67 @@ static FailureOr<WeightOp> lookupWeight(Operation *op, FlatSymbolRefAttr name, S
   return weight;
 }
 
+static int64_t getRank(WeightOp weight) {
+  auto dims = dyn_cast<DimsAttr>(weight.getShape());
+  return dims ? dims.getNames().size() : weight.getStoredType().getRank();
+}
+
+static int64_t getRank(Value value) { return cast<RankedTensorType>(value.getType()).getRank(); }
+
 LogicalResult GetOp::verifySymbolUses(SymbolTableCollection &tables) {
-  return lookupWeight(*this, getWeightAttr(), tables);
+  FailureOr<WeightOp> weight = lookupWeight(*this, getWeightAttr(), tables);
+  if (failed(weight)) {
+    return failure();
+  }
+  auto on = getOn();
+  auto type = cast<RankedTensorType>(getType());
+  RankedTensorType stored = weight->getStoredType();
+  bool fits = !on || static_cast<int64_t>(on->size()) == getRank(*weight);
+  for (size_t axis = 0; on && fits && axis < on->size(); ++axis) {
+    int64_t position = (*on)[axis];
+    fits = position >= 0 && position < type.getRank() && (axis == 0 || (*on)[axis - 1] < position) &&
+           (!stored || type.isDynamicDim(position) || type.getDimSize(position) == stored.getDimSize(axis));
+  }
+  if (!fits) {
+    return emitOpError("expected the axes of ")
+           << getWeightAttr() << ", " << weight->getShape() << ", to be axes of " << type << " in the same order";
+  }
+  return success();
 }
+
 LogicalResult EmbedOp::verifySymbolUses(SymbolTableCollection &tables) {
-  return lookupWeight(*this, getWeightAttr(), tables);
+  FailureOr<WeightOp> weight = lookupWeight(*this, getWeightAttr(), tables);
+  if (failed(weight)) {
+    return failure();
+  }
+  if (getRank(*weight) != 2) {
+    return emitOpError("expected a weight of two axes, but got ") << getWeightAttr() << " " << weight->getShape();
+  }
+  if (getRank(getResult()) != getRank(getTokens()) + 1) {
+    return emitOpError("expected a result of the axes of ")
+           << getTokens().getType() << " and one more, but got " << getType();
+  }
+  return success();
 }
+
 LogicalResult LinearOp::verifySymbolUses(SymbolTableCollection &tables) {
-  return lookupWeight(*this, getWeightAttr(), tables);
+  FailureOr<WeightOp> weight = lookupWeight(*this, getWeightAttr(), tables);
+  if (failed(weight)) {
+    return failure();
+  }
+  if (getRank(*weight) != 2) {
+    return emitOpError("expected a weight of two axes, but got ") << getWeightAttr() << " " << weight->getShape();
+  }
+  if (getRank(getX()) < 1) {
+    return emitOpError("expected an operand of rank >= 1, but got ") << getX().getType();
+  }
+  if (getRank(getResult()) != getRank(getX())) {
+    return emitOpError("expected a result of the axes of ")
+           << getX().getType() << " but the last, but got " << getType();
+  }
+  return success();
 }
+
 LogicalResult LerpOp::verifySymbolUses(SymbolTableCollection &tables) {
   return lookupWeight(*this, getWeightAttr(), tables);
 }
@@ -120,8 +177,9 @@ static LogicalResult verifyPerSequence(Operation *op, StringRef what, Type xType
     return op->emitOpError("expected ") << what << " to be " << xType << " without its time axis"
                                         << (packed ? ", with S in place of B" : "") << ", but got " << lastType;
   };
+  auto differ = [](int64_t a, int64_t b) { return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b; };
   if (x.getRank() < 2 || last.getRank() != x.getRank() - 1 ||
-      last.getShape().drop_front() != x.getShape().drop_front(2) || last.getElementType() != x.getElementType()) {
+      (!packed && differ(x.getDimSize(0), last.getDimSize(0))) || last.getShape().drop_front() != x.getShape().drop_front(2) || last.getElementType() != x.getElementType()) {
     return mismatch();
   }
   ArrayRef<StringAttr> xNames = getAxisNames(x), lastNames = getAxisNames(last);
@@ -152,7 +210,17 @@ LogicalResult ReshapeOp::verify() {
     return mismatch();
   }
   if (!getAxisNames(from).empty() || !getAxisNames(to).empty()) {
-    return success(); // sizes are compared once the names are solved
+    // Sizes are compared once the names are solved; batch, time and sequences stay.
+    auto openAxes = [](RankedTensorType type) {
+      ArrayRef<StringAttr> names = getAxisNames(type);
+      return names.take_while([](StringAttr name) {
+        return name.getValue() == "B" || name.getValue() == "T" || name.getValue() == "S";
+      });
+    };
+    if (openAxes(from) != openAxes(to)) {
+      return emitOpError("expected the same leading axes, but got ") << from << " and " << to;
+    }
+    return success();
   }
   auto features = [](RankedTensorType type) {
     int64_t product = 1;
@@ -163,6 +231,23 @@ LogicalResult ReshapeOp::verify() {
   };
   if (from.getNumDynamicDims() != to.getNumDynamicDims() || features(from) != features(to)) {
     return mismatch();
+  }
+  return success();
+}
+
+LogicalResult ModelOp::verifyRegions() {
+  for (Operation &op : getBody().front()) {
+    if (!isa<WeightOp, ParamOp, DimOp, func::FuncOp>(op)) {
+      return op.emitOpError("expected only rwkv.weight, rwkv.param, rwkv.dim and func.func in a 'rwkv.model'");
+    }
+  }
+  return success();
+}
+
+LogicalResult FusedOp::verify() {
+  auto yield = dyn_cast_or_null<YieldOp>(getBody().front().empty() ? nullptr : &getBody().front().back());
+  if (!yield || yield.getOperandTypes() != getResultTypes()) {
+    return emitOpError("expected the body to end with 'rwkv.yield' of the result types");
   }
   return success();
 }

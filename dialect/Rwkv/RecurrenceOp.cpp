@@ -150,6 +150,9 @@ void RecurrenceOp::print(OpAsmPrinter &printer) {
 
 // ---- verifiers
 
+/// Whether two sizes can be one.
+static bool agree(int64_t a, int64_t b) { return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b; }
+
 LogicalResult rwkv::verifyRecurrenceOperands(Operation *op, ValueRange over, ValueRange consts, ValueRange inits,
                                              Value reset) {
   auto checkRank = [&](ValueRange values, StringRef keyword, int64_t rank) -> LogicalResult {
@@ -172,21 +175,31 @@ LogicalResult rwkv::verifyRecurrenceOperands(Operation *op, ValueRange over, Val
     return op->emitOpError("expected at least one operand in 'over', but got none");
   }
   auto sizeOf = [](Value value, unsigned axis) { return cast<RankedTensorType>(value.getType()).getDimSize(axis); };
-  auto agree = [](int64_t a, int64_t b) { return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b; };
+  // The first of `values` whose size of `axis` is known.
+  auto firstKnown = [&](ValueRange values, unsigned axis) {
+    for (Value value : values) {
+      if (!ShapedType::isDynamic(sizeOf(value, axis))) {
+        return value;
+      }
+    }
+    return Value(values[0]);
+  };
   for (unsigned axis = 0; axis < 2; ++axis) { // recurrence_c2
+    Value known = firstKnown(over, axis);
     for (Value value : over) {
-      if (!agree(sizeOf(value, axis), sizeOf(over[0], axis))) {
+      if (!agree(sizeOf(value, axis), sizeOf(known, axis))) {
         return op->emitOpError("expected equal sizes of axis ")
-               << (axis == 0 ? "B" : "T") << " in all 'over' operands, but got " << over[0].getType() << " and "
+               << (axis == 0 ? "B" : "T") << " in all 'over' operands, but got " << known.getType() << " and "
                << value.getType();
       }
     }
   }
-  int64_t heads = sizeOf(inits[0], 1);
+  Value knownHeads = firstKnown(inits, 1);
+  int64_t heads = sizeOf(knownHeads, 1);
   for (Value init : inits) {
     if (!agree(sizeOf(init, 1), heads)) {
       return op->emitOpError("expected equal numbers of heads in all 'init' operands, but got ")
-             << inits[0].getType() << " and " << init.getType();
+             << knownHeads.getType() << " and " << init.getType();
     }
   }
   auto checkGroups = [&](Value value, unsigned axis) -> LogicalResult {
@@ -270,6 +283,11 @@ LogicalResult RecurrenceOp::verifyRegions() {
       return op.emitOpError("expected only ops without side effects and regions in the token region of "
                             "'rwkv.recurrence'");
     }
+    auto isState = [](Type type) { return isa<StateType>(type); };
+    if ((llvm::any_of(op.getOperandTypes(), isState) || llvm::any_of(op.getResultTypes(), isState)) &&
+        !isa<ReadOp, WriteOp, DecayOp, TransformOp, SetOp>(op)) {
+      return op.emitOpError("expected only state ops on a state");
+    }
   }
 
   YieldOp yield = getYield();
@@ -282,7 +300,12 @@ LogicalResult RecurrenceOp::verifyRegions() {
   for (auto [value, type] : llvm::zip_equal(yield.getOperands(), getResultTypes())) {
     auto tensor = cast<RankedTensorType>(type);
     if (!isa<StateType>(value.getType())) {
-      if (tensor.getRank() < 3 || getOverArgType(tensor) != value.getType()) { // recurrence_c7
+      auto over = cast<RankedTensorType>(getOver().front().getType());
+      auto init = cast<RankedTensorType>(getInits().front().getType());
+      bool fits = tensor.getRank() >= 3 && getOverArgType(tensor) == value.getType() &&
+                  agree(tensor.getDimSize(0), over.getDimSize(0)) && agree(tensor.getDimSize(1), over.getDimSize(1)) &&
+                  agree(tensor.getDimSize(2), init.getDimSize(1));
+      if (!fits) { // recurrence_c7
         return emitOpError("expected a result [B, T, H, d..] for the yielded ") << value.getType() << ", but got "
                                                                                 << tensor;
       }

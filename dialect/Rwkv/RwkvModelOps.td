@@ -27,6 +27,7 @@ def Rwkv_ModelOp : Rwkv_Op<"model", [Symbol, SymbolTable, NoTerminator, SingleBl
   let arguments = (ins SymbolNameAttr:$sym_name);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+  let hasRegionVerifier = 1;
 }
 
 def Rwkv_ParamOp : Rwkv_Op<"param", [Symbol, HasParent<"ModelOp">]> {
@@ -72,6 +73,7 @@ def Rwkv_WeightOp : Rwkv_Op<"weight", [Symbol, HasParent<"ModelOp">]> {
     - weight_c1: a shape is `#rwkv.dims<..>` or a static tensor type.
     - weight_c2: `transposed` needs two axes.
     - weight_c3: a `when` condition reads `l <op> <integer>` with one of `== != < <= > >=`, and the key contains `{l}`.
+    - weight_c4: `{l}` is in all keys or in none.
 
     Example:
     ```mlir
@@ -210,7 +212,7 @@ def Rwkv_TokenShiftOp : Rwkv_Op<"token_shift", [Pure,
     Example:
     ```mlir
     // model
-    %p, %n = rwkv.token_shift %x, %last : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>, tensor<?x?xf32, #rwkv.dims<B, D>>
+    %shifted, %next = rwkv.token_shift %x, %last : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>, tensor<?x?xf32, #rwkv.dims<B, D>>
     ```
   }];
   let arguments = (ins Rwkv_FloatTensor:$x, Rwkv_FloatTensor:$last, Optional<Rwkv_Sequences>:$reset);
@@ -293,7 +295,7 @@ def Rwkv_WhenOp : Rwkv_Op<"when", [Pure, SingleBlock]> {
   let arguments = (ins StrAttr:$condition);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$then, SizedRegion<1>:$otherwise);
-  let assemblyFormat = "$condition `->` `(` type($results) `)` $then `else` $otherwise attr-dict";
+  let assemblyFormat = "$condition (`->` `(` type($results)^ `)`)? $then `else` $otherwise attr-dict";
   let hasVerifier = 1;
 }
 
@@ -312,7 +314,8 @@ def Rwkv_FusedOp : Rwkv_Op<"fused", [Pure]> {
   let arguments = (ins Rwkv_FusedDomain:$domain);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$domain `->` `(` type($results) `)` $body attr-dict";
+  let assemblyFormat = "$domain (`->` `(` type($results)^ `)`)? $body attr-dict";
+  let hasVerifier = 1;
 }
 
 #endif // RWKV_DIALECT_RWKV_RWKVMODELOPS_TD

@@ -197,7 +197,8 @@ def Rwkv_SetOp : Rwkv_StateOp<"set", [Rwkv_ResultIsState]> {
   let hasVerifier = 1;
 }
 
-def Rwkv_YieldOp : Rwkv_Op<"yield", [Pure, Terminator, ReturnLike]> {
+def Rwkv_YieldOp : Rwkv_Op<"yield", [Pure, Terminator, ReturnLike,
+    ParentOneOf<["RecurrenceOp", "LayersOp", "WhenOp", "FusedOp"]>]> {
   let summary = "Ends the region of rwkv.recurrence, rwkv.layers or rwkv.when";
   let arguments = (ins Variadic<AnyType>:$operands);
   let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";

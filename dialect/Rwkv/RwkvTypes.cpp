@@ -112,6 +112,14 @@ void DimsAttr::print(AsmPrinter &printer) const {
   printer << ">";
 }
 
+LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type, function_ref<InFlightDiagnostic()> emitError) const {
+  if (shape.size() != getNames().size()) {
+    return emitError() << "expected one axis name per axis, but got " << getNames().size() << " name(s) for "
+                       << shape.size() << " axes";
+  }
+  return success();
+}
+
 ArrayRef<StringAttr> rwkv::getAxisNames(Type type) {
   if (auto tensor = dyn_cast<RankedTensorType>(type)) {
     if (auto dims = dyn_cast_or_null<DimsAttr>(tensor.getEncoding())) {

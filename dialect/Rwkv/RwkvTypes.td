@@ -3,6 +3,7 @@
 #define RWKV_DIALECT_RWKV_RWKVTYPES_TD
 
 include "dialect/Rwkv/RwkvDialect.td"
+include "mlir/IR/TensorEncoding.td"
 
 def Rwkv_StateType : TypeDef<Rwkv_Dialect, "State"> {
   let mnemonic = "state";
@@ -25,7 +26,7 @@ def Rwkv_StateType : TypeDef<Rwkv_Dialect, "State"> {
   }];
 }
 
-def Rwkv_DimsAttr : AttrDef<Rwkv_Dialect, "Dims"> {
+def Rwkv_DimsAttr : AttrDef<Rwkv_Dialect, "Dims", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let mnemonic = "dims";
   let summary = "Names of a tensor's axes, or the shape of a weight in named sizes";
   let description = [{

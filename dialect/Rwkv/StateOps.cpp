@@ -195,6 +195,11 @@ LogicalResult TransformOp::verify() {
     return emitOpError("expected square blocks tensor<")
            << "n x p x p x " << state.getElementType() << ">, but got " << matrix;
   }
+  int64_t block = matrix.getDimSize(1);
+  if (!ShapedType::isDynamic(size) && !ShapedType::isDynamic(block) && (block == 0 || size % block != 0)) {
+    return emitOpError("expected blocks that cover the ")
+           << size << " rows of " << getAxis() << ", but got blocks of " << block;
+  }
   if (!ShapedType::isDynamic(size) && matrix.hasStaticShape() &&
       matrix.getDimSize(0) * matrix.getDimSize(1) != size) {
     return emitOpError("expected blocks that cover the ")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialect/Tile/TileDialect.h"
 
-#include "mlir/Interfaces/FunctionImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace rwkv::tile;
@@ -101,6 +101,23 @@ void FlagOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::
 
 // ---- shapes
 
+static LogicalResult verifyElements(Operation *op, Type a, Type b) {
+  if (getElementTypeOrSelf(a) != getElementTypeOrSelf(b)) {
+    return op->emitOpError("expected equal element types, but got ") << a << " and " << b;
+  }
+  return success();
+}
+
+static LogicalResult verifyIntegers(Operation *op, Type buffer) {
+  if (!cast<BufferType>(buffer).getElementType().isInteger(32)) {
+    return op->emitOpError("expected a buffer of i32, but got ") << buffer;
+  }
+  return success();
+}
+
+LogicalResult LoadIndexOp::verify() { return verifyIntegers(*this, getBuffer().getType()); }
+LogicalResult SequenceOfOp::verify() { return verifyIntegers(*this, getCu().getType()); }
+
 LogicalResult BroadcastOp::verify() {
   ArrayRef<int64_t> from = getTileShape(getX().getType()), to = getTileShape(getResult().getType());
   if (from.size() >= to.size() && !(from.empty() && to.empty())) {
@@ -113,7 +130,7 @@ LogicalResult BroadcastOp::verify() {
       return emitOpError("expected 'on' to name an axis of size ") << from[0] << " of " << getResult().getType();
     }
   }
-  return success();
+  return verifyElements(*this, getX().getType(), getResult().getType());
 }
 
 LogicalResult ReduceOp::verify() {
@@ -126,7 +143,7 @@ LogicalResult ReduceOp::verify() {
     return emitOpError("expected a result without axis ") << getAxis() << " of " << getX().getType() << ", but got "
                                                           << getResult().getType();
   }
-  return success();
+  return verifyElements(*this, getX().getType(), getResult().getType());
 }
 
 static int64_t countElements(Type type) {
@@ -142,7 +159,7 @@ LogicalResult ReshapeOp::verify() {
     return emitOpError("expected equal numbers of elements, but got ") << getX().getType() << " and "
                                                                        << getResult().getType();
   }
-  return success();
+  return verifyElements(*this, getX().getType(), getResult().getType());
 }
 
 LogicalResult DotOp::verify() {
@@ -154,6 +171,11 @@ LogicalResult DotOp::verify() {
     return emitOpError("expected [M, K], ") << (getTransposed() ? "[N, K]" : "[K, N]") << " -> [M, N], but got "
                                             << getLhs().getType() << ", " << getRhs().getType() << " -> "
                                             << getResult().getType();
+  }
+  Type element = getElementTypeOrSelf(getLhs().getType());
+  if (getElementTypeOrSelf(getRhs().getType()) != element || getElementTypeOrSelf(getResult().getType()) != element) {
+    return emitOpError("expected equal element types, but got ")
+           << getLhs().getType() << ", " << getRhs().getType() << " and " << getResult().getType();
   }
   return success();
 }

@@ -82,6 +82,7 @@ def Tile_LoadIndexOp : Tile_Op<"load_index", [DeclareOpInterfaceMethods<MemoryEf
   let arguments = (ins Tile_BufferType:$buffer, Index:$offset);
   let results = (outs Index:$result);
   let assemblyFormat = "$buffer `[` $offset `]` attr-dict `:` type($buffer)";
+  let hasVerifier = 1;
 }
 
 def Tile_StoreOp : Tile_Op<"store", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
@@ -146,6 +147,7 @@ def Tile_SequenceOfOp : Tile_Op<"sequence_of", [DeclareOpInterfaceMethods<Memory
   let arguments = (ins Tile_BufferType:$cu, Index:$count, Index:$token);
   let results = (outs Index:$sequence);
   let assemblyFormat = "$token `in` $cu `[` $count `]` attr-dict `:` type($cu)";
+  let hasVerifier = 1;
 }
 
 def Tile_FlagOp : Tile_Op<"flag", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {

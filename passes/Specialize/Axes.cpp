@@ -47,7 +47,13 @@ unsigned AxisSolver::named(StringRef name) {
   auto [it, inserted] = names.try_emplace(name, 0);
   if (inserted) {
     unsigned id = it->second = create();
-    if (name == "B" || name == "T" || name == "S") {
+    auto [head, tail] = name.split('*');
+    int64_t factor = 1;
+    if (!head.getAsInteger(10, factor)) { // 5, or 5*R
+      if (auto size = sizes.find(tail); tail.empty() || size != sizes.end()) {
+        axes[id].size = factor * (tail.empty() ? 1 : size->second);
+      }
+    } else if (name == "B" || name == "T" || name == "S") {
       open(id);
     } else if (auto size = sizes.find(name); size != sizes.end()) {
       axes[id].size = size->second;
@@ -318,6 +324,27 @@ LogicalResult AxisSolver::collectOp(Operation *op) {
       .Case<func::ReturnOp, YieldOp, FillOp>([&](Operation *) { return success(); })
       .Case<EmbedOp, LinearOp, GetOp>([&](Operation *) { return collectWeightUse(op); })
       .Default([&](Operation *) { return sameAll(); });
+}
+
+LogicalResult AxisSolver::solveSignature() {
+  auto solve = [&](TypeRange types) {
+    return llvm::map_to_vector(types, [&](Type type) -> Type {
+      ArrayRef<StringAttr> axisNames = getAxisNames(type);
+      if (axisNames.empty()) {
+        return type;
+      }
+      auto tensor = cast<RankedTensorType>(type);
+      SmallVector<int64_t> shape(tensor.getShape());
+      for (auto [i, name] : llvm::enumerate(axisNames)) {
+        const Axis &axis = axes[find(named(name.getValue()))];
+        shape[i] = axis.size == kUnknown ? ShapedType::kDynamic : axis.size;
+      }
+      return RankedTensorType::get(shape, tensor.getElementType());
+    });
+  };
+  function.setFunctionType(FunctionType::get(function.getContext(), solve(function.getArgumentTypes()),
+                                             solve(function.getResultTypes())));
+  return success();
 }
 
 LogicalResult AxisSolver::collect() {

@@ -18,6 +18,8 @@ public:
 
   /// Collects the constraints of all ops; errors are located at the op where two sizes collide.
   llvm::LogicalResult collect();
+  /// For a declaration: replaces the names in the function's type.
+  llvm::LogicalResult solveSignature();
   /// Gives axis `axis` of an argument a size, unless it is open.
   llvm::LogicalResult bindArgument(unsigned argument, unsigned axis, int64_t size);
   /// Replaces the types of all values, without axis names; an axis without a size is an error.

@@ -4,6 +4,7 @@
 
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace rwkv;
@@ -28,6 +29,9 @@ std::string formatDims(DimsAttr dims) {
 class DimExpression {
 public:
   DimExpression(StringRef text, const llvm::StringMap<int64_t> &sizes) : text(text), sizes(sizes) {}
+
+  /// A name that is not known, if evaluate() gave neither a value nor an error.
+  StringRef getUnknown() const { return unknown; }
 
   /// The value, or nothing with a reason in `error`; `error` stays empty if only a name is not known yet.
   std::optional<int64_t> evaluate(std::string &error) {
@@ -58,7 +62,12 @@ private:
       if (!next) {
         return next;
       }
-      value = plus ? *value + *next : *value - *next;
+      int64_t result = 0;
+      if (plus ? llvm::AddOverflow(*value, *next, result) : llvm::SubOverflow(*value, *next, result)) {
+        reason = "a number is too large";
+        return std::nullopt;
+      }
+      value = result;
     }
     return value;
   }
@@ -75,7 +84,12 @@ private:
         return next;
       }
       if (times) {
-        value = *value * *next;
+        int64_t result = 0;
+        if (llvm::MulOverflow(*value, *next, result)) {
+          reason = "a number is too large";
+          return std::nullopt;
+        }
+        value = result;
       } else if (*next == 0 || *value % *next != 0) {
         reason = llvm::formatv("{0} is not divisible by {1}", *value, *next);
         return std::nullopt;
@@ -111,10 +125,14 @@ private:
     }
     rest = rest.drop_front(name.size());
     auto it = sizes.find(name);
-    return it == sizes.end() ? std::nullopt : std::optional<int64_t>(it->second);
+    if (it == sizes.end()) {
+      unknown = name;
+      return std::nullopt;
+    }
+    return it->second;
   }
 
-  StringRef text, rest;
+  StringRef text, rest, unknown;
   const llvm::StringMap<int64_t> &sizes;
   std::string reason;
 };
@@ -125,11 +143,16 @@ public:
   Binder(ModelOp model, const SpecializeInput &input, llvm::StringMap<int64_t> &sizes)
       : model(model), input(input), sizes(sizes) {
     for (const ArrayType &tensor : input.checkpoint) {
-      tensors[tensor.name] = &tensor;
+      if (!tensors.try_emplace(tensor.name, &tensor).second) {
+        twice = tensor.name;
+      }
     }
   }
 
   LogicalResult run() {
+    if (!twice.empty()) {
+      return model.emitError("expected one tensor of each name, but got \"") << twice << "\" twice";
+    }
     if (failed(countLayers())) {
       return failure();
     }
@@ -235,10 +258,10 @@ private:
       std::string expected = dims ? formatDims(dims) : formatShape(shape);
       if (dims) {
         std::string known;
+        llvm::StringSet<> listed;
         for (StringAttr name : dims.getNames()) {
-          if (auto it = sizes.find(name.getValue().split('*').second.empty() ? name.getValue()
-                                                                              : name.getValue().split('*').second);
-              it != sizes.end()) {
+          auto [head, tail] = name.getValue().split('*');
+          if (auto it = sizes.find(tail.empty() ? head : tail); it != sizes.end() && listed.insert(it->first()).second) {
             known += (known.empty() ? " with " : ", ") + it->first().str() + " = " + std::to_string(it->second);
           }
         }
@@ -290,6 +313,10 @@ private:
         if (!value) {
           continue;
         }
+        if (*value <= 0) {
+          return dim.emitOpError("expected a valid size \"")
+                 << dim.getExpression() << "\": expected a positive size, but got " << *value;
+        }
         auto [it, inserted] = sizes.try_emplace(dim.getSymName(), *value);
         if (!inserted && it->second != *value) {
           return dim.emitOpError("expected ")
@@ -297,6 +324,14 @@ private:
                  << *value;
         }
         progress |= inserted;
+      }
+    }
+    for (DimOp dim : model.getBody().getOps<DimOp>()) {
+      std::string error;
+      DimExpression expression(dim.getExpression(), sizes);
+      if (!expression.evaluate(error)) {
+        return dim.emitOpError("expected the size ")
+               << expression.getUnknown() << " to be known, but no weight or relation gives it";
       }
     }
     return success();
@@ -324,6 +359,7 @@ private:
   const SpecializeInput &input;
   llvm::StringMap<int64_t> &sizes;
   llvm::StringMap<const ArrayType *> tensors;
+  std::string twice; // a name that the checkpoint has more than once
   llvm::StringSet<> used;
 };
 

@@ -78,12 +78,6 @@ static LogicalResult resolveNames(func::FuncOp function) {
   return failure(result.wasInterrupted());
 }
 
-/// Reshapes could not be checked while sizes were names.
-static LogicalResult checkReshapes(func::FuncOp function) {
-  WalkResult result = function.walk([](ReshapeOp op) -> WalkResult { return op.verify(); });
-  return failure(result.wasInterrupted());
-}
-
 /// Tokens are row numbers of the embedding: the runtime checks them.
 static void limitTokens(func::FuncOp function) {
   function.walk([&](EmbedOp embed) {
@@ -98,6 +92,9 @@ static void limitTokens(func::FuncOp function) {
 static LogicalResult solveFunction(func::FuncOp function, const llvm::StringMap<int64_t> &sizes,
                                    ArrayRef<ArrayType> arguments) {
   AxisSolver solver(function, sizes);
+  if (function.isDeclaration()) {
+    return solver.solveSignature();
+  }
   if (failed(solver.collect())) {
     return failure();
   }
@@ -108,7 +105,7 @@ static LogicalResult solveFunction(func::FuncOp function, const llvm::StringMap<
       }
     }
   }
-  if (failed(solver.rewriteTypes()) || failed(checkReshapes(function))) {
+  if (failed(solver.rewriteTypes()) || failed(checkSolved(function))) {
     return failure();
   }
   limitTokens(function);
@@ -222,6 +219,9 @@ LogicalResult rwkv::specializeFunction(ModuleOp module, StringRef name, ArrayRef
     return module.emitError("expected the name of a function outside of models (")
            << (known.empty() ? "there is none" : known) << "), but got '" << name << "'";
   }
+  if (function.isDeclaration()) {
+    return function.emitError("expected a function with a body, but got the declaration of '") << name << "'";
+  }
   if (arguments.size() != function.getNumArguments()) {
     return function.emitError("expected ")
            << function.getNumArguments() << " arguments for '" << name << "', but got " << arguments.size();
@@ -266,15 +266,17 @@ struct SpecializePass : rwkv::impl::RwkvSpecializePassBase<SpecializePass> {
     auto [name, rest] = text.rsplit('=');
     ArrayType array;
     array.name = name.str();
-    for (StringRef head; rest.contains('x');) {
+    bool valid = text.contains('=');
+    for (StringRef head; valid && rest.contains('x');) {
       std::tie(head, rest) = rest.split('x');
-      if (head.getAsInteger(10, array.shape.emplace_back())) {
-        getOperation().emitError("expected name=8x4xf32, but got '") << text << "'";
-        return failure();
-      }
+      valid = !head.getAsInteger(10, array.shape.emplace_back()) && array.shape.back() >= 0;
     }
-    array.elementType = parseType(rest, &getContext());
+    if (valid) {
+      ScopedDiagnosticHandler quiet(&getContext(), [](Diagnostic &) { return success(); });
+      array.elementType = parseType(rest, &getContext());
+    }
     if (!array.elementType) {
+      getOperation().emitError("expected name=8x4xf32, but got '") << text << "'";
       return failure();
     }
     return array;

@@ -32,6 +32,9 @@ llvm::LogicalResult specializeFunction(mlir::ModuleOp module, llvm::StringRef na
 /// The steps of specializeModel.
 llvm::LogicalResult bindCheckpoint(ModelOp model, const SpecializeInput &input, llvm::StringMap<int64_t> &sizes);
 void expandLayers(ModelOp model, int64_t layers);
+/// What could not be verified while sizes were names: reshapes, weights of norms, stacks of layers, which layers have which
+/// weights.
+llvm::LogicalResult checkSolved(mlir::func::FuncOp function);
 
 } // namespace rwkv
 

@@ -2,7 +2,7 @@
 // RUN: rwkv-opt %s -verify-diagnostics -split-input-file
 
 func.func @not_last(%x: tensor<?x2x4xf32>) -> tensor<?x2x4xf32> {
-  // expected-error @below {{'rwkv.yield' op must be the last operation in the parent block}}
+  // expected-error @below {{'rwkv.yield' op expects parent op to be one of 'rwkv.recurrence, rwkv.layers, rwkv.when, rwkv.fused'}}
   rwkv.yield %x : tensor<?x2x4xf32>
   return %x : tensor<?x2x4xf32>
 }

@@ -3,7 +3,7 @@
 // RUN: %roundtrip
 
 // CHECK: #[[TASKS:.*]] = affine_map<()[s0, s1, s2] -> (s0 * s1)>
-// CHECK: #[[BLOCKS:.*]] = affine_map<()[s0, s1, s2] -> (s2 + (s1 * s0) ceildiv 8)>
+// CHECK: #[[BLOCKS:.*]] = affine_map<()[s0, s1, s2] -> ((s0 * s1) ceildiv 8 + s2)>
 
 tile.kernel @k(%task: index, %B: index, %T: index, %S: index, %in: !tile.buffer<f32>, %w: !tile.buffer<bf16>,
                %out: !tile.buffer<f32>) {

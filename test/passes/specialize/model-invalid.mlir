@@ -262,7 +262,7 @@ rwkv.model @m {
 rwkv.model @m {
   rwkv.weight @a "a" #rwkv.dims<D>
   func.func @f(%x: tensor<?x?x?xf32, #rwkv.dims<B, T, D>>) {
-    // expected-error @below {{'rwkv.linear' op expected weight @a of rank > 1 for}}
+    // expected-error @below {{'rwkv.linear' op expected a weight of two axes, but got @a}}
     %0 = rwkv.linear %x, @a : tensor<?x?x?xf32, #rwkv.dims<B, T, D>> -> tensor<?x?x?xf32, #rwkv.dims<B, T, D>>
     return
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// RUN: rwkv-opt %s --verify-roundtrip --rwkv-specialize="checkpoint=emb=16x8xbf16,vec.0=8xf32,vec.1=1x1x8xf32,mat.0=12x8xf16,mat.1=12x8xf16,rk=2x4xf32 params=eps=0.5" \
+// RUN: rwkv-opt %s --verify-roundtrip --rwkv-specialize="checkpoint=emb=16x8xbf16,vec.0=8xf32,vec.1=1x1x8xf32,mat=12x8xf16,rk=2x4xf32 params=eps=0.5" \
 // RUN:   | FileCheck %s
 
 // Names become sizes, in types and attributes; lerp is expanded; only B, T and S stay open.
@@ -29,15 +29,16 @@ rwkv.model @m {
   // Types as stored.
   // CHECK-NEXT: rwkv.weight @emb "emb" tensor<16x8xbf16>
   // CHECK-NEXT: rwkv.weight @vec "vec.{l}" tensor<8xf32>
-  // CHECK-NEXT: rwkv.weight @mat "mat.{l}" tensor<12x8xf16> transposed
+  // CHECK-NEXT: rwkv.weight @mat "mat" tensor<12x8xf16> transposed
   // CHECK-NEXT: rwkv.weight @rk "rk" tensor<2x4xf32>
   rwkv.weight @emb "emb" #rwkv.dims<V, D>
   rwkv.weight @vec "vec.{l}" #rwkv.dims<D>
-  rwkv.weight @mat "mat.{l}" #rwkv.dims<F, D> transposed
+  rwkv.weight @mat "mat" #rwkv.dims<F, D> transposed
   rwkv.weight @rk "rk" #rwkv.dims<H, N>
   rwkv.dim @D = "H * N"
 
-  // CHECK: func.func @f(%{{.*}}: tensor<?x?xi32>, %{{.*}}: tensor<2x?x8xf32> {rwkv.state = "shift"}, %{{.*}}: tensor<?xi32>) -> (tensor<?x?x12xf32>, tensor<2x?x8xf32> {rwkv.state = "shift"}) {
+  // Tokens are rows of the embedding.
+  // CHECK: func.func @f(%{{.*}}: tensor<?x?xi32> {rwkv.below = 16 : i64}, %{{.*}}: tensor<2x?x8xf32> {rwkv.state = "shift"}, %{{.*}}: tensor<?xi32>) -> (tensor<?x?x12xf32>, tensor<2x?x8xf32> {rwkv.state = "shift"}) {
   func.func @f(%t: !Tok, %s: !Ys {rwkv.state = "shift"}, %cu: tensor<?xi32>) -> (!F, !Ys {rwkv.state = "shift"}) {
     // CHECK: rwkv.embed %{{.*}}, @emb : tensor<?x?xi32> -> tensor<?x?x8xf32>
     %x = rwkv.embed %t, @emb : !Tok -> !X

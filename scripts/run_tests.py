@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Builds everything and runs every test suite; scripts/test.sh calls it after it has installed what is needed.
+
+A suite whose runner crashes, hangs or reports nothing counts as one failure. The last line sums all suites up:
+N passed, N failed, N skipped
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree
+
+SOURCE = pathlib.Path(__file__).resolve().parents[1]
+JOBS = os.cpu_count() or 1
+CLOSING_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
+
+
+class Counts:
+    def __init__(self, passed=0, failed=0, skipped=0):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def run(command, timeout, env=None, capture=False):
+    """Runs a command in its own process group: its exit code (None: out of time) and, with capture, what it printed, which
+    is shown as well."""
+    print("+", " ".join(map(str, command)), flush=True)
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=SOURCE,
+        env=dict(os.environ, **(env or {})),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if capture else None,
+        stderr=subprocess.STDOUT if capture else None,
+        start_new_session=True,
+    )
+    late = threading.Event()
+
+    def stop():
+        late.set()
+        os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(timeout, stop)
+    timer.start()
+    text = []
+    try:
+        if capture:
+            for line in process.stdout:
+                line = line.decode(errors="replace")
+                text.append(line)
+                print(line, end="", flush=True)
+        code = process.wait()
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        print(f"stopped after {timeout} s", flush=True)
+        code = None
+    return code, "".join(text)
+
+
+def settle(counts, code):
+    """What a suite's counts are, given its runner's exit code: a failing or silent runner is never a success."""
+    if code != 0 and counts.failed == 0:
+        print(f"the runner ended with exit code {code}", flush=True)
+        counts.failed = 1
+    if counts.passed + counts.failed + counts.skipped == 0:
+        print("the runner reported no tests", flush=True)
+        counts.failed = 1
+    return counts
+
+
+def junit(path):
+    counts = Counts()
+    if path.exists():
+        for case in xml.etree.ElementTree.parse(path).iter("testcase"):
+            tags = {child.tag for child in case}
+            if tags & {"failure", "error"}:
+                counts.failed += 1
+            elif "skipped" in tags:
+                counts.skipped += 1
+            else:
+                counts.passed += 1
+    return counts
+
+
+def googletest(path):
+    counts = Counts()
+    if path.exists():
+        for suite in json.loads(path.read_text())["testsuites"]:
+            for case in suite["testsuite"]:
+                if case.get("failures"):
+                    counts.failed += 1
+                elif case.get("result") == "COMPLETED":
+                    counts.passed += 1
+                else: # skipped or disabled
+                    counts.skipped += 1
+    return counts
+
+
+def unittest(text):
+    """Counts in the last words of Python's unittest."""
+    ran = re.findall(r"^Ran (\d+) tests? in", text, re.MULTILINE)
+    end = re.findall(r"^(?:OK|FAILED)(?: \((.*)\))?$", text, re.MULTILINE)
+    if not ran or not end:
+        return Counts()
+    detail = {name: int(number) for name, number in re.findall(r"([a-z ]+)=(\d+)", end[-1])}
+    detail = {name.strip(): number for name, number in detail.items()}
+    failed = detail.get("failures", 0) + detail.get("errors", 0) + detail.get("unexpected successes", 0)
+    skipped = detail.get("skipped", 0)
+    # One test may fail in several subtests.
+    return Counts(max(int(ran[-1]) - failed - skipped, 0), failed, skipped)
+
+
+def closing_line(text):
+    found = CLOSING_LINE.findall(text)
+    return Counts(*(int(number or 0) for number in found[-1])) if found else Counts()
+
+
+class Suites:
+    """Every public method is a suite; its first line of documentation is what --list shows."""
+
+    def __init__(self, build, full):
+        self.build, self.full = build, full
+        self.results = build / "test-results"
+        shutil.rmtree(self.results, ignore_errors=True)
+        self.results.mkdir(parents=True)
+        self.env = {
+            "RWKV_RUN": str(build / "bin" / "rwkv-run"),
+            "RWKV_OPT": str(build / "bin" / "rwkv-opt"),
+            "RWKV_BUILD_DIR": str(build),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def lit(self):
+        """the dialects, passes and tools on text (lit and FileCheck)"""
+        out = self.results / "lit.xml"
+        tool = shutil.which("lit", path="/usr/lib/llvm-22/bin") or shutil.which("lit") or "lit"
+        command = [sys.executable, tool, "-sv", f"-j{JOBS}", "--xunit-xml-output", out, self.build / "test"]
+        code, _ = run(command, 600, self.env)
+        return settle(junit(out), code)
+
+    def unit(self):
+        """the runtime, the CPU code generator and rwkv-run's parts (GoogleTest)"""
+        return self._googletests(self.build, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", "lowering/rwkv_lowering_test"])
+
+    def sanitize(self):
+        """the runtime and rwkv-run's parts again, under AddressSanitizer and UndefinedBehaviorSanitizer"""
+        return self._sanitized("sanitize")
+
+    def cli(self):
+        """rwkv-run as a person uses it"""
+        code, text = run([sys.executable, "test/rwkv-run/cli_test.py"], 900, self.env, capture=True)
+        return Counts(skipped=1) if code == 77 else settle(unittest(text), code)
+
+    def numerics(self):
+        """results against float64 references, every rung and schedule"""
+        more = ["--full"] if self.full else []
+        return self._script("test/numerics/run.py", 7200 if self.full else 1200, *more)
+
+    def install(self):
+        """a C program against the installed runtime, found by CMake and by pkg-config"""
+        return self._script("test/integration/install/run.py", 600, "--build-dir", self.build)
+
+    def thread(self):
+        """the runtime and rwkv-run's parts under ThreadSanitizer (with --full)"""
+        return self._sanitized("thread")
+
+    def gcc(self):
+        """everything built with g++-12, and its unit tests (with --full)"""
+        folder = self.build / "gcc"
+        if not configure(folder, "gcc") or not compile_all(folder):
+            return Counts(failed=1)
+        return self._googletests(folder, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", "lowering/rwkv_lowering_test"])
+
+    def _script(self, path, timeout, *arguments):
+        code, text = run([sys.executable, path, *arguments], timeout, self.env, capture=True)
+        return settle(closing_line(text), code)
+
+    def _sanitized(self, preset):
+        folder = self.build / preset
+        if not configure(folder, preset) or not compile_all(folder):
+            return Counts(failed=1)
+        return self._googletests(folder, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test"])
+
+    def _googletests(self, build, programs):
+        total = Counts()
+        for program in programs:
+            out = self.results / f"{build.name}-{pathlib.Path(program).name}.json"
+            command = [build / "test" / "unit" / program, "--gtest_brief=1", f"--gtest_output=json:{out}"]
+            if not command[0].exists():
+                print(f"{command[0]}: not built", flush=True)
+                total.add(Counts(failed=1))
+                continue
+            env = dict(self.env, UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS="halt_on_error=1")
+            code, _ = run(command, 600, env)
+            total.add(settle(googletest(out), code))
+        return total
+
+
+ALWAYS = ["lit", "unit", "sanitize", "cli", "numerics", "install"]
+FULL = ALWAYS + ["thread", "gcc"]
+
+
+def configure(folder, preset):
+    """A folder that is configured already keeps its settings, so that nothing is compiled twice after quickstart.sh."""
+    command = ["cmake", "-B", folder]
+    if not (folder / "build.ninja").exists():
+        command += ["--preset", preset]
+    command += ["-DRWKV_BUILD_TESTS=ON", f"-DPython3_EXECUTABLE={sys.executable}"]
+    return run(command, 300)[0] == 0
+
+
+def compile_all(folder):
+    return run(["cmake", "--build", folder, "--parallel", JOBS], 3000)[0] == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="also the long tests, ThreadSanitizer and a g++-12 build")
+    parser.add_argument("--build-dir", default=SOURCE / "build", type=pathlib.Path, help="default: build")
+    parser.add_argument("--only", action="append", choices=FULL, metavar="SUITE", help="one suite (repeatable)")
+    parser.add_argument("--list", action="store_true", help="list the suites")
+    options = parser.parse_args()
+    if options.list:
+        for name in FULL:
+            print(f"{name:9} {getattr(Suites, name).__doc__}")
+        return 0
+
+    start = time.monotonic()
+    build = options.build_dir.resolve()
+    ok = configure(build, "ci") and compile_all(build)
+    lines = [f"{'build':9} {'done' if ok else 'FAILED'}, {time.monotonic() - start:.0f} s"]
+    total = Counts() if ok else Counts(failed=1)
+    suites = Suites(build, options.full)
+    for name in (options.only or (FULL if options.full else ALWAYS)) if ok else []:
+        print(f"\n== {name}: {getattr(suites, name).__doc__}", flush=True)
+        start = time.monotonic()
+        try:
+            counts = getattr(suites, name)()
+        except (OSError, ValueError, KeyError, xml.etree.ElementTree.ParseError) as error:
+            print(f"the results of {name} cannot be read: {error!r}", flush=True)
+            counts = Counts(failed=1)
+        total.add(counts)
+        lines.append(f"{name:9} {counts}, {time.monotonic() - start:.0f} s")
+    print("\n" + "\n".join(lines))
+    print(total, flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Random operands. A profile bends them: decays near 0 or near 1, keys that are almost the same for all tokens."""
+
+import numpy as np
+
+import tool
+
+
+def numbers(kind, shape, rng, profile):
+    x = rng.standard_normal(shape)
+    if kind == "key":  # of length one
+        if profile == "duplicate" and x.ndim == 4:
+            x = x[:, :1] + 1e-3 * x
+        return x / np.maximum(np.sqrt((x * x).sum(-1, keepdims=True)), 1e-6)
+    if kind == "decay":  # natural logarithm
+        if profile == "near0":
+            x = -rng.uniform(5, 90, shape)
+            x[rng.random(shape) < 0.1] = -130.0  # a factor below the smallest denormal of f32
+            return x
+        if profile == "near1":
+            x = -rng.uniform(0, 1e-5, shape)
+            x[rng.random(shape) < 0.1] = 0.0
+            return x
+        return -np.exp(rng.uniform(-7, 1.5, shape))
+    if kind == "beta":
+        return rng.uniform(0, 2, shape)
+    if kind == "gate":
+        return rng.uniform(0, 1, shape)
+    if kind == "recurrent":
+        return 0.5 * x / np.sqrt(shape[-1])
+    if kind == "rotation":
+        angle = rng.uniform(-np.pi, np.pi, shape[:-2])
+        c, s = np.cos(angle), np.sin(angle)
+        return np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
+    return x
+
+
+def make(r, types, sizes, batch, tokens, rng, profile, sequences=None):
+    """(as given to rwkv-run, as the kernel sees them): {name: array}. With `sequences`, states are per sequence."""
+    given = {}
+    for group, operands, lead in [
+        ("over", r.over, (batch, tokens)),
+        ("over", r.consts, ()),
+        ("state", r.states, (batch if sequences is None else sequences,)),
+    ]:
+        for name, operand in operands.items():
+            shape = lead + (sizes["H"] // operand.group,) + tuple(sizes[a] for a in operand.axes)
+            given[name] = numbers(operand.kind, shape, rng, profile)
+    if r.adjust:
+        r.adjust(given, rng, profile)
+    if types.compute != "f64":
+        given = {n: x.astype(np.float32) for n, x in given.items()}
+    seen = {}
+    for name, array in given.items():
+        seen[name] = tool.rounded(array, types.of(name, "state" if name in r.states else "over"))
+    return given, seen
