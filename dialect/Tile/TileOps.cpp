@@ -165,6 +165,17 @@ LogicalResult ReshapeOp::verify() {
 LogicalResult DotOp::verify() {
   ArrayRef<int64_t> lhs = getTileShape(getLhs().getType()), rhs = getTileShape(getRhs().getType()),
                     result = getTileShape(getResult().getType());
+  if (auto p = getBlocks()) {
+    int64_t size = *p;
+    bool fits = size > 0 && !getTransposed() && lhs.size() == 2 && rhs.size() == 2 && rhs == result && lhs[1] == size &&
+                lhs[0] % size == 0 && rhs[0] % lhs[0] == 0;
+    if (!fits) {
+      return emitOpError("expected [G' p, p], [G p, N] -> [G p, N] with p = ")
+             << size << ", but got " << getLhs().getType() << ", " << getRhs().getType() << " -> "
+             << getResult().getType();
+    }
+    return verifyElements(*this, getLhs().getType(), getRhs().getType());
+  }
   unsigned k = getTransposed() ? 1 : 0;
   if (lhs.size() != 2 || rhs.size() != 2 || result.size() != 2 || lhs[1] != rhs[k] || result[0] != lhs[0] ||
       result[1] != rhs[1 - k]) {

@@ -129,12 +129,14 @@ def Tile_ReshapeOp : Tile_Op<"reshape", [Pure]> {
 def Tile_DotOp : Tile_Op<"dot", [Pure]> {
   let summary = "Matrix product: [M, K] x [K, N] -> [M, N], or with `transposed` [M, K] x [N, K]";
   let description = [{
-    Products and sums are in the compute type.
+    Products and sums are in the compute type. With `blocks p` it is a product per block of p rows: result rows g p .. g p +
+    p - 1 are the p x p block of the left operand times the same rows of the right one, [G' p, p] x [G p, N] -> [G p, N];
+    the blocks of the left operand are used again from the first on if it has fewer.
   }];
-  let arguments = (ins Tile_Tile:$lhs, Tile_Tile:$rhs, UnitAttr:$transposed);
+  let arguments = (ins Tile_Tile:$lhs, Tile_Tile:$rhs, UnitAttr:$transposed, OptionalAttr<I64Attr>:$blocks);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = [{
-    $lhs `,` $rhs (`transposed` $transposed^)? attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
+    $lhs `,` $rhs (`transposed` $transposed^)? (`blocks` $blocks^)? attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
   }];
   let hasVerifier = 1;
 }

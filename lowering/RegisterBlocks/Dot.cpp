@@ -17,13 +17,45 @@ public:
   DotEmitter(OpBuilder &b, Location loc, const Machine &machine, tile::DotOp dot, Context &context, Memory target)
       : b(b), loc(loc), machine(machine), target(target) {
     ArrayRef<int64_t> result = tile::getTileShape(dot.getResult().getType());
-    m = result[0];
+    int64_t rows = dot.getBlocks().value_or(result[0]);
+    m = divisor(rows, kRows);
+    groups = result[0] / rows;
+    groupRows = rows;
+    lhsRows = tile::getTileShape(dot.getLhs().getType())[0];
     n = result[1];
     k = tile::getTileShape(dot.getLhs().getType())[1];
     compute = getElementTypeOrSelf(dot.getResult().getType());
     lanes = machine.lanes(compute);
     lhs = context.getMemory(dot.getLhs());
     rhs = context.getMemory(dot.getRhs());
+  }
+
+  /// Rows of the left operand that are computed together.
+  static constexpr int64_t kRows = 4;
+
+  /// Calls `body` for every `m` rows of the result, with the operands that they need moved to row 0.
+  void forEachRows(function_ref<void()> body) {
+    Memory allLhs = lhs, allRhs = rhs, allTarget = target;
+    forEach(groups, 1, [&](Value group) {
+      forEach(groupRows, m, [&](Value row) {
+        Value first = arith::AddIOp::create(b, loc, scaled(group, groupRows), row);
+        Value lhsRow = first;
+        if (lhsRows < groups * groupRows) {
+          lhsRow = arith::RemUIOp::create(b, loc, first, index(lhsRows));
+        }
+        lhs = moveTo(allLhs, lhsRow);
+        rhs = groups == 1 ? allRhs : moveTo(allRhs, scaled(group, groupRows));
+        target = moveTo(allTarget, first);
+        body();
+      });
+    });
+  }
+
+  Value scaled(Value value, int64_t factor) { return arith::MulIOp::create(b, loc, value, index(factor)); }
+
+  Memory moveTo(Memory memory, Value row) {
+    memory.pointer = emitAddress(b, loc, memory, row, Value());
+    return memory;
   }
 
   /// The largest divisor of `size` up to `limit`.
@@ -165,7 +197,7 @@ private:
   Location loc;
   const Machine &machine;
   Memory target, lhs, rhs;
-  int64_t m, n, k, lanes;
+  int64_t m, n, k, lanes, groups, groupRows, lhsRows;
   Type compute;
 };
 
@@ -174,9 +206,5 @@ private:
 void blocks::emitDot(OpBuilder &builder, Location loc, const Machine &machine, tile::DotOp dot, Context &context,
                      Memory target) {
   DotEmitter emitter(builder, loc, machine, dot, context, target);
-  if (dot.getTransposed()) {
-    emitter.emitAlongDepth();
-  } else {
-    emitter.emitAlongColumns();
-  }
+  emitter.forEachRows([&] { dot.getTransposed() ? emitter.emitAlongDepth() : emitter.emitAlongColumns(); });
 }

@@ -28,8 +28,7 @@ SmallVector<Slot> blocks::splitRow(int64_t size, int64_t lanes) {
   return slots;
 }
 
-/// The address of an element; `row` may be null for the first row.
-static Value emitAddress(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column) {
+Value blocks::emitAddress(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column) {
   Value offset = column;
   if (row) {
     Value start = arith::MulIOp::create(b, loc, row, constantIndex(b, loc, memory.stride));

@@ -48,7 +48,9 @@ void emitNest(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machi
 void emitDot(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, tile::DotOp dot, Context &context,
              Memory target);
 
-// Memory accesses at offset row * stride + column, with conversion to and from the compute type.
+// Memory accesses at offset row * stride + column (null: 0), with conversion to and from the compute type.
+mlir::Value emitAddress(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row,
+                        mlir::Value column);
 mlir::Value emitLoad(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
                      int64_t width, mlir::Type compute);
 void emitStore(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,

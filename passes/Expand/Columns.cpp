@@ -115,7 +115,7 @@ private:
     Value weight = buffer(linear.getWeightAttr());
     Value w = transposed ? load(weight, mulAdd(column, depth, index(0)), tileType({block, depth}, element))
                          : load(weight, column, tileType({depth, block}, element), features);
-    return tile::DotOp::create(b, loc, type, x, w, transposed);
+    return tile::DotOp::create(b, loc, type, x, w, transposed ? b.getUnitAttr() : UnitAttr(), IntegerAttr());
   }
 
   LinearOp linear;

@@ -126,12 +126,29 @@ private:
     return e.mul(state, e.broadcast(factor, state.getType(), 1));
   }
 
+  /// Blocks of p rows of the state, each times its matrix. Behind the axis lie whole rows: they join the value axis.
+  Value emitTransform(TransformOp op) {
+    StateType type = op.getState().getType();
+    Type element = type.getElementType();
+    unsigned axis = 0;
+    (void)op.getAxis().drop_front(3).getAsInteger(10, axis);
+    int64_t size = cast<RankedTensorType>(op.getMatrix().getType()).getDimSize(1), rows = 1, columns = type.getValue();
+    for (auto [i, key] : llvm::enumerate(type.getKeys())) {
+      (i <= axis ? rows : columns) *= key;
+    }
+    Value state = e.reshape(at(op.getState()), TileEmitter::tileType({rows, columns}, element));
+    Value result = tile::DotOp::create(e.b, e.loc, state.getType(), at(op.getMatrix()), state, UnitAttr(),
+                                       e.b.getI64IntegerAttr(size));
+    return e.reshape(result, typeOf(op.getResult()));
+  }
+
   Value emit(Operation *op) {
     Type type = typeOf(op->getResult(0));
     return llvm::TypeSwitch<Operation *, Value>(op)
         .Case([&](ReadOp read) { return emitRead(read); })
         .Case([&](WriteOp write) { return emitWrite(write); })
         .Case([&](DecayOp decay) { return emitDecay(decay); })
+        .Case([&](TransformOp transform) { return emitTransform(transform); })
         .Case([&](SetOp set) { return e.reshape(at(set.getValue()), type); })
         .Case([&](FillOp fill) { return e.constant(fill.getValue().convertToDouble(), type); })
         .Case([&](SumOp sum) -> Value {
