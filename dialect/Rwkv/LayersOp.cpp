@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialect/Rwkv/RwkvDialect.h"
+#include "dialect/Rwkv/RwkvAsm.h"
 
 using namespace mlir;
 using namespace rwkv;
@@ -47,30 +47,16 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
     properties.count = parser.getBuilder().getStringAttr(count);
   }
   for (unsigned group = 0; group < 2; ++group) {
-    if (failed(parser.parseOptionalKeyword(group == 0 ? "iter" : "each"))) {
-      continue;
-    }
-    auto parseOperand = [&]() -> ParseResult {
-      OpAsmParser::Argument arg;
-      OpAsmParser::UnresolvedOperand operand;
-      Type type;
-      SMLoc loc = parser.getCurrentLocation();
-      if (parser.parseArgument(arg) || parser.parseEqual() || parser.parseOperand(operand) ||
-          parser.parseColonType(type)) {
-        return failure();
-      }
+    auto argType = [&](SMLoc loc, Type type) -> Type {
       auto tensor = dyn_cast<RankedTensorType>(type);
       if (!tensor || (group == 1 && tensor.getRank() < 1)) {
-        return parser.emitError(loc, "'rwkv.layers' expected ")
-               << (group == 0 ? "a tensor" : "a tensor [L, ..]") << ", but got " << type;
+        parser.emitError(loc, "'rwkv.layers' expected ")
+            << (group == 0 ? "a tensor" : "a tensor [L, ..]") << ", but got " << type;
+        return {};
       }
-      arg.type = group == 0 ? type : getLayerSlice(type);
-      args.push_back(arg);
-      operands[group].push_back(operand);
-      types[group].push_back(type);
-      return success();
+      return group == 0 ? type : getLayerSlice(type);
     };
-    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parseOperand)) {
+    if (parseBoundOperands(parser, group == 0 ? "iter" : "each", argType, args, operands[group], types[group])) {
       return failure();
     }
   }
@@ -106,22 +92,9 @@ void LayersOp::print(OpAsmPrinter &printer) {
   } else {
     printer << getCount().value_or("L");
   }
-  auto printGroup = [&](StringRef keyword, ArrayRef<BlockArgument> args, OperandRange operands) {
-    if (operands.empty()) {
-      return;
-    }
-    printer.printNewline();
-    printer << "    " << keyword << "(";
-    llvm::interleaveComma(llvm::zip_equal(args, operands), printer, [&](auto pair) {
-      auto [arg, operand] = pair;
-      printer.printOperand(arg);
-      printer << " = " << operand << " : " << operand.getType();
-    });
-    printer << ")";
-  };
   ArrayRef<BlockArgument> args = getBodies().front().getArguments();
-  printGroup("iter", args.take_front(getIter().size()), getIter());
-  printGroup("each", args.drop_front(getIter().size()), getEach());
+  printBoundOperands(printer, "iter", args.take_front(getIter().size()), getIter());
+  printBoundOperands(printer, "each", args.drop_front(getIter().size()), getEach());
   printer.printNewline();
   printer << "    -> (";
   llvm::interleaveComma(getResultTypes(), printer);

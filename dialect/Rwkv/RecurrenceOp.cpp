@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialect/Rwkv/RwkvDialect.h"
+#include "dialect/Rwkv/RwkvAsm.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -59,34 +59,21 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   SmallVector<OpAsmParser::UnresolvedOperand> operands[3];
   SmallVector<Type> types[3];
   for (unsigned group = 0; group < 3; ++group) {
-    if (failed(parser.parseOptionalKeyword(kGroups[group].keyword))) {
-      continue;
-    }
-    auto parseOperand = [&]() -> ParseResult {
-      OpAsmParser::Argument arg;
-      OpAsmParser::UnresolvedOperand operand;
-      Type type;
-      SMLoc loc = parser.getCurrentLocation();
-      if (parser.parseArgument(arg) || parser.parseEqual() || parser.parseOperand(operand) ||
-          parser.parseColonType(type)) {
-        return failure();
-      }
+    auto argType = [&](SMLoc loc, Type type) -> Type {
       auto tensor = dyn_cast<RankedTensorType>(type);
       if (!tensor || tensor.getRank() < kGroups[group].minRank) { // recurrence_c1
-        return parser.emitError(loc, "'rwkv.recurrence' expected '")
-               << kGroups[group].keyword << "' operands that are tensors of rank >= " << kGroups[group].minRank
-               << ", but got " << type;
+        parser.emitError(loc, "'rwkv.recurrence' expected '")
+            << kGroups[group].keyword << "' operands that are tensors of rank >= " << kGroups[group].minRank
+            << ", but got " << type;
+        return {};
       }
       if (!isa<FloatType>(tensor.getElementType())) {
-        return parser.emitError(loc, "'rwkv.recurrence' expected float elements, but got ") << type;
+        parser.emitError(loc, "'rwkv.recurrence' expected float elements, but got ") << type;
+        return {};
       }
-      arg.type = group == 0 ? getOverArgType(type) : group == 1 ? getConstArgType(type) : Type(getInitArgType(type));
-      args.push_back(arg);
-      operands[group].push_back(operand);
-      types[group].push_back(type);
-      return success();
+      return group == 0 ? getOverArgType(type) : group == 1 ? getConstArgType(type) : Type(getInitArgType(type));
     };
-    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parseOperand)) {
+    if (parseBoundOperands(parser, kGroups[group].keyword, argType, args, operands[group], types[group])) {
       return failure();
     }
   }
@@ -121,22 +108,9 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
 }
 
 void RecurrenceOp::print(OpAsmPrinter &printer) {
-  auto printGroup = [&](StringRef keyword, ArrayRef<BlockArgument> args, OperandRange operands) {
-    if (operands.empty()) {
-      return;
-    }
-    printer.printNewline();
-    printer << "    " << keyword << "(";
-    llvm::interleaveComma(llvm::zip_equal(args, operands), printer, [&](auto pair) {
-      auto [arg, operand] = pair;
-      printer.printOperand(arg);
-      printer << " = " << operand << " : " << operand.getType();
-    });
-    printer << ")";
-  };
-  printGroup("over", getOverArgs(), getOver());
-  printGroup("const", getConstArgs(), getConsts());
-  printGroup("init", getStateArgs(), getInits());
+  printBoundOperands(printer, "over", getOverArgs(), getOver());
+  printBoundOperands(printer, "const", getConstArgs(), getConsts());
+  printBoundOperands(printer, "init", getStateArgs(), getInits());
   if (Value reset = getReset()) {
     printer << " reset(" << reset << " : " << reset.getType() << ")";
   }

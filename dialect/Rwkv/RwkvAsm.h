@@ -26,6 +26,15 @@ void printDecayTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type 
 mlir::ParseResult parseSetTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &value);
 void printSetTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type);
 
+/// `keyword(%arg = %operand : type, ..)`, which may be absent. `argType` gives the region argument's type for an operand's
+/// type, or null after an error at its location.
+mlir::ParseResult parseBoundOperands(mlir::OpAsmParser &parser, llvm::StringRef keyword,
+                                     llvm::function_ref<mlir::Type(llvm::SMLoc, mlir::Type)> argType,
+                                     llvm::SmallVectorImpl<mlir::OpAsmParser::Argument> &args, AsmOperands &operands,
+                                     AsmTypes &types);
+void printBoundOperands(mlir::OpAsmPrinter &printer, llvm::StringRef keyword,
+                        llvm::ArrayRef<mlir::BlockArgument> args, mlir::OperandRange operands);
+
 // `over "N"` or `over 3`
 mlir::ParseResult parseAxis(mlir::OpAsmParser &parser, mlir::Attribute &axis);
 void printAxis(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Attribute axis);

@@ -267,7 +267,18 @@ def Rwkv_LayersOp : Rwkv_Op<"layers", [AttrSizedOperandSegments, Pure,
     Constraints
     - layers_c1: one region argument per operand, of the operand's type, for `each` without the first axis.
     - layers_c2: one value yielded and one result per operand, of the region argument's and the operand's type.
-    - layers_c3: bounds ascend, with one more of them than bodies; a count goes with one body.
+    - layers_c3: bounds ascend, with one more of them than bodies; a count goes with one body; stacks are as long as the
+      bounds say.
+
+    Example:
+    ```mlir
+    // model
+    %y = rwkv.layers l in L iter(%xl = %x : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>)
+        -> (tensor<?x?x?xf32, #rwkv.dims<B, T, D>>) {
+      %z = arith.addf %xl, %xl : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>
+      rwkv.yield %z : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>
+    }
+    ```
   }];
   let arguments = (ins StrAttr:$index, OptionalAttr<StrAttr>:$count, OptionalAttr<DenseI64ArrayAttr>:$bounds,
                        Variadic<AnyRankedTensor>:$iter, Variadic<AnyRankedTensor>:$each);

@@ -4,6 +4,44 @@
 using namespace mlir;
 using namespace rwkv;
 
+ParseResult rwkv::parseBoundOperands(OpAsmParser &parser, StringRef keyword, function_ref<Type(SMLoc, Type)> argType,
+                                     SmallVectorImpl<OpAsmParser::Argument> &args, AsmOperands &operands,
+                                     AsmTypes &types) {
+  if (failed(parser.parseOptionalKeyword(keyword))) {
+    return success();
+  }
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&]() -> ParseResult {
+    OpAsmParser::Argument arg;
+    AsmOperand operand;
+    Type type;
+    SMLoc loc = parser.getCurrentLocation();
+    if (parser.parseArgument(arg) || parser.parseEqual() || parser.parseOperand(operand) ||
+        parser.parseColonType(type)) {
+      return failure();
+    }
+    arg.type = argType(loc, type);
+    args.push_back(arg);
+    operands.push_back(operand);
+    types.push_back(type);
+    return success(bool(arg.type));
+  });
+}
+
+void rwkv::printBoundOperands(OpAsmPrinter &printer, StringRef keyword, ArrayRef<BlockArgument> args,
+                              OperandRange operands) {
+  if (operands.empty()) {
+    return;
+  }
+  printer.printNewline();
+  printer << "    " << keyword << "(";
+  llvm::interleaveComma(llvm::zip_equal(args, operands), printer, [&](auto pair) {
+    auto [arg, operand] = pair;
+    printer.printOperand(arg);
+    printer << " = " << operand << " : " << operand.getType();
+  });
+  printer << ")";
+}
+
 ParseResult rwkv::parseAxis(OpAsmParser &parser, Attribute &axis) {
   int64_t position = 0;
   OptionalParseResult integer = parser.parseOptionalInteger(position);
