@@ -89,6 +89,16 @@ private:
 
   /// Which axes the value of `v` at `axes` depends on.
   unsigned dependence(Value v, unsigned axes) {
+    auto [it, inserted] = dependences.try_emplace({v, axes}, 0);
+    if (inserted) {
+      unsigned result = computeDependence(v, axes);
+      dependences[{v, axes}] = result;
+      return result;
+    }
+    return it->second;
+  }
+
+  unsigned computeDependence(Value v, unsigned axes) {
     if (!isTile(v)) {
       return 0;
     }
@@ -422,9 +432,9 @@ private:
   /// Vectors per row that stay in registers: accumulators, what does not change from row to row, two temporaries each, and
   /// a few registers for what is repeated along the row. Blocks of equal size rather than a full and a nearly empty one.
   int64_t chooseBlock(int64_t sums, int64_t vectors) {
-    llvm::SmallDenseSet<std::pair<Value, unsigned>> invariant;
+    llvm::SmallDenseSet<std::pair<Value, unsigned>> invariant, seen;
     for (unsigned root : nest.roots) {
-      countInvariants(plan.roots[root].value, domainAxes(), invariant);
+      countInvariants(plan.roots[root].value, domainAxes(), invariant, seen);
     }
     constexpr int64_t kTemporaries = 2, kRepeated = 4;
     int64_t each = sums + static_cast<int64_t>(invariant.size()) + kTemporaries;
@@ -434,8 +444,9 @@ private:
   }
 
   /// Vectors along the columns that are loaded or computed once per block.
-  void countInvariants(Value v, unsigned axes, llvm::SmallDenseSet<std::pair<Value, unsigned>> &invariant) {
-    if (!isTile(v)) {
+  void countInvariants(Value v, unsigned axes, llvm::SmallDenseSet<std::pair<Value, unsigned>> &invariant,
+                       llvm::SmallDenseSet<std::pair<Value, unsigned>> &seen) {
+    if (!isTile(v) || !seen.insert({v, axes}).second) {
       return;
     }
     if (dependence(v, axes) == kColumnBit) {
@@ -449,7 +460,7 @@ private:
     auto broadcast = dyn_cast<tile::BroadcastOp>(op);
     for (Value operand : op->getOperands()) {
       countInvariants(operand, broadcast ? broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())) : axes,
-                      invariant);
+                      invariant, seen);
     }
   }
 
@@ -526,6 +537,7 @@ private:
   llvm::DenseMap<Value, Value> scalars;
   llvm::DenseMap<Value, Memory> memories;
   llvm::DenseMap<std::pair<Value, unsigned>, Value> memo;
+  llvm::DenseMap<std::pair<Value, unsigned>, unsigned> dependences;
 };
 
 } // namespace

@@ -37,31 +37,35 @@ ArrayRef<int64_t> Root::getDomain() const {
   return kind == Kind::dot ? ArrayRef<int64_t>() : tile::getTileShape(value.getType());
 }
 
-/// Calls `callback` on every value that `value` is computed from, itself included, until it answers false. Values outside of
-/// this piece are leaves.
-void Plan::visit(Value value, bool pointwise, function_ref<bool(Value, bool)> callback) {
-  if (!callback(value, pointwise)) {
-    return;
-  }
-  Operation *op = value.getDefiningOp();
-  if (!isLocal(op)) {
-    return;
-  }
-  for (Value operand : op->getOperands()) {
-    visit(operand, pointwise && isElementwise(op) && isTile(operand), callback);
-  }
-}
-
+/// Calls `callback` on every value that `root` is computed from, once per way of reaching it, until it answers false there.
+/// Values outside of this piece are leaves.
 void Plan::visitRoot(const Root &root, function_ref<bool(Value, bool)> callback) {
+  SmallVector<std::pair<Value, bool>> work;
+  llvm::SmallDenseSet<Value> seen[2];
+  auto push = [&](Value value, bool pointwise) {
+    if (seen[pointwise].insert(value).second) {
+      work.push_back({value, pointwise});
+    }
+  };
   if (root.kind == Root::Kind::dot || root.kind == Root::Kind::tile) {
     for (Value operand : root.op->getOperands()) {
-      visit(operand, root.kind == Root::Kind::tile && isTile(operand), callback);
+      push(operand, root.kind == Root::Kind::tile && isTile(operand));
     }
-    return;
+  } else {
+    push(root.value, true);
+    if (root.kind == Root::Kind::store) {
+      push(cast<tile::StoreOp>(root.op).getOffset(), false);
+    }
   }
-  visit(root.value, true, callback);
-  if (root.kind == Root::Kind::store) {
-    visit(cast<tile::StoreOp>(root.op).getOffset(), false, callback);
+  while (!work.empty()) {
+    auto [value, pointwise] = work.pop_back_val();
+    Operation *op = value.getDefiningOp();
+    if (!callback(value, pointwise) || !isLocal(op)) {
+      continue;
+    }
+    for (Value operand : op->getOperands()) {
+      push(operand, pointwise && isElementwise(op) && isTile(operand));
+    }
   }
 }
 
@@ -76,15 +80,18 @@ void Plan::addTile(Operation *op) {
   }
 }
 
-/// Evaluating it again costs about this many instructions.
-static int64_t cost(Value value, function_ref<bool(Value)> isStored) {
+/// About how many instructions evaluating it again costs, counted up to `limit`.
+static int64_t cost(Value value, function_ref<bool(Value)> isStored, int64_t limit) {
   Operation *op = value.getDefiningOp();
   if (!op || isFree(value) || !isTile(value) || isStored(value)) {
     return 0;
   }
   int64_t total = 1;
   for (Value operand : op->getOperands()) {
-    total += cost(operand, isStored);
+    if (total >= limit) {
+      break;
+    }
+    total += cost(operand, isStored, limit - total);
   }
   return total;
 }
@@ -109,7 +116,7 @@ void Plan::chooseTiles(ArrayRef<Operation *> order) {
   constexpr int64_t kRecompute = 3;
   for (Operation *op : llvm::reverse(order)) {
     if (!isElementwise(op) || !isTile(op->getResult(0)) || isStored(op->getResult(0)) ||
-        cost(op->getResult(0), isStored) <= kRecompute) {
+        cost(op->getResult(0), isStored, kRecompute + 1) <= kRecompute) {
       continue;
     }
     unsigned users = 0;

@@ -51,10 +51,7 @@ public:
   const Root *find(mlir::Value value) const;
 
 private:
-  struct Use {
-    bool pointwise; // reached through elementwise ops alone
-  };
-  void visit(mlir::Value value, bool pointwise, llvm::function_ref<bool(mlir::Value, bool)> callback);
+  /// The flag says that the value is reached through elementwise ops alone: at the same point.
   void visitRoot(const Root &root, llvm::function_ref<bool(mlir::Value, bool)> callback);
   bool isLocal(mlir::Operation *op) const { return op && ops.contains(op); }
   void addTile(mlir::Operation *op);
