@@ -173,11 +173,11 @@ static rwkv_status allocate_tables(rwkv_model *model) {
     args = function->arg_count > args ? function->arg_count : args;
     results =
         function->result_count > results ? function->result_count : results;
+    size_t side = 0, refs = 0; /* of launches side by side */
     for (size_t j = 0; j < function->step_count; ++j) {
       const rwkvi_step *step = &function->steps[j],
                        *steps = step->kind == RWKVI_REPEAT ? step->steps : step;
       size_t count = step->kind == RWKVI_REPEAT ? step->step_count : 1;
-      size_t side = 0, refs = 0; /* of launches side by side */
       for (size_t k = 0; k < count; ++k) {
         side += 1;
         refs += steps[k].ref_count;

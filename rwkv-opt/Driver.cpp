@@ -107,11 +107,19 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options) {
   if (options.schedule != "auto" && options.schedule != "step") {
     return module.emitError("expected schedule auto or step, but got '") << options.schedule << "'";
   }
+  static constexpr StringLiteral kEmits[] = {"mlir", "llvm", "asm", "obj", "pack"};
+  if (!llvm::is_contained(kEmits, options.emit)) {
+    return module.emitError("expected to emit mlir, llvm, asm, obj or pack, but got '") << options.emit << "'";
+  }
   report("specializing");
   module->setAttr("rwkv.target", target->toAttr(module.getContext()));
   if (failed(runFrontend(module)) || failed(specialize(module, options)) || failed(runMiddleEnd(module))) {
     return failure();
   }
+  static constexpr std::pair<StringLiteral, EmitKind> kKinds[] = {{"llvm", EmitKind::llvmIR},
+                                                                  {"asm", EmitKind::assembly},
+                                                                  {"obj", EmitKind::object},
+                                                                  {"pack", EmitKind::shared}};
   if (options.emit == "mlir") {
     std::string text;
     llvm::raw_string_ostream os(text);
@@ -124,15 +132,10 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options) {
   if (failed(runCodegen(*code, scratch))) {
     return failure();
   }
-  static constexpr std::pair<StringLiteral, EmitKind> kKinds[] = {
-      {"llvm", EmitKind::llvmIR}, {"asm", EmitKind::assembly}, {"obj", EmitKind::object}};
   for (auto [name, kind] : kKinds) {
-    if (options.emit == name) {
+    if (options.emit == name && kind != EmitKind::shared) {
       return emitCode(*code, *target, kind);
     }
-  }
-  if (options.emit != "pack") {
-    return module.emitError("expected to emit mlir, llvm, asm, obj or pack, but got '") << options.emit << "'";
   }
   FailureOr<llvm::json::Object> manifest = buildManifest(module, scratch);
   FailureOr<std::string> object = emitCode(*code, *target, EmitKind::shared);

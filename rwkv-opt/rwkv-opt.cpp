@@ -69,7 +69,7 @@ static bool readCheckpoint(std::vector<rwkv::ArrayInfo> &tensors, std::string &e
 static bool parseShape(llvm::StringRef text, rwkv::ArrayInfo &array) {
   for (llvm::StringRef head; text.contains('x');) {
     std::tie(head, text) = text.split('x');
-    if (head.getAsInteger(10, array.shape.emplace_back())) {
+    if (head.getAsInteger(10, array.shape.emplace_back()) || array.shape.back() < 0) {
       return false;
     }
   }
@@ -116,6 +116,12 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
     return fail("cannot write '" + outputName + "': " + failure.message());
   }
   output.os() << result.pack;
+  output.os().close();
+  if (output.os().has_error()) {
+    failure = output.os().error();
+    output.os().clear_error();
+    return fail("cannot write '" + outputName + "': " + failure.message());
+  }
   output.keep();
   return 0;
 }

@@ -23,3 +23,7 @@ void TileDialect::initialize() {
 #include "dialect/Tile/TileOps.cpp.inc"
       >();
 }
+
+Operation *TileDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
+}

@@ -162,6 +162,15 @@ LogicalResult ReshapeOp::verify() {
   return verifyElements(*this, getX().getType(), getResult().getType());
 }
 
+OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
+  if (getX().getType() == getResult().getType()) {
+    return getX();
+  }
+  auto splat = dyn_cast_or_null<SplatElementsAttr>(adaptor.getX());
+  auto type = dyn_cast<RankedTensorType>(getResult().getType());
+  return splat && type ? splat.resizeSplat(type) : OpFoldResult();
+}
+
 LogicalResult DotOp::verify() {
   ArrayRef<int64_t> lhs = getTileShape(getLhs().getType()), rhs = getTileShape(getRhs().getType()),
                     result = getTileShape(getResult().getType());

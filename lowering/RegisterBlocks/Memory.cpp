@@ -64,6 +64,9 @@ Value blocks::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value r
     return value;
   }
   Type type = withWidth(compute, width);
+  if (compute.isInteger()) { // a mask, stored as bytes
+    return arith::TruncIOp::create(b, loc, type, value);
+  }
   if (memory.element.isBF16()) {
     // A shift: cheaper than the conversion that code generators choose for single elements.
     Type i32 = withWidth(b.getI32Type(), width);
@@ -98,7 +101,9 @@ void blocks::emitStore(OpBuilder &b, Location loc, const Memory &memory, Value r
   Type compute = getElementTypeOrSelf(value.getType());
   int64_t width = vector ? vector.getDimSize(0) : 0;
   Type type = withWidth(memory.element, width);
-  if (memory.element.isBF16()) {
+  if (compute.isInteger(1)) {
+    value = arith::ExtUIOp::create(b, loc, type, value);
+  } else if (memory.element.isBF16()) {
     if (compute.isF64()) {
       value = arith::TruncFOp::create(b, loc, withWidth(b.getF32Type(), width), value);
     }

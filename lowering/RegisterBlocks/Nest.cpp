@@ -26,8 +26,12 @@ public:
     columns = nest.domain.back();
     rows = nest.domain.size() == 2 ? nest.domain[0] : 1;
     hasRows = nest.domain.size() == 2;
-    Type element = getElementTypeOrSelf(plan.roots[nest.roots.front()].value.getType());
-    lanes = machine.lanes(element);
+    lanes = machine.vectorBits / 32;
+    for (unsigned root : nest.roots) { // masks have as many lanes as the numbers that they are about
+      if (getElementTypeOrSelf(plan.roots[root].value.getType()).isF64()) {
+        lanes = machine.vectorBits / 64;
+      }
+    }
     for (unsigned root : nest.roots) {
       prepare(plan.roots[root].value);
       targets[root] = isScalarReduction(plan.roots[root]) ? Memory() : context.getTarget(plan.roots[root]);

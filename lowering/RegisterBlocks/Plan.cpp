@@ -49,7 +49,7 @@ void Plan::visitRoot(const Root &root, function_ref<bool(Value, bool)> callback)
   };
   if (root.kind == Root::Kind::dot || root.kind == Root::Kind::tile) {
     for (Value operand : root.op->getOperands()) {
-      push(operand, root.kind == Root::Kind::tile && isTile(operand));
+      push(operand, root.kind == Root::Kind::tile && isElementwise(root.op) && isTile(operand));
     }
   } else {
     push(root.value, true);
@@ -99,6 +99,13 @@ static int64_t cost(Value value, function_ref<bool(Value)> isStored, int64_t lim
 void Plan::chooseTiles(ArrayRef<Operation *> order) {
   auto isStored = [&](Value value) { return rootOf.contains(value); };
   for (Operation *op : order) {
+    if (isa<tile::ReshapeOp, tile::DotOp>(op)) { // they read memory
+      for (Value operand : op->getOperands()) {
+        if (auto broadcast = operand.getDefiningOp<tile::BroadcastOp>(); broadcast && isLocal(broadcast)) {
+          addTile(broadcast);
+        }
+      }
+    }
     if (!isElementwise(op) || !isTile(op->getResult(0))) {
       continue;
     }

@@ -175,6 +175,9 @@ private:
   FailureOr<Value> emitOp(Value value, Row &row) {
     Operation *op = value.getDefiningOp();
     Type type = typeOf(value);
+    if (auto fill = dyn_cast<FillOp>(op)) {
+      return constant(fill.getValue().convertToDouble(), type);
+    }
     if (getFeatures(value.getType()).size() > 2) {
       return op->emitOpError("expected at most two feature axes outside of recurrences, but got ") << value.getType();
     }
@@ -187,9 +190,6 @@ private:
     if (auto embed = dyn_cast<EmbedOp>(op)) {
       Value token = loadIndex(buffer(embed.getTokens()), offsetOf(embed.getTokens(), row));
       return load(buffer(embed.getWeightAttr()), mulAdd(token, countFeatures(value.getType()), index(0)), type);
-    }
-    if (auto fill = dyn_cast<FillOp>(op)) {
-      return constant(fill.getValue().convertToDouble(), type);
     }
     if (auto get = dyn_cast<GetOp>(op)) {
       Type element = getElementTypeOrSelf(type);

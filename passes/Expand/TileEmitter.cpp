@@ -13,6 +13,12 @@ Type TileEmitter::computeType(Type element) {
   return element.isF64() || !isa<FloatType>(element) ? element : Type(Float32Type::get(element.getContext()));
 }
 
+/// A tile type with other elements.
+static Type cloneElement(Type type, Type element) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? Type(RankedTensorType::get(tensor.getShape(), element)) : element;
+}
+
 Type TileEmitter::tileType(ArrayRef<int64_t> shape, Type element) {
   element = computeType(element);
   if (shape.empty()) {
@@ -92,6 +98,33 @@ Value TileEmitter::l2normalise(Value x, int64_t axis, double floor) {
   return mul(x, broadcast(inverse, type, 1 - axis));
 }
 
+Value TileEmitter::roundTo(Value x, Type element) {
+  Type compute = getElementTypeOrSelf(x.getType());
+  if (compute == element || !compute.isF32()) {
+    return x;
+  }
+  auto like = [&](Type other) { return cloneElement(x.getType(), other); };
+  if (!element.isBF16()) {
+    Value narrow = arith::TruncFOp::create(b, loc, like(element), x);
+    return arith::ExtFOp::create(b, loc, x.getType(), narrow);
+  }
+  // To nearest even, in integers: not every machine has the instruction.
+  Type integer = like(b.getI32Type());
+  auto bits = [&](int64_t value) -> Value {
+    TypedAttr attr = b.getI32IntegerAttr(value);
+    if (auto tensor = dyn_cast<RankedTensorType>(integer)) {
+      attr = DenseElementsAttr::get(tensor, Attribute(attr));
+    }
+    return arith::ConstantOp::create(b, loc, attr);
+  };
+  Value raw = arith::BitcastOp::create(b, loc, integer, x);
+  Value odd = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, raw, bits(16)), bits(1));
+  Value sum = arith::AddIOp::create(b, loc, arith::AddIOp::create(b, loc, raw, bits(0x7fff)), odd);
+  Value rounded = arith::BitcastOp::create(b, loc, x.getType(), arith::AndIOp::create(b, loc, sum, bits(-65536)));
+  Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
+  return arith::SelectOp::create(b, loc, isNaN, x, rounded);
+}
+
 Value TileEmitter::elementwise(Operation *op, ValueRange operands) {
   Value x = operands.front();
   Type type = x.getType();
@@ -102,6 +135,9 @@ Value TileEmitter::elementwise(Operation *op, ValueRange operands) {
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case([&](SigmoidOp) { return sigmoid(x); })
       .Case([&](SiluOp) { return mul(x, sigmoid(x)); })
+      // Values are kept in the compute type; narrowing them is rounding.
+      .Case([&](arith::ExtFOp) { return x; })
+      .Case([&](arith::TruncFOp) { return roundTo(x, getElementTypeOrSelf(op->getResult(0).getType())); })
       .Case([&](ReluOp) { return arith::MaximumFOp::create(b, loc, x, constant(0.0, type)); })
       .Case([&](SoftplusOp) -> Value { // max(x, 0) + log1p(e^-|x|): no overflow, no cancellation
         Value magnitude = math::AbsFOp::create(b, loc, x);

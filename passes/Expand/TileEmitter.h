@@ -36,6 +36,8 @@ public:
   mlir::Value normalise(mlir::Value x, int64_t axis, double eps);
   /// x / max(|x|, floor) along `axis`.
   mlir::Value l2normalise(mlir::Value x, int64_t axis, double floor);
+  /// `x` rounded to a narrower element type, still in the compute type.
+  mlir::Value roundTo(mlir::Value x, mlir::Type element);
   /// An elementwise op of rwkv, arith or math on tiles.
   mlir::Value elementwise(mlir::Operation *op, mlir::ValueRange operands);
 

@@ -332,6 +332,9 @@ private:
     llvm::DenseMap<Operation *, Operation *> clones;
     OpBuilder builder = OpBuilder::atBlockBegin(&body);
     for (Operation &op : llvm::make_early_inc_range(body)) {
+      if (isa<RecurrenceOp, LinearOp, TokenShiftOp, LastOp>(op)) {
+        continue; // these read memory
+      }
       for (OpOperand &operand : op.getOpOperands()) {
         Operation *source = operand.get().getDefiningOp();
         if (source && isConstant(source) && source->getBlock() == &block) {

@@ -324,7 +324,8 @@ TEST_F(CallTest, TheFirstViolatedBoundFailsTheCall) {
 // address.
 class ArenaTest : public CallTest {
 protected:
-  /// Steps: a letter is a use of that temporary, brackets are a repeat.
+  /// Steps: a letter is a use of that temporary, brackets are a repeat, a plus
+  /// lets the launch before it run beside the next.
   std::map<char, int64_t> place(const std::string &uses) {
     std::string results, steps;
     std::map<char, size_t> where;
@@ -334,6 +335,8 @@ protected:
       } else if (c == ']') {
         steps.pop_back();
         steps += "]},";
+      } else if (c == '+') {
+        steps.replace(steps.size() - 2, 2, ", \"beside\": true},");
       } else {
         size_t index = where.emplace(c, where.size()).first->second;
         steps += R"({"launch": 0, "tasks": 1, "buffers": [["result", )" +
@@ -395,6 +398,33 @@ TEST_F(ArenaTest, BuffersAliveInTurnShareMemory) {
   EXPECT_TRUE(share(where, 'a', 'b'));
   where = place("[abab]");
   EXPECT_FALSE(share(where, 'a', 'b'));
+}
+
+// Launches side by side are one point in time: what one of them reads for the
+// last time, the other must not write over.
+TEST_F(ArenaTest, LaunchesSideBySideShareNoMemory) {
+  auto where = place("aabb"); // one after the other they may
+  EXPECT_TRUE(share(where, 'a', 'b'));
+  where = place("aa+bb");
+  EXPECT_FALSE(share(where, 'a', 'b'));
+  where = place("a+b+cd");
+  EXPECT_FALSE(share(where, 'a', 'b') || share(where, 'a', 'c') ||
+               share(where, 'b', 'c'));
+  EXPECT_TRUE(share(where, 'a', 'd'));
+  // Two groups in turn, also in a repeat and around one.
+  where = place("a+bc+d");
+  EXPECT_FALSE(share(where, 'a', 'b') || share(where, 'c', 'd'));
+  EXPECT_TRUE(share(where, 'a', 'c') || share(where, 'a', 'd'));
+  where = place("[aa+bb+cc]");
+  EXPECT_FALSE(share(where, 'a', 'b') || share(where, 'b', 'c'));
+  EXPECT_TRUE(share(where, 'a', 'c'));
+  where = place("[a+b]c+d");
+  EXPECT_FALSE(share(where, 'a', 'b') || share(where, 'c', 'd'));
+  EXPECT_TRUE(share(where, 'a', 'c') || share(where, 'a', 'd'));
+  // Carried around the loop as before.
+  where = place("a[b+ac+d]");
+  EXPECT_FALSE(share(where, 'a', 'b') || share(where, 'a', 'c') ||
+               share(where, 'a', 'd'));
 }
 
 TEST_F(ArenaTest, ValuesCarriedAroundALoopAreKept) {

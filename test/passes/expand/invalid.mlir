@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: rwkv-opt %s --rwkv-expand --split-input-file --verify-diagnostics
+
+!X = tensor<?x?x8xf32>
+
+func.func @mixed(%x: !X) -> (!X, tensor<8xf32>) {
+  // expected-error@+1 {{'rwkv.fused' op mixes values with and without tokens in one group of rows}}
+  %0:2 = rwkv.fused rows -> (!X, tensor<8xf32>) {
+    %1 = rwkv.relu %x : !X
+    %2 = rwkv.fill 1.0 : tensor<8xf32>
+    rwkv.yield %1, %2 : !X, tensor<8xf32>
+  }
+  return %0#0, %0#1 : !X, tensor<8xf32>
+}
+
+// -----
+
+!H = tensor<?x?x2x3x4xf32>
+
+func.func @features(%x: !H) -> !H {
+  %0 = rwkv.fused rows -> (!H) {
+    // expected-error@+1 {{'rwkv.relu' op expected at most two feature axes outside of recurrences, but got 'tensor<?x?x2x3x4xf32>'}}
+    %1 = rwkv.relu %x : !H
+    rwkv.yield %1 : !H
+  }
+  return %0 : !H
+}
+
+// -----
+
+!X = tensor<?x?x8xf32>
+
+rwkv.model @m {
+  rwkv.weight @w "w" tensor<8x8xf32>
+  func.func @rows(%x: !X) -> !X {
+    %0 = rwkv.fused rows -> (!X) {
+      // expected-error@+1 {{'rwkv.linear' op cannot be computed row by row}}
+      %1 = rwkv.linear %x, @w : !X -> !X
+      rwkv.yield %1 : !X
+    }
+    return %0 : !X
+  }
+}
+
+// -----
+
+rwkv.model @m {
+  rwkv.weight @w "w" tensor<8x8xf32>
+  func.func @constant(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+    %0 = rwkv.fused columns -> (tensor<4x8xf32>) {
+      // expected-error@+1 {{'rwkv.linear' op expected a value per token or sequence, but got 'tensor<4x8xf32>'}}
+      %1 = rwkv.linear %x, @w : tensor<4x8xf32> -> tensor<4x8xf32>
+      rwkv.yield %1 : tensor<4x8xf32>
+    }
+    return %0 : tensor<4x8xf32>
+  }
+}
+
+// -----
+
+!X = tensor<?x?x8xf32>
+
+rwkv.model @m {
+  rwkv.weight @w "w" tensor<8x8xf32>
+  rwkv.weight @one "one" tensor<f32>
+  func.func @short_weight(%x: !X) -> !X {
+    %0 = rwkv.fused columns -> (!X) {
+      %1 = rwkv.linear %x, @w : !X -> !X
+      // expected-error@+1 {{'rwkv.get' op expected a weight of the output features, but got 'tensor<f32>'}}
+      %2 = rwkv.get @one : !X
+      %3 = arith.mulf %1, %2 : !X
+      rwkv.yield %3 : !X
+    }
+    return %0 : !X
+  }
+}
+
+// -----
+
+!K = tensor<?x?x2x8xf32>
+!S = tensor<?x2x8x8xf32>
+
+func.func @constant(%k: !K, %s: !S) -> !S {
+  %0 = rwkv.fused heads -> (!S) {
+    %n = rwkv.recurrence over(%kt = %k : !K) init(%S = %s : !S) -> (!S) {
+      // expected-error@+1 {{'arith.constant' op has no sequential expansion}}
+      %c = arith.constant dense<[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]> : tensor<8xf32>
+      %S1 = rwkv.write %S[%c], %kt : !rwkv.state<8|8xf32>
+      rwkv.yield %S1 : !rwkv.state<8|8xf32>
+    }
+    rwkv.yield %n : !S
+  }
+  return %0 : !S
+}
+
+// -----
+
+!M = tensor<?x?x2x2x3x4xf32>
+!S = tensor<?x2x8xf32>
+
+func.func @sum(%m: !M, %s: !S) -> !S {
+  %0 = rwkv.fused heads -> (!S) {
+    %n = rwkv.recurrence over(%mt = %m : !M) init(%S = %s : !S) -> (!S) {
+      // expected-error@+1 {{'rwkv.sum' op has no sequential expansion}}
+      %1 = rwkv.sum %mt over 0 : tensor<2x3x4xf32> -> tensor<3x4xf32>
+      rwkv.yield %S : !rwkv.state<|8xf32>
+    }
+    rwkv.yield %n : !S
+  }
+  return %0 : !S
+}
+
+// -----
+
+!K = tensor<?x?x2x8xf32>
+!S = tensor<?x2x8x8xf32>
+
+rwkv.model @m {
+  rwkv.param @eps = 1.0e-5
+  rwkv.weight @w "w" tensor<5xf32>
+  rwkv.weight @b "b" tensor<8xf32>
+  func.func @weight(%k: !K, %s: !S) -> !K {
+    %0 = rwkv.fused heads -> (!K) {
+      %o, %n = rwkv.recurrence over(%kt = %k : !K) init(%S = %s : !S) -> (!K, !S) {
+        %y = rwkv.read %S[%kt] : !rwkv.state<8|8xf32>
+        rwkv.yield %y, %S : tensor<8xf32>, !rwkv.state<8|8xf32>
+      }
+      // expected-error@+1 {{'rwkv.norm' op expected a weight of 16, 8 or 2 elements for 2 heads, but got 'tensor<5xf32>'}}
+      %1 = rwkv.norm %o, @w, @b over 3 eps @eps : !K
+      rwkv.yield %1 : !K
+    }
+    return %0 : !K
+  }
+}
