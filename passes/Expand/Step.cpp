@@ -100,6 +100,8 @@ private:
       return e.constant(cast<FloatAttr>((*op.getBound())[i]).getValueAsDouble(), type);
     };
     Value excess = arith::MaximumFOp::create(e.b, e.loc, e.sub(number(0), log), e.sub(log, number(1)));
+    Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, log, log);
+    excess = arith::SelectOp::create(e.b, e.loc, isNaN, e.constant(-1.0, type), excess);
     while (isa<RankedTensorType>(excess.getType())) {
       SmallVector<int64_t> shape(tile::getTileShape(excess.getType()));
       int64_t axis = shape.size() - 1;
