@@ -25,7 +25,7 @@
 // CHECK: %[[S4:.*]] = arith.mulf %[[S3]], %[[EACH]]
 // CHECK: scf.yield %[[S4]]
 
-// An asserted bound: the largest excess over it, of all elements, sets the flag. A NaN does not compare.
+// An asserted bound: the largest excess over it, of all elements, sets the flag. A NaN is none.
 // CHECK-LABEL: tile.kernel @heads_1(
 // CHECK-DAG: %[[ZERO:.*]] = arith.constant 0.000000e+00 : f32
 // CHECK-DAG: %[[LOW:.*]] = arith.constant dense<-1.500000e+00> : tensor<8xf32>
@@ -34,7 +34,9 @@
 // CHECK-DAG: %[[BELOW:.*]] = arith.subf %[[LOW]], %[[LOG]]
 // CHECK-DAG: %[[ABOVE:.*]] = arith.subf %[[LOG]], %[[HIGH]]
 // CHECK: %[[EXCESS:.*]] = arith.maximumf %[[BELOW]], %[[ABOVE]]
-// CHECK: %[[LARGEST:.*]] = tile.reduce max %[[EXCESS]] over 0 : tensor<8xf32> -> f32
+// CHECK: %[[NAN:.*]] = arith.cmpf uno, %[[LOG]], %[[LOG]]
+// CHECK: %[[KNOWN:.*]] = arith.select %[[NAN]], %{{.*}}, %[[EXCESS]]
+// CHECK: %[[LARGEST:.*]] = tile.reduce max %[[KNOWN]] over 0 : tensor<8xf32> -> f32
 // CHECK: %[[VIOLATED:.*]] = arith.cmpf ogt, %[[LARGEST]], %[[ZERO]]
 // CHECK: tile.flag %[[VIOLATED]]
 // One number needs no reduction, a matrix two.
