@@ -65,9 +65,9 @@ install_packages() {
     return 1
     ;;
   esac
-  local quiet=(-qq -o Dpkg::Use-Pty=0)
-  if [ -t 1 ]; then
-    quiet=()
+  local out=/dev/stdout quiet=()
+  if [ ! -t 1 ]; then
+    out=/dev/null quiet=(-qq)
   fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get "${quiet[@]}" install --no-install-recommends -y "${missing[@]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get "${quiet[@]}" install --no-install-recommends -y "${missing[@]}" >"$out"
 }

@@ -206,12 +206,13 @@ class Suites:
         for program in programs:
             out = self.results / f"{build.name}-{pathlib.Path(program).name}.json"
             command = [build / "test" / "unit" / program, "--gtest_brief=1", f"--gtest_output=json:{out}"]
+            command += ["--gtest_also_run_disabled_tests"] if self.full else []
             if not command[0].exists():
                 print(f"{command[0]}: not built", flush=True)
                 total.add(Counts(failed=1))
                 continue
             env = dict(self.env, UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS="halt_on_error=1")
-            code, _ = run(command, 600, env)
+            code, _ = run(command, 3600 if self.full else 600, env)
             total.add(settle(googletest(out), code))
         return total
 

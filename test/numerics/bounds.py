@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Numbers that know how wrong a computation in f32 (or f64) may be: running error analysis.
 
-A Num is a pair of arrays: v, the value in a wider type, and e >= 0 such that every computation of the same formula in the
-working precision, in any order of its sums and with or without fused multiply-adds, ends within v - e .. v + e. Formulas
-are written once, as numpy expressions, and run on plain arrays (values alone) or on Num (values and bounds).
+A Num is a pair of arrays: v, the value in a wider type, and e >= 0 such that every computation of the same formula in
+the working precision, in any order of its sums and with or without fused multiply-adds, ends within v - e .. v + e.
+Formulas are written once, as numpy expressions, and run on plain arrays (values alone) or on Num (values and bounds).
 
 Rules (Wilkinson's running error analysis; u is the unit roundoff of the working precision, 2^-24 for f32; t is half the
 smallest denormal, which is what a result that underflows loses):
@@ -17,8 +17,9 @@ smallest denormal, which is what a result that underflows loses):
 
 Bounds are carried in float64, whose own roundings (2^-53 against u) are covered by SLACK.
 
-A sequence of many tokens compounds |A| for a transition A = I - k k^T that in truth contracts, so such bounds grow without
-reason. Accumulator below bounds the same first-order error through the signed products of the transitions instead.
+A sequence of many tokens compounds |A| for a transition A = I - k k^T that in truth contracts, so such bounds grow
+without reason. Accumulator below bounds the same first-order error through the signed products of the transitions (of
+the derivatives, where a recurrence is not linear) instead.
 """
 
 import contextlib
@@ -147,8 +148,8 @@ def error(x):
 
 
 def _function(x, f, first, second, evaluation, floor=0.0):
-    """first: |f'| at x; second: max |f''| over the line; evaluation: roundings in units of u |f(x)|; floor: what may be lost
-    where an intermediate result under- or overflows."""
+    """first: |f'| at x; second: max |f''| over the line; evaluation: roundings in units of u |f(x)|; floor: what may
+    be lost where an intermediate result under- or overflows."""
     if not isinstance(x, Num):
         return f(x)
     y = f(x.v)
@@ -270,8 +271,8 @@ class Accumulator:
 
         E_t = sum over s <= t of |A_t .. A_{s+1}| L_s,   L_s: what the roundings of token s add (entrywise)
 
-    Products are taken with signs and only then made positive, so contractions stay contractions. Sources are merged after
-    `window` tokens: what has accumulated counts as one source from there on."""
+    Products are taken with signs and only then made positive, so contractions stay contractions. Sources are merged
+    after `window` tokens: what has accumulated counts as one source from there on."""
 
     def __init__(self, initial, window=64):
         self.window = window

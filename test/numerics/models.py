@@ -1,1 +1,540 @@
-def run(*a): pass
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""RWKV-7 checkpoints: logits and states against stored float64 results and against reference/rwkv7_float64.py, wrong
+variants of the equations that the stored results must tell apart, and sequences in one call, in several, and together.
+
+examples/models/rwkv7-small is always there. Checkpoints made by others are looked for in $RWKV_SHARED_MODELS or
+../shared/models beside the repository, and skipped without.
+
+Tolerances: three times what the equations in numpy float32 differ from float64, where a file does not state its own."""
+
+import json
+import os
+import pathlib
+import struct
+import sys
+import zlib
+
+import numpy as np
+
+from tool import Failed, from_bits, to_bf16
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "reference"))
+import rwkv7_float64  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SPEC = ROOT / "examples" / "rwkv7.mlir"
+DECAY_SCALE = np.exp(-0.5)
+
+# ---- the equations once more, with mistakes
+
+
+MISTAKES = (
+    "ln_x eps 1e-5 instead of 64e-5",
+    "kk from the modified k",
+    "no kk normalise",
+    "no k_a modification",
+    "no v_first residual",
+    "no r_k bonus",
+    "bonus with v before the residual",
+    "read S before the update",
+    "sa from decayed S",
+    "decay on the value axis",
+    "a dropped in sa outer",
+    "w: exp(-exp(w)) v6 style",
+    "no tanh in w lora",
+    "no sigmoid in g",
+    "lerp order r,w,k,v,a,g -> w,r",
+    "no ffn token shift",
+    "ffn relu not squared",
+    "state cleared each token",
+    "no ln0",
+    "bf16 weights",
+)
+
+
+def forward(weights, tokens, mistake=None, dtype=np.float64):
+    """(logits [T, V], state as of rwkv7_float64), one token after the other, from zeros. S is [H, value, key]."""
+    z = {n: np.asarray(x, dtype).reshape(-1) if np.ndim(x) == 3 else np.asarray(x, dtype) for n, x in weights.items()}
+    if mistake == "bf16 weights":
+        z = {n: from_bits(to_bf16(x)).astype(dtype) for n, x in z.items()}
+    eps, eps_x = dtype(1e-5), dtype(1e-5 if mistake == MISTAKES[0] else 64e-5)
+    heads, size = z["blocks.0.att.r_k"].shape
+    layers = 1 + max(int(n.split(".")[1]) for n in z if n.startswith("blocks."))
+    width = heads * size
+    att_x, ffn_x = np.zeros((layers, width), dtype), np.zeros((layers, width), dtype)
+    states = np.zeros((layers, heads, size, size), dtype)
+
+    def sigmoid(x):
+        with np.errstate(over="ignore"):
+            return 1 / (1 + np.exp(-x))
+
+    def normalised(x, e):
+        mean = x.mean(-1, keepdims=True)
+        return (x - mean) / np.sqrt(((x - mean) ** 2).mean(-1, keepdims=True) + e)
+
+    def layer_norm(x, name):
+        return normalised(x, eps) * z[name + ".weight"] + z[name + ".bias"]
+
+    def per_head(x):
+        return x.reshape(heads, size)
+
+    rows = []
+    for token in tokens:
+        x = z["emb.weight"][token]
+        if "blocks.0.ln0.weight" in z and mistake != "no ln0":
+            x = layer_norm(x, "blocks.0.ln0")
+        v_first = None
+        for i in range(layers):
+            a = f"blocks.{i}.att."
+            h = layer_norm(x, f"blocks.{i}.ln1")
+            mixed = {c: h + (att_x[i] - h) * z[a + "x_" + c] for c in "rwkvag"}
+            att_x[i] = h
+            if mistake == "lerp order r,w,k,v,a,g -> w,r":
+                mixed["r"], mixed["w"] = mixed["w"], mixed["r"]
+            r, k, v = (z[a + n + ".weight"] @ mixed[n[0]] for n in ("receptance", "key", "value"))
+            low = mixed["w"] @ z[a + "w1"]
+            low = z[a + "w0"] + (low if mistake == "no tanh in w lora" else np.tanh(low)) @ z[a + "w2"]
+            w = (
+                np.exp(-np.exp(low))
+                if mistake == "w: exp(-exp(w)) v6 style"
+                else np.exp(-dtype(DECAY_SCALE) * sigmoid(low))
+            )
+            v_alone = v
+            if i == 0:
+                v_first = v
+            elif mistake != "no v_first residual":
+                v = v + (v_first - v) * sigmoid(z[a + "v0"] + (mixed["v"] @ z[a + "v1"]) @ z[a + "v2"])
+            rate = sigmoid(z[a + "a0"] + (mixed["a"] @ z[a + "a1"]) @ z[a + "a2"])
+            gate = mixed["g"] @ z[a + "g1"]
+            gate = (gate if mistake == "no sigmoid in g" else sigmoid(gate)) @ z[a + "g2"]
+            changed = k if mistake == "no k_a modification" else k * (1 + (rate - 1) * z[a + "k_a"])
+            kk = per_head((changed if mistake == "kk from the modified k" else k) * z[a + "k_k"])
+            if mistake != "no kk normalise":
+                kk = kk / np.maximum(np.sqrt((kk**2).sum(1, keepdims=True)), dtype(1e-12))
+            r, w, k, v, rate = map(per_head, (r, w, changed, v, rate))
+            s = states[i] * (0 if mistake == "state cleared each token" else 1)  # a copy
+            decayed = s * (w[:, :, None] if mistake == "decay on the value axis" else w[:, None, :])
+            removed = ((decayed if mistake == "sa from decayed S" else s) * -kk[:, None, :]).sum(2)
+            into = kk if mistake == "a dropped in sa outer" else kk * rate
+            new = decayed + removed[:, :, None] * into[:, None, :] + v[:, :, None] * k[:, None, :]
+            states[i] = new
+            y = ((s if mistake == "read S before the update" else new) * r[:, None, :]).sum(2)
+            y = normalised(y, eps_x).reshape(-1) * z[a + "ln_x.weight"] + z[a + "ln_x.bias"]
+            if mistake != "no r_k bonus":
+                bonus_v = per_head(v_alone) if mistake == "bonus with v before the residual" else v
+                y = y + ((r * k * z[a + "r_k"]).sum(1, keepdims=True) * bonus_v).reshape(-1)
+            x = x + z[a + "output.weight"] @ (y * gate)
+            f = f"blocks.{i}.ffn."
+            h = layer_norm(x, f"blocks.{i}.ln2")
+            mix = h if mistake == "no ffn token shift" else h + (ffn_x[i] - h) * z[f + "x_k"]
+            ffn_x[i] = h
+            inner = np.maximum(z[f + "key.weight"] @ mix, 0)
+            x = x + z[f + "value.weight"] @ (inner if mistake == "ffn relu not squared" else inner**2)
+        rows.append(z["head.weight"] @ layer_norm(x, "ln_out"))
+    return np.array(rows), {"att_x": att_x, "wkv": states, "ffn_x": ffn_x}
+
+
+# ---- checkpoints
+
+
+def is_matrix(name, array):
+    """What a released checkpoint stores in 16 bits; vectors, and r_k among them, stay f32."""
+    return array.ndim == 2 and not name.endswith("r_k") and 1 not in array.shape
+
+
+def write_safetensors(path, weights, dtype):
+    """Matrices as `dtype` (F32, F16, BF16), the rest as F32. Returns the weights as stored, in float64."""
+    header, data, stored = {}, b"", {}
+    for name, array in weights.items():
+        kind = dtype if is_matrix(name, array) else "F32"
+        if kind == "BF16":
+            bits = to_bf16(array)
+            stored[name] = from_bits(bits).astype(np.float64)
+        else:
+            bits = array.astype(np.float16 if kind == "F16" else np.float32)
+            stored[name] = bits.astype(np.float64)
+        raw = bits.tobytes()
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + data)
+    return stored
+
+
+def shared_folder():
+    folder = os.environ.get("RWKV_SHARED_MODELS")
+    return pathlib.Path(folder) if folder else ROOT.parent / "shared" / "models"
+
+
+class Checkpoint:
+    def __init__(self, name, path, tokens, logits, tolerance):
+        self.name, self.path, self.tokens, self.logits, self.tolerance = (
+            name,
+            path,
+            list(map(int, tokens)),
+            logits,
+            tolerance,
+        )
+        self.weights = rwkv7_float64.load_safetensors(path)
+
+    @property
+    def key(self):
+        return f"models/{self.name}"
+
+
+def small():
+    folder = ROOT / "examples" / "models"
+    with np.load(folder / "rwkv7-small.expected.npz") as expected:
+        # Stated beside the file: numpy float32 is within 4.8e-6 of the logits.
+        return Checkpoint(
+            "small", folder / "rwkv7-small.safetensors", expected["tokens"], expected["logits"], 3 * 4.8e-6
+        )
+
+
+def tiny(folder):
+    name = "tiny-rwkv-7v0-834K-FP32"
+    facts = json.loads((folder / f"{name}.json").read_text())
+    with np.load(folder / f"{name}.long.npz") as expected:
+        tolerance = 3 * facts["long_reference"]["numpy_f32_vs_f64_max_abs"]
+        result = Checkpoint("tiny7", folder / f"{name}.safetensors", expected["tokens"], expected["logits"], tolerance)
+    # After the prompt of the engine that the checkpoint comes from: computed in float32 there.
+    result.prompt, result.after_prompt = facts["prompt_tokens"], np.load(folder / f"{name}.expected.npy")
+    return result
+
+
+def reverse(folder):
+    facts = json.loads((folder / "rwkv7-reverse-std.json").read_text())
+    path, expected = folder / "rwkv7-reverse-std.safetensors", np.load(folder / "rwkv7-reverse.expected.npy")
+    result = Checkpoint("reverse", path, facts["prompt_tokens"], expected, 1e-3)
+    result.vocabulary, result.tasks = facts["vocab"], facts["generation_cases"]
+    return result
+
+
+# ---- cases
+
+
+def largest(found, expected):
+    if found.shape != expected.shape:
+        raise Failed(f"expected shape {expected.shape}, found {found.shape}")
+    difference = np.abs(found.astype(np.float64) - expected)
+    return float("nan") if np.isnan(difference).any() else float(difference.max(initial=0.0))
+
+
+class Models:
+    def __init__(self, tool, report, seed, full, selected):
+        self.tool, self.report, self.seed, self.full, self.selected = tool, report, seed, full, selected
+        self.folder = tool.folder / "models"
+        self.folder.mkdir()
+
+    def cache(self, path):
+        return self.folder / f"cache-{zlib.crc32(str(path).encode()):08x}"
+
+    def logits(self, path, tokens, *more):
+        file, out = self.folder / "tokens.npy", self.folder / "logits.npy"
+        np.save(file, np.array(tokens, np.int32))
+        self.tool.checked(
+            "logits", path, "--spec", SPEC, "--tokens-file", file, "-o", out, "--quiet", *more, cache=self.cache(path)
+        )
+        return np.load(out)
+
+    def model(self, path, threads=0):
+        """The checkpoint bound to its pack, through the library."""
+        if not list(self.cache(path).glob("*.pack")):
+            self.logits(path, [0])
+        return self.tool.library.model(next(self.cache(path).glob("*.pack")), path, threads)
+
+    def case(self, name, method, *arguments):
+        if self.selected(name):
+            with self.report.case(name):
+                method(*arguments)
+
+    def run(self):
+        checkpoints = [small()]
+        folder = shared_folder()
+        for name, load in (("tiny7", tiny), ("reverse", reverse)):
+            try:
+                checkpoints.append(load(folder))
+            except FileNotFoundError as missing:
+                if self.selected(f"models/{name}/logits"):
+                    self.report.skipped(f"models/{name}", f"{missing.filename} is not there ($RWKV_SHARED_MODELS)")
+        for c in checkpoints:
+            self.case(f"{c.key}/reference", self.reference, c)
+            self.case(f"{c.key}/logits", self.stored, c)
+            for dtype in ("F32", "BF16", "F16"):
+                self.case(f"{c.key}/matrices-{dtype}", self.matrices, c, dtype)
+        for mistake in MISTAKES:
+            self.case(f"models/mistakes/{mistake}", self.mistake, checkpoints, mistake)
+        for c in checkpoints:
+            if c.name == "reverse":
+                for dtype in (None, "BF16", "F16"):
+                    self.case(f"{c.key}/task" + (f"-{dtype}" if dtype else ""), self.task, c, dtype)
+                self.case(f"{c.key}/generate", self.generate, c)
+            else:
+                self.case(f"{c.key}/state-files", self.state_files, c)
+            if self.tool.library:
+                self.case(f"{c.key}/split", self.split, c)
+                self.case(f"{c.key}/packed", self.packed, c)
+                self.case(f"{c.key}/decode", self.decode, c)
+                self.case(f"{c.key}/threads", self.threads, c)
+            elif self.selected(f"{c.key}/split"):
+                self.report.skipped(f"{c.key}/split, packed, decode, threads", "no librwkv_rt.so", 4)
+
+    # Both references say the same, so mistakes are mistakes of the same equations.
+    def reference(self, c):
+        one, state = rwkv7_float64.forward(c.weights, c.tokens)
+        two, other = forward(c.weights, c.tokens)
+        difference = largest(two, one)
+        if not difference <= 1e-9 * np.abs(one).max() or any(not largest(other[n], state[n]) <= 1e-9 for n in state):
+            raise Failed(f"the two references differ by {difference:.3g}")
+
+    def stored(self, c):
+        found = self.logits(c.path, c.tokens, "--all")
+        difference = largest(found, c.logits)
+        self.report.line(f"{c.name}: logits within {difference:.3g} of those stored, tolerance {c.tolerance:.3g}")
+        if not difference <= c.tolerance:
+            raise Failed(f"logits differ by {difference:.3g} from those stored, tolerance {c.tolerance:.3g}")
+        last = self.logits(c.path, c.tokens)
+        if not np.array_equal(last, found[-1]):
+            raise Failed(
+                f"the last row of --all differs from that of the last position alone by {largest(last, found[-1]):.3g}"
+            )
+        if hasattr(c, "after_prompt"):
+            difference = largest(self.logits(c.path, c.prompt), c.after_prompt.reshape(-1))
+            if not difference <= c.tolerance:
+                raise Failed(f"logits after the short prompt differ by {difference:.3g}, tolerance {c.tolerance:.3g}")
+
+    # Weights in 16 bits against the float64 reference on the rounded weights.
+    def matrices(self, c, dtype):
+        path = self.folder / f"{c.name}-{dtype}.safetensors"
+        weights = write_safetensors(path, c.weights, dtype)
+        expected, state = rwkv7_float64.forward(weights, c.tokens)
+        tolerance = max(c.tolerance, 3 * largest(forward(weights, c.tokens, dtype=np.float32)[0], expected))
+        found = self.logits(path, c.tokens, "--all")
+        difference = largest(found, expected)
+        self.report.line(f"{c.name}, matrices in {dtype}: logits within {difference:.3g}, tolerance {tolerance:.3g}")
+        if not difference <= tolerance:
+            raise Failed(f"logits differ by {difference:.3g}, tolerance {tolerance:.3g}")
+        wrong = forward(weights, c.tokens, "sa from decayed S")[0]
+        if largest(found, wrong) <= tolerance:
+            raise Failed("too weak: a removal from the decayed state is not rejected")
+
+    def mistake(self, checkpoints, mistake):
+        """The stored logits must reject it; so must what the compiler computes, which is near them."""
+        seen = []
+        for c in sorted(checkpoints, key=lambda c: sum(x.size for x in c.weights.values())):
+            with np.errstate(all="ignore"):
+                difference = largest(forward(c.weights, c.tokens, mistake)[0], c.logits)
+            seen.append(f"{c.name} {difference:.2g}")
+            if not difference <= c.tolerance:
+                return
+        raise Failed(f"no stored logits reject it: {', '.join(seen)}")
+
+    # ---- the digits
+
+    def task(self, c, dtype):
+        path = c.path
+        if dtype:
+            path = self.folder / f"task-{dtype}.safetensors"
+            write_safetensors(path, c.weights, dtype)
+        for task in c.tasks:
+            # Greedy decoding gives the answer if each of its tokens is the likeliest after those before it.
+            answer = [c.vocabulary.index(x) for x in task["expect"]]
+            tokens = task["prompt_tokens"] + answer[:-1]
+            rows = self.logits(path, tokens, "--all")[len(task["prompt_tokens"]) - 1 :]
+            found = "".join(c.vocabulary[i] for i in rows.argmax(-1))
+            if found != task["expect"]:
+                raise Failed(f"{task['prompt']}: expected {task['expect']}, found {found}")
+
+    def generate(self, c):
+        # A World vocabulary has no token 0, the end of the text, which is the digit 0 here: prompts without it.
+        vocabulary = self.folder / "digits.txt"
+        vocabulary.write_text("".join(f"{i} '{x}' 1\n" for i, x in enumerate(c.vocabulary) if i > 0))
+        tasks = [t for t in c.tasks if "0" not in t["prompt"]]
+        if not tasks:
+            raise Failed("no task without the digit 0")
+        for task in tasks:
+            options = ["--tokenizer", vocabulary, "--temperature", 0, "--tokens", len(task["expect"]), "--quiet"]
+            result = self.tool.checked(
+                "generate", c.path, "--spec", SPEC, "--prompt", task["prompt"], *options, cache=self.cache(c.path)
+            )
+            if result.stdout.decode() != task["expect"]:
+                raise Failed(f"{task['prompt']}: expected {task['expect']}, found {result.stdout.decode()}")
+
+    # ---- states
+
+    def state_files(self, c):
+        """A prompt in one call and in three that hand a state file on, through rwkv-run."""
+        text = bytes(c.tokens)
+
+        def consume(part, before, after):
+            prompt = self.folder / "prompt"
+            prompt.write_bytes(part)
+            start = ["--state-in", before] if before else []
+            options = ["--tokens", 0, "--temperature", 0, "--state-out", after, "--quiet"]
+            self.tool.checked(
+                "generate", c.path, "--spec", SPEC, "--prompt-file", prompt, *start, *options, cache=self.cache(c.path)
+            )
+            return pathlib.Path(after).read_bytes()
+
+        whole = consume(text, None, self.folder / "whole.state")
+        rng = np.random.default_rng([self.seed, 1])
+        one, two = sorted(rng.choice(np.arange(1, len(text)), 2, replace=False))
+        consume(text[:one], None, self.folder / "a.state")
+        consume(text[one:two], self.folder / "a.state", self.folder / "b.state")
+        pieces = consume(text[two:], self.folder / "b.state", self.folder / "c.state")
+        if whole != pieces:
+            raise Failed(f"cut at {one}, {two}: the state files differ")
+        if whole == consume(text[two:], None, self.folder / "d.state"):
+            raise Failed("too weak: the state does not depend on the start of the prompt")
+        if self.tool.library:
+            model = self.model(c.path)
+            with model.state(1) as state, model.state(1) as other:
+                state.load(self.folder / "whole.state")
+                if state.position(0) != len(text):
+                    raise Failed(f"expected position {len(text)} in the state file, found {state.position(0)}")
+                self.compare_state(c, state.arrays(), 0, c.tokens)
+                state.save(self.folder / "again.state")
+                if (self.folder / "again.state").read_bytes() != whole:
+                    raise Failed("a state file that was loaded and saved differs")
+                other.prefill([c.tokens])
+                if not np.array_equal(other.decode([65]), state.decode([65])):
+                    raise Failed("a loaded state continues in another way than the state itself")
+            model.close()
+
+    def compare_state(self, c, arrays, sequence, tokens):
+        expected = rwkv7_float64.forward(c.weights, tokens)[1]
+        near = forward(c.weights, tokens, dtype=np.float32)[1]
+        wrong = forward(c.weights, tokens, "sa from decayed S")[1]
+        found = {"att_x": arrays["att_shift"], "ffn_x": arrays["ffn_shift"], "wkv": arrays["wkv"].swapaxes(-1, -2)}
+        rejected = False
+        for n, x in found.items():
+            tolerance = 3 * largest(near[n], expected[n])
+            difference = largest(x[:, sequence], expected[n])
+            if not difference <= tolerance:
+                raise Failed(f"state {n} differs by {difference:.3g}, tolerance {tolerance:.3g}")
+            rejected |= largest(x[:, sequence], wrong[n]) > tolerance
+        if not rejected:
+            raise Failed("too weak: the state of a removal from the decayed state is not rejected")
+
+    def split(self, c):
+        """Logits and states of one call, and of calls cut anywhere, some of them empty: the same bits."""
+        model = self.model(c.path)
+        rng = np.random.default_rng([self.seed, 2])
+        cuts = sorted(rng.integers(0, len(c.tokens) + 1, 4))
+        edges = [0, *cuts, cuts[-1], len(c.tokens)]
+        with model.state(1) as whole, model.state(1) as cut, model.state(1) as forgetful:
+            rows, last = whole.score([c.tokens]), None
+            pieces = [cut.score([c.tokens[a:b]]) for a, b in zip(edges, edges[1:])]
+            if not np.array_equal(np.concatenate(pieces), rows):
+                raise Failed(f"cut at {cuts}: the logits differ by {largest(np.concatenate(pieces), rows):.3g}")
+            self.same(whole.arrays(), cut.arrays(), f"cut at {cuts}")
+            self.compare_state(c, whole.arrays(), 0, c.tokens)
+            half = len(c.tokens) // 2
+            if np.array_equal(forgetful.score([c.tokens[half:]]), rows[half:]):
+                raise Failed("too weak: calls that forget the state give the same")
+        with model.state(1) as prefilled:
+            for a, b in zip(edges, edges[1:]):
+                found = prefilled.prefill([c.tokens[a:b]])
+                last = found if b > a else last
+                if b == a and not np.isnan(found).all():
+                    raise Failed("the logits of no tokens are not NaN")
+            if not np.array_equal(last[0], rows[-1]):
+                raise Failed(f"prefill and score differ by {largest(last[0], rows[-1]):.3g}")
+            self.same(prefilled.arrays(), self.scored(model, c.tokens), "prefill")
+        model.close()
+
+    def scored(self, model, tokens):
+        with model.state(1) as state:
+            state.score([tokens])
+            return state.arrays()
+
+    @staticmethod
+    def same(one, two, what):
+        for n in one:
+            if one[n].tobytes() != two[n].tobytes():
+                raise Failed(f"{what}: state {n} differs by {largest(one[n], two[n]):.3g}")
+
+    def packed(self, c):
+        """Sequences of any length together and each alone: the same bits."""
+        model = self.model(c.path)
+        rng = np.random.default_rng([self.seed, 3])
+        for lengths in ([9], [4, 0], [0, 7, 1], [1, 1, 1, 1], [5, 0, 1, 17, 3], [0, 0]):
+            starts = rng.integers(
+                0, len(c.tokens) - 40, len(lengths)
+            )  # pieces of the text: near what it was trained on
+            sequences = [c.tokens[a : a + n] for a, n in zip(starts, lengths)]
+            more = [c.tokens[a + n : a + n + m] for a, n, m in zip(starts, lengths, reversed(lengths))]
+            with model.state(len(lengths)) as together, model.state(len(lengths)) as scored:
+                rows = [together.prefill(s) for s in (sequences, more)]
+                scores = [scored.score(s) for s in (sequences, more)]
+                arrays = together.arrays()
+                self.same(arrays, scored.arrays(), f"{lengths}: prefill against score")
+                at = [0, 0]
+                for i in range(len(lengths)):
+                    with model.state(1) as alone:
+                        for j, part in enumerate((sequences[i], more[i])):
+                            expected = alone.score([part])
+                            if not np.array_equal(scores[j][at[j] : at[j] + len(part)], expected):
+                                raise Failed(f"{lengths}: score of sequence {i} differs from that alone")
+                            at[j] += len(part)
+                            if part and not np.array_equal(rows[j][i], expected[-1]):
+                                raise Failed(f"{lengths}: prefill of sequence {i} differs from that alone")
+                            if not part and not np.isnan(rows[j][i]).all():
+                                raise Failed(f"{lengths}: the row of sequence {i}, which has no tokens, is not NaN")
+                        one = {n: x[:, 0] for n, x in alone.arrays().items()}
+                        self.same(
+                            {n: np.ascontiguousarray(x[:, i]) for n, x in arrays.items()},
+                            one,
+                            f"{lengths}: sequence {i}",
+                        )
+                    tokens = sequences[i] + more[i]
+                    if together.position(i) != len(tokens):
+                        raise Failed(f"{lengths}: expected position {len(tokens)}, found {together.position(i)}")
+                    if tokens and self.full:
+                        expected = rwkv7_float64.forward(c.weights, tokens)[0]
+                        tolerance = max(
+                            c.tolerance, 3 * largest(forward(c.weights, tokens, dtype=np.float32)[0], expected)
+                        )
+                        found = np.concatenate(
+                            [scores[0][at[0] - len(sequences[i]) : at[0]], scores[1][at[1] - len(more[i]) : at[1]]]
+                        )
+                        difference = largest(found, expected)
+                        if not difference <= tolerance:
+                            raise Failed(
+                                f"{lengths}: sequence {i} differs by {difference:.3g}, tolerance {tolerance:.3g}"
+                            )
+        model.close()
+
+    def decode(self, c):
+        """One token at a time, for several sequences at once, against all tokens in one call."""
+        model = self.model(c.path)
+        count, tokens = 3, c.tokens[:12]
+        sequences = [tokens[i:] + tokens[:i] for i in range(count)]
+        with model.state(count) as stepped, model.state(count) as whole:
+            rows = np.stack([stepped.decode([s[t] for s in sequences]) for t in range(len(tokens))], 1)
+            expected = whole.score(sequences).reshape(rows.shape)
+            if not np.array_equal(rows, expected):
+                raise Failed(f"decode and score differ by {largest(rows, expected):.3g}")
+            self.same(stepped.arrays(), whole.arrays(), "decode against score")
+            if np.array_equal(rows[0], rows[1]):
+                raise Failed("too weak: all sequences give the same")
+        model.close()
+
+    def threads(self, c):
+        results = []
+        for threads in (1, 3):
+            model = self.model(c.path, threads)
+            with model.state(2) as state:
+                results.append((state.score([c.tokens, c.tokens[1:]]), state.arrays()))
+            model.close()
+        if not np.array_equal(results[0][0], results[1][0]):
+            raise Failed("one thread and three differ")
+        self.same(results[0][1], results[1][1], "one thread and three")
+        count = len(c.tokens)
+        if np.array_equal(results[0][0][1:count], results[0][0][count:]):
+            raise Failed("too weak: both sequences give the same")
+
+
+def run(tool, report, seed, full, selected):
+    Models(tool, report, seed, full, selected).run()

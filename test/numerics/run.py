@@ -65,10 +65,16 @@ def find_library(tool):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tool", default=os.environ.get("RWKV_RUN"), help="rwkv-run (default: $RWKV_RUN)")
-    parser.add_argument("--library", default=os.environ.get("RWKV_RT"), help="librwkv_rt.so (default: $RWKV_RT, or beside the tool)")
-    parser.add_argument("--seed", type=int, default=None, help="of the random inputs (default: $RWKV_SEED, else a new one)")
+    parser.add_argument(
+        "--library", default=os.environ.get("RWKV_RT"), help="librwkv_rt.so (default: $RWKV_RT, or beside the tool)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=None, help="of the random inputs (default: $RWKV_SEED, else a new one)"
+    )
     parser.add_argument("--full", action="store_true", help="more sizes and element types")
     parser.add_argument("--only", action="append", metavar="PATTERN", help="cases whose name matches (repeatable)")
     parser.add_argument("--list", action="store_true", help="names of the cases of the matrix, and nothing more")
@@ -82,6 +88,7 @@ def main():
         print("skipped everything: expected the Python package numpy, found none")
         print("0 passed, 0 failed, 1 skipped")
         return 0
+    import asserted
     import matrix
     import models
     from tool import Tool
@@ -102,12 +109,15 @@ def main():
     library = args.library or find_library(path.resolve())
     report = Report(seed, args.verbose)
     if not library:
-        report.skipped("library", "no librwkv_rt.so beside the tool or in --library: outputs are not poisoned, no C API tests")
+        report.skipped(
+            "library", "no librwkv_rt.so beside the tool or in --library: outputs are not poisoned, no C API tests"
+        )
     start = time.monotonic()
     folder = tempfile.mkdtemp(prefix="rwkv-numerics-")
     try:
         tool = Tool(path, library, folder)
         matrix.Matrix(tool, report, seed, args.full, selected).run()
+        asserted.run(tool, report, seed, selected)
         models.run(tool, report, seed, args.full, selected)
     finally:
         shutil.rmtree(folder)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""A recurrence to be tested: its region, its reference, the mistakes that the test must notice, and the text of its spec."""
+"""A recurrence to be tested: its region, its reference, the mistakes that the test must notice, and the text of its
+spec."""
 
 import dataclasses
 import types
@@ -27,14 +28,14 @@ class Operand:
 
 @dataclasses.dataclass
 class Recurrence:
-    """`body`: the region without its yield; operands and states have their names in `over`, `consts`, `states`; types are
-    !f (scalar), !K, !V, .. (vectors), !KV (matrices), !S, .. (states). `yields`: names of the yielded values.
+    """`body`: the region without its yield; operands and states have their names in `over`, `consts`, `states`; types
+    are !f (scalar), !K, !V, .. (vectors), !KV (matrices), !S, .. (states). `yields`: names of the yielded values.
 
     `step(x, s, mistake)` is one token in numpy: x has the slices [B, H, ..] of the operands, s the states; it returns
     (outputs, next states). It is called with plain arrays and with bounds.Num.
 
-    `transition(x, s)` is [B, H, n, n]: how the next states depend on the states, stacked along the key axis (one key axis,
-    equal value axes). It is only needed where the entrywise bound would grow though the recurrence does not."""
+    `transition(x, s)` is [B, H, n, n]: how the next states depend on the states, stacked along the key axis (one key
+    axis, equal value axes). It is only needed where the entrywise bound would grow though the recurrence does not."""
 
     name: str
     over: dict
@@ -48,6 +49,7 @@ class Recurrence:
     sizes: tuple = ()  # of {"H": .., "K": .., ..}: what is compiled by default
     more: tuple = ()  # with --full
     transition: Optional[Callable] = None
+    linearise: bool = False  # the same through derivatives of `step`, for vector states
     adjust: Optional[Callable] = None  # (inputs, rng, profile): relations between the operands
     types: tuple = ()  # of Types; empty: f32 everywhere
     profiles: tuple = ("normal",)
@@ -56,6 +58,7 @@ class Recurrence:
     function: str = "f"
     tokens: int = 0  # at most, where the bound of a nonlinear recurrence grows with T
     aliases: dict = dataclasses.field(default_factory=dict)
+    text: Optional[Callable] = None  # (sizes): the whole spec, where there is more than one recurrence in f32
 
     def operands(self):
         return {**self.over, **self.consts, **self.states}
@@ -89,6 +92,8 @@ def shape_text(parts, element):
 
 def spec_text(r, sizes, element_types, packed):
     """The recurrence as a function @f of a spec."""
+    if r.text:
+        return r.text(sizes)
     f = element_types.compute
     alias, seen = [f"!f = {f}"], set()
 
@@ -151,7 +156,9 @@ def slices(r, inputs, heads, wide):
     """Operands as wide numbers with one group per head: over [T][B, H, ..], const [1, H, ..], states [B, H, ..]."""
 
     def spread(array, axis):
-        return np.repeat(array.astype(wide), heads // array.shape[axis], axis) if array.shape[axis] else array.astype(wide)
+        return (
+            np.repeat(array.astype(wide), heads // array.shape[axis], axis) if array.shape[axis] else array.astype(wide)
+        )
 
     over = {n: spread(inputs[n], 2) for n in r.over}
     consts = {n: spread(inputs[n], 0)[None] for n in r.consts}
@@ -164,15 +171,33 @@ def reference(r, inputs, heads, wide=np.float64, mistake=None):
     over, consts, states = slices(r, inputs, heads, wide)
     tokens = next(iter(over.values())).shape[1]
     collected = []
-    for t in range(tokens):
-        x = types.SimpleNamespace(**{n: a[:, t] for n, a in over.items()}, **consts)
-        outputs, states = r.step(x, types.SimpleNamespace(**states), mistake)
-        collected.append(outputs)
-        states = dict(zip(r.states, states))
+    with np.errstate(all="ignore"):  # a mistake may overflow
+        for t in range(tokens):
+            x = types.SimpleNamespace(**{n: a[:, t] for n, a in over.items()}, **consts)
+            outputs, states = r.step(x, types.SimpleNamespace(**states), mistake)
+            collected.append(outputs)
+            states = dict(zip(r.states, states))
     results = {}
     for i, name in enumerate(r.outputs):
         results[name] = np.stack([c[i] for c in collected], 1) if tokens else None
     return results, states
+
+
+def stacked(errors, vectors):
+    return np.concatenate([e[..., None] if vectors else e for e in errors], -2)
+
+
+def jacobian(r, x, states):
+    """[B, H, n, n]: derivatives of the next states in the states, all of them one after the other: central
+    differences in float64, whose error is far below what a bound needs."""
+    names, sizes = list(states), [s.shape[-1] for s in states.values()]
+    flat = np.concatenate([states[n].astype(np.float64) for n in names], -1)
+    step = 1e-6
+    moves = step * np.concatenate([np.eye(flat.shape[-1]), -np.eye(flat.shape[-1])])
+    moved = np.split(flat + moves[:, None, None, :], np.cumsum(sizes)[:-1], -1)
+    _, following = r.step(x, types.SimpleNamespace(**dict(zip(names, moved))), None)
+    up, down = np.split(np.concatenate(following, -1), 2)
+    return np.moveaxis((up - down) / (2 * step), 0, -1)
 
 
 def bounded(r, inputs, heads, precision):
@@ -182,10 +207,11 @@ def bounded(r, inputs, heads, precision):
         tokens = next(iter(over.values())).shape[1]
         consts = {n: Num(a) for n, a in consts.items()}
         states = {n: Num(a) for n, a in states.items()}
-        rows = [s.shape[-2] if len(s.shape) > 3 else 1 for s in states.values()]
+        # States as matrices one above the other; vectors are columns.
+        rows = [s.shape[-1] if r.linearise or len(s.shape) < 4 else s.shape[-2] for s in states.values()]
         accumulator = None
-        if r.transition and tokens:
-            accumulator = bounds.Accumulator(np.concatenate([s.e for s in states.values()], -2))
+        if tokens and (r.transition or r.linearise):
+            accumulator = bounds.Accumulator(stacked([s.e for s in states.values()], r.linearise))
         collected = []
         for t in range(tokens):
             x = types.SimpleNamespace(**{n: Num(a[:, t]) for n, a in over.items()}, **consts)
@@ -196,9 +222,13 @@ def bounded(r, inputs, heads, precision):
                 exact = types.SimpleNamespace(**{n: Num(s.v) for n, s in states.items()})
                 _, local = r.step(x, exact, None)
                 plain = types.SimpleNamespace(**{n: bounds.value(getattr(x, n)).astype(np.float64) for n in vars(x)})
-                values = types.SimpleNamespace(**{n: s.v for n, s in states.items()})
-                total = accumulator.step(r.transition(plain, values), np.concatenate([s.e for s in local], -2))
+                values = {n: s.v for n, s in states.items()}
+                transition = (
+                    jacobian(r, plain, values) if r.linearise else r.transition(plain, types.SimpleNamespace(**values))
+                )
+                total = accumulator.step(transition, stacked([s.e for s in local], r.linearise))
                 parts = np.split(total, np.cumsum(rows)[:-1], -2)
+                parts = [p[..., 0] for p in parts] if r.linearise else parts
                 following = {n: Num(s.v, e) for (n, s), e in zip(following.items(), parts)}
             states = following
             collected.append(outputs)

@@ -10,6 +10,7 @@ import numpy as np
 
 DTYPES = {"f32": 0, "f16": 1, "bf16": 2, "f64": 3, "i32": 4, "i64": 5, "u8": 6}
 NUMPY = {"f32": np.float32, "f16": np.float16, "bf16": np.uint16, "f64": np.float64, "i32": np.int32}
+LIMIT = 60  # seconds for one run of the tool
 GUARD = 128  # bytes before and after every output, which nobody may touch
 
 
@@ -26,6 +27,11 @@ def to_bf16(array):
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 
 
+def from_bits(bits):
+    """The f32 values of bf16 bits."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
 def encode(array, dtype):
     if dtype == "bf16":
         return to_bf16(array)
@@ -34,7 +40,7 @@ def encode(array, dtype):
 
 def decode(array, dtype):
     if dtype == "bf16":
-        return (array.astype(np.uint32) << 16).view(np.float32)
+        return from_bits(array)
     return array
 
 
@@ -122,7 +128,7 @@ class Model:
         self.lib.rwkv_checkpoint_close(self.weights)
         self.lib.rwkv_pack_close(self.pack)
 
-    def call(self, function, inputs, types, output_types):
+    def call(self, function, inputs, types, output_types, poison=0xFF):
         """Results are poisoned with NaN before the call; inputs and the bytes around the outputs must survive it."""
         encoded = [np.ascontiguousarray(encode(x, t)) for x, t in zip(inputs, types)]
         before = [x.copy() for x in encoded]
@@ -130,7 +136,11 @@ class Model:
         count = len(output_types)
         results = (RwkvArray * count)()
         name = function.encode()
-        self.check(self.lib.rwkv_function_shapes(self.handle, name, given, ctypes.c_int64(len(encoded)), results, ctypes.c_int64(count)))
+        self.check(
+            self.lib.rwkv_function_shapes(
+                self.handle, name, given, ctypes.c_int64(len(encoded)), results, ctypes.c_int64(count)
+            )
+        )
         memory, arrays = [], []
         for result, dtype in zip(results, output_types):
             if result.dtype != DTYPES[dtype]:
@@ -138,11 +148,13 @@ class Model:
             shape = tuple(result.shape[: result.rank])
             size = int(np.prod(shape)) * np.dtype(NUMPY[dtype]).itemsize
             raw = np.full(size + 2 * GUARD, 0xA5, np.uint8)
-            raw[GUARD : GUARD + size] = 0xFF
+            raw[GUARD : GUARD + size] = poison
             memory.append(raw)
             arrays.append(raw[GUARD : GUARD + size].view(NUMPY[dtype]).reshape(shape))
             result.data = raw.ctypes.data + GUARD
-        status = self.lib.rwkv_call(self.handle, name, given, ctypes.c_int64(len(encoded)), results, ctypes.c_int64(count))
+        status = self.lib.rwkv_call(
+            self.handle, name, given, ctypes.c_int64(len(encoded)), results, ctypes.c_int64(count)
+        )
         for raw in memory:
             if (raw[:GUARD] != 0xA5).any() or (raw[-GUARD:] != 0xA5).any():
                 raise Failed(f"{function}: something was written outside of an output")
@@ -181,7 +193,13 @@ class State:
         logits = np.full((rows(lengths), self.model.vocabulary()), np.nan, np.float32)
         pointer = ctypes.c_void_p
         self.model.check(
-            call(self.model.handle, self.handle, pointer(flat.ctypes.data), pointer(lengths.ctypes.data), pointer(logits.ctypes.data))
+            call(
+                self.model.handle,
+                self.handle,
+                pointer(flat.ctypes.data),
+                pointer(lengths.ctypes.data),
+                pointer(logits.ctypes.data),
+            )
         )
         return logits
 
@@ -234,26 +252,25 @@ class Tool:
 
     def run(self, *arguments, cache, input=None):
         environment = dict(os.environ, RWKV_CACHE_DIR=str(cache))
-        return subprocess.run(
-            [str(self.path), *map(str, arguments)],
-            env=environment,
-            input=input,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            timeout=600,
-        )
+        command = [str(self.path), *map(str, arguments)]
+        try:
+            return subprocess.run(command, env=environment, input=input, capture_output=True, timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{' '.join(['rwkv-run', *command[1:4]])}: not done after {LIMIT} s") from None
 
     def checked(self, *arguments, cache, input=None):
         result = self.run(*arguments, cache=cache, input=input)
         if result.returncode != 0:
             message = result.stderr.decode(errors="replace").strip()
-            raise Failed(f"{' '.join(['rwkv-run', *map(str, arguments[:3])])}: exit code {result.returncode}: {message}")
+            raise Failed(
+                f"{' '.join(['rwkv-run', *map(str, arguments[:3])])}: exit code {result.returncode}: {message}"
+            )
         return result
 
 
 class Kernel:
-    """A function of a spec. The first call runs rwkv-run, which compiles it; later ones use the pack that this left in the
-    cache (or rwkv-run again, without the library)."""
+    """A function of a spec. The first call runs rwkv-run, which compiles it; later ones use the pack that this left
+    in the cache (or rwkv-run again, without the library)."""
 
     def __init__(self, tool, spec, function, name, types, output_types):
         self.tool, self.spec, self.function = tool, spec, function
@@ -269,7 +286,15 @@ class Kernel:
             paths.append(self.folder / f"in{i}.npy")
             np.save(paths[-1], np.ascontiguousarray(array, NUMPY[dtype if dtype in ("f64", "i32") else "f32"]))
         self.tool.checked(
-            "call", self.spec, self.function, *paths, "-o", self.folder / "out", "--quiet", *more, cache=self.folder / "cache"
+            "call",
+            self.spec,
+            self.function,
+            *paths,
+            "-o",
+            self.folder / "out",
+            "--quiet",
+            *more,
+            cache=self.folder / "cache",
         )
         return [np.load(self.folder / f"out{i}.npy") for i in range(len(self.output_types))]
 
@@ -280,6 +305,15 @@ class Kernel:
         if not self.tool.library:
             return self.run(inputs, ["--threads", threads])
         return self.model(threads).call(self.function, inputs, self.types, self.output_types)
+
+    def refuse(self, inputs):
+        """Makes a call that must fail: (status, the outputs), which were zeros before."""
+        model = self.model()
+        try:
+            model.call(self.function, inputs, self.types, self.output_types, poison=0)
+        except Failed as failure:
+            return str(failure), model.outputs
+        return "", model.outputs
 
     def model(self, threads=0):
         if threads not in self.models:
