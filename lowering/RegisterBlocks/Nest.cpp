@@ -384,7 +384,7 @@ private:
       while (end < partial.size() && partial[end].getType() == partial[i].getType()) {
         ++end;
       }
-      SmallVector<Value> same(ArrayRef(partial).slice(i, end - i));
+      SmallVector<Value> same(ArrayRef<Value>(partial).slice(i, end - i));
       while (same.size() > 1) {
         for (size_t j = 0; j < same.size() / 2; ++j) {
           same[j] = combine(root, same[j], same[same.size() - 1 - j]);
