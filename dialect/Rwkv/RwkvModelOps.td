@@ -320,7 +320,16 @@ def Rwkv_FusedOp : Rwkv_Op<"fused", [Pure]> {
   let description = [{
     Made by `--rwkv-fuse`, consumed by `--rwkv-expand`. The domain is what one task computes: `rows` all features of one
     token (or of one sequence), `columns` a block of output features of one `rwkv.linear` for all rows, `heads` one head of
-    one sequence, token by token. Values from above are used as they are.
+    one sequence, token by token. Values from above are used as they are. The body yields the result types.
+
+    Example:
+    ```mlir
+    // model
+    %f = rwkv.fused rows -> (tensor<?x?x?xf32, #rwkv.dims<B, T, D>>) {
+      %y = rwkv.relu %x : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>
+      rwkv.yield %y : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>
+    }
+    ```
   }];
   let arguments = (ins Rwkv_FusedDomain:$domain);
   let results = (outs Variadic<AnyRankedTensor>:$results);

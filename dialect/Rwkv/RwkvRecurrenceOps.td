@@ -199,7 +199,19 @@ def Rwkv_SetOp : Rwkv_StateOp<"set", [Rwkv_ResultIsState]> {
 
 def Rwkv_YieldOp : Rwkv_Op<"yield", [Pure, Terminator, ReturnLike,
     ParentOneOf<["RecurrenceOp", "LayersOp", "WhenOp", "FusedOp"]>]> {
-  let summary = "Ends the region of rwkv.recurrence, rwkv.layers or rwkv.when";
+  let summary = "Ends the region of rwkv.recurrence, rwkv.layers, rwkv.when or rwkv.fused";
+  let description = [{
+    Its operands are the values of the region, of the types that the op around it requires.
+
+    Example:
+    ```mlir
+    // model
+    %f = rwkv.fused rows -> (tensor<?x?x?xf32, #rwkv.dims<B, T, D>>) {
+      %y = rwkv.relu %x : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>
+      rwkv.yield %y : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>
+    }
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$operands);
   let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
   let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
