@@ -25,7 +25,7 @@ target_compile_definitions(rwkv_llvm INTERFACE ${RWKV_LLVM_DEFINITIONS})
 target_compile_options(rwkv_llvm INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>)
 target_link_libraries(rwkv_llvm INTERFACE MLIR LLVM)
 
-# rwkv_tablegen(<target> <file.td> <out> <args>...): runs mlir-tblgen and collects outputs under one target.
+# mlir_tablegen takes its include paths from the directory.
 include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 include_directories(SYSTEM ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
 

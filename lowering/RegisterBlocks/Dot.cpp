@@ -85,7 +85,6 @@ public:
   void emitAlongDepth() {
     // m * un accumulators, un rows of the weight and m of the input at a time.
     int64_t block = divisor(n, std::min<int64_t>(8, (machine.registers - 2 - m) / (m + 1)));
-    SmallVector<Value> none;
     forEach(n, block, [&](Value first) { emitDotBlock(first, block); });
   }
 

@@ -11,10 +11,7 @@ using namespace rwkv::blocks;
 namespace {
 
 // Axes of a nest: rows, columns. A nest over vectors has columns only.
-constexpr unsigned kRow = 0, kColumn = 1;
-constexpr unsigned kRowBit = 1u << kRow, kColumnBit = 1u << kColumn;
-
-
+constexpr unsigned kRowBit = 1, kColumnBit = 2;
 
 class NestEmitter {
 public:
