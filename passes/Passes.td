@@ -36,6 +36,22 @@ def RwkvSpecializePass : Pass<"rwkv-specialize", "::mlir::ModuleOp"> {
   ];
 }
 
+def RwkvSchedulePass : Pass<"rwkv-schedule", "::mlir::func::FuncOp"> {
+  let summary = "Choose the form in which every recurrence runs";
+  let description = [{
+    Annotates every `rwkv.recurrence` that has no `schedule` yet with a `#rwkv.schedule`. A form that is asked for and not legal is
+    an error that names the op in the way and the rule. Numeric effect: none by itself; the forms agree to rounding.
+
+    Before: `rwkv.recurrence over(..) init(..) -> (..) { .. }`
+    After: `rwkv.recurrence over(..) init(..) -> (..) { .. } attributes {schedule = #rwkv.schedule<chunk, C = 16>}`
+  }];
+  let options = [
+    Option<"schedule", "schedule", "std::string", "\"auto\"", "auto, step, scan or chunk">,
+    Option<"chunk", "chunk", "int64_t", "0", "Tokens of a chunk; 0: chosen">,
+  ];
+  let statistics = [Statistic<"numScheduled", "recurrences", "Number of recurrences annotated">];
+}
+
 def RwkvFusePass : Pass<"rwkv-fuse", "::mlir::func::FuncOp"> {
   let summary = "Group the ops of a specialised function into kernels";
   let description = [{
@@ -53,8 +69,9 @@ def RwkvExpandPass : Pass<"rwkv-expand", "::mlir::ModuleOp"> {
   let summary = "Turn fused groups into tile kernels and the host-side calls of them";
   let description = [{
     Every `rwkv.fused` becomes a `tile.kernel` (equal ones are shared) and a `tile.launch` in its place. Recurrences are
-    expanded sequentially, one token after the other: the schedule `step`. Numeric effect: fixes the order of sums; decays
-    become exponentials, norms and activations their formulas.
+    expanded as their `schedule` says, token by token without one; what is left of a sequence after whole chunks is always
+    expanded token by token. Numeric effect: fixes the order of sums; decays become exponentials, norms and activations their
+    formulas.
   }];
   let dependentDialects = ["::rwkv::tile::TileDialect"];
   let statistics = [Statistic<"numKernels", "kernels", "Number of different kernels made">];

@@ -104,22 +104,18 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options) {
   if (!target) {
     return module.emitError() << error;
   }
-  if (options.schedule != "auto" && options.schedule != "step") {
-    return module.emitError("expected schedule auto or step, but got '") << options.schedule << "'";
-  }
   static constexpr StringLiteral kEmits[] = {"mlir", "llvm", "asm", "obj", "pack"};
   if (!llvm::is_contained(kEmits, options.emit)) {
     return module.emitError("expected to emit mlir, llvm, asm, obj or pack, but got '") << options.emit << "'";
   }
   report("specializing");
   module->setAttr("rwkv.target", target->toAttr(module.getContext()));
-  if (failed(runFrontend(module)) || failed(specialize(module, options)) || failed(runMiddleEnd(module))) {
+  if (failed(runFrontend(module)) || failed(specialize(module, options)) ||
+      failed(runMiddleEnd(module, options.schedule, options.chunk))) {
     return failure();
   }
-  static constexpr std::pair<StringLiteral, EmitKind> kKinds[] = {{"llvm", EmitKind::llvmIR},
-                                                                  {"asm", EmitKind::assembly},
-                                                                  {"obj", EmitKind::object},
-                                                                  {"pack", EmitKind::shared}};
+  static constexpr std::pair<StringLiteral, EmitKind> kKinds[] = {
+      {"llvm", EmitKind::llvmIR}, {"asm", EmitKind::assembly}, {"obj", EmitKind::object}, {"pack", EmitKind::shared}};
   if (options.emit == "mlir") {
     std::string text;
     llvm::raw_string_ostream os(text);
@@ -180,7 +176,8 @@ std::string rwkv::compileKey(const std::string &spec, const CompileOptions &opti
   if (std::optional<TargetInfo> target = lookupTarget(options.target, error)) {
     os << target->chip << "\n"; // "host" is the row that this machine takes
   }
-  os << options.emit << " " << options.schedule << " " << options.allowUnused << " " << options.function << "\n";
+  os << options.emit << " " << options.schedule << " " << options.chunk << " " << options.allowUnused << " "
+     << options.function << "\n";
   for (const auto &[name, value] : options.params) {
     os << name << "=" << llvm::format("%a", value) << "\n";
   }

@@ -21,7 +21,8 @@ struct ArrayInfo {
 struct CompileOptions {
   std::string emit = "pack";                          // pack | obj | asm | llvm | mlir (kernels and launches)
   std::string target = "host";                        // see rwkv::listTargets
-  std::string schedule = "auto";                      // auto | step
+  std::string schedule = "auto";                      // auto | step | scan | chunk
+  int64_t chunk = 0;                                  // tokens of a chunk or scan; 0: chosen
   std::vector<std::pair<std::string, double>> params; // --param name=value
   std::vector<ArrayInfo> checkpoint;                  // tensors that a model's sizes and dtypes are solved from
   bool allowUnused = false;                           // checkpoint tensors that no weight names are ignored
@@ -32,8 +33,9 @@ struct CompileOptions {
 
 struct CompileResult {
   bool ok = false;
-  std::string pack;        // bytes of the pack, or of what else was asked for
-  std::string diagnostics; // errors, warnings and remarks as text, one located line each (empty if there is nothing to say)
+  std::string pack; // bytes of the pack, or of what else was asked for
+  std::string
+      diagnostics; // errors, warnings and remarks as text, one located line each (empty if there is nothing to say)
 };
 
 /// Compiles the text of a spec. `name` is the file name that diagnostics show. Never exits, never prints.

@@ -39,10 +39,14 @@ static void addToFunctions(PassManager &manager, function_ref<void(OpPassManager
   add(manager.nest<ModelOp>().nest<func::FuncOp>());
 }
 
-LogicalResult rwkv::runMiddleEnd(ModuleOp module) {
+LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t chunk) {
   PassManager manager(module.getContext());
-  addToFunctions(manager, [](OpPassManager &functions) {
+  addToFunctions(manager, [&](OpPassManager &functions) {
     functions.addPass(createCSEPass());
+    RwkvSchedulePassOptions options;
+    options.schedule = schedule.str();
+    options.chunk = chunk;
+    functions.addPass(createRwkvSchedulePass(options));
     functions.addPass(createRwkvFusePass());
   });
   manager.addPass(createRwkvExpandPass());

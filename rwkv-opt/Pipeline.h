@@ -14,7 +14,7 @@ const mlir::DialectRegistry &getDialectRegistry();
 /// Named rungs to recurrences, shared functions inlined: before sizes are known.
 llvm::LogicalResult runFrontend(mlir::ModuleOp module);
 /// Specialised functions to kernels and launches.
-llvm::LogicalResult runMiddleEnd(mlir::ModuleOp module);
+llvm::LogicalResult runMiddleEnd(mlir::ModuleOp module, llvm::StringRef schedule, int64_t chunk);
 /// Kernels to the llvm dialect; everything else is removed. `scratch` gets every kernel's bytes per thread.
 llvm::LogicalResult runCodegen(mlir::ModuleOp module, llvm::StringMap<int64_t> &scratch);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// rwkv-opt: runs passes on specs and prints every stage (mlir-opt's options); with --emit, compiles a spec to IR, assembly,
-// an object file or a pack.
+// rwkv-opt: runs passes on specs and prints every stage (mlir-opt's options); with --emit, compiles a spec to IR,
+// assembly, an object file or a pack.
 #include "lowering/ExpandMath/ExpandMath.h"
 #include "lowering/Passes.h"
 #include "lowering/target/Target.h"
@@ -21,12 +21,19 @@
 namespace cl = llvm::cl;
 
 static cl::OptionCategory category("rwkv-opt: compiling a spec");
-static cl::opt<std::string> emitKind("emit", cl::desc("Compile and write: mlir (kernels and launches), llvm, asm, obj, pack"),
+static cl::opt<std::string> emitKind("emit",
+                                     cl::desc("Compile and write: mlir (kernels and launches), llvm, asm, obj, pack"),
                                      cl::value_desc("kind"), cl::cat(category));
-static cl::opt<std::string> targetName("target", cl::desc("Machine to compile for"), cl::init("host"), cl::cat(category));
+static cl::opt<std::string> targetName("target", cl::desc("Machine to compile for"), cl::init("host"),
+                                       cl::cat(category));
 static cl::opt<std::string> checkpointPath("checkpoint", cl::desc("Checkpoint that a model's sizes are solved from"),
                                            cl::value_desc("file.safetensors"), cl::cat(category));
-static cl::list<std::string> params("param", cl::desc("Value of a param"), cl::value_desc("name=number"), cl::cat(category));
+static cl::list<std::string> params("param", cl::desc("Value of a param"), cl::value_desc("name=number"),
+                                    cl::cat(category));
+static cl::opt<std::string> schedule("schedule", cl::desc("Form in which recurrences run: auto, step, scan, chunk"),
+                                     cl::init("auto"), cl::cat(category));
+static cl::opt<int64_t> chunk("chunk", cl::desc("Tokens of a scan or chunk; 0: chosen"), cl::init(0),
+                              cl::cat(category));
 static cl::opt<bool> allowUnused("allow-unused", cl::desc("Ignore tensors of the checkpoint that no weight names"),
                                  cl::cat(category));
 static cl::opt<std::string> functionName("function", cl::desc("Compile this function instead of a model"),
@@ -87,6 +94,8 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
   options.target = targetName;
   options.allowUnused = allowUnused;
   options.function = functionName;
+  options.schedule = schedule;
+  options.chunk = chunk;
   std::string error;
   if (!checkpointPath.empty() && !readCheckpoint(options.checkpoint, error)) {
     return fail(error);

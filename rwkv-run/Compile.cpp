@@ -60,6 +60,7 @@ public:
       : rt(rt), request(std::move(request)), subject(std::move(subject)), log(log) {
     this->request.target = options.device;
     this->request.schedule = options.schedule;
+    this->request.chunk = options.chunk;
     this->request.params = options.params;
     this->request.allowUnused = options.allowUnused;
     std::string path = options.noCache ? "" : defaultCachePath(), why;

@@ -119,18 +119,20 @@ void addCommon(CLI::App *app, CommonOptions &o, bool sourceIsPositional) {
       },
       "Value for a parameter of the spec, e.g. ln_x_eps=1e-5 (repeatable)", true);
   CLI::Option *schedule = addText(
-      app, "--schedule", "auto|step",
+      app, "--schedule", "auto|step|scan|chunk",
       [&o](const std::string &text) {
-        if (text != "auto" && text != "step") {
-          throw UsageError("--schedule: expected auto or step, found " + inQuotes(text));
+        if (text != "auto" && text != "step" && text != "scan" && text != "chunk") {
+          throw UsageError("--schedule: expected auto, step, scan or chunk, found " + inQuotes(text));
         }
         o.schedule = text;
       },
-      "How recurrences run: auto chooses (default), step is token by token");
+      "How recurrences run: auto chooses (default), step is token by token, scan and chunk take several tokens at "
+      "once");
+  CLI::Option *chunk = addInteger(app, "--chunk", o.chunk, 0, 1024, "Tokens of a scan or chunk; 0: chosen (default)");
   if (pack) {
-    pack->excludes(param)->excludes(schedule);
+    pack->excludes(param)->excludes(schedule)->excludes(chunk);
   }
-  all.insert(all.end(), {param, schedule});
+  all.insert(all.end(), {param, schedule, chunk});
   all.push_back(addString(app, "--device", "NAME", o.device, "Device to run on: host (default)"));
   all.push_back(addInteger(app, "--threads", o.threads, 0, 1024, "Threads; 0: one per available CPU (default)"));
   all.push_back(app->add_flag("--no-cache", o.noCache, "Compile anew and keep nothing"));

@@ -17,6 +17,7 @@ struct CommonOptions {
   std::string device = "host";
   int64_t threads = 0;
   std::string schedule = "auto";
+  int64_t chunk = 0;
   std::string spec; // file or folder; empty: the specs that come with the tool
   std::string pack; // instead of compiling
   std::vector<std::pair<std::string, double>> params;

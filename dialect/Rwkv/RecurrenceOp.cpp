@@ -101,9 +101,9 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   }
   result.addTypes(resultTypes);
-  result.getOrAddProperties<Properties>().operandSegmentSizes = {
-      static_cast<int>(operands[0].size()), static_cast<int>(operands[1].size()), static_cast<int>(operands[2].size()),
-      reset ? 1 : 0};
+  result.getOrAddProperties<Properties>().operandSegmentSizes = {static_cast<int>(operands[0].size()),
+                                                                 static_cast<int>(operands[1].size()),
+                                                                 static_cast<int>(operands[2].size()), reset ? 1 : 0};
   return success();
 }
 
@@ -132,8 +132,8 @@ LogicalResult rwkv::verifyRecurrenceOperands(Operation *op, ValueRange over, Val
   auto checkRank = [&](ValueRange values, StringRef keyword, int64_t rank) -> LogicalResult {
     for (Value value : values) {
       if (cast<RankedTensorType>(value.getType()).getRank() < rank) { // recurrence_c1
-        return op->emitOpError("expected '") << keyword << "' operands of rank >= " << rank << ", but got "
-                                             << value.getType();
+        return op->emitOpError("expected '")
+               << keyword << "' operands of rank >= " << rank << ", but got " << value.getType();
       }
     }
     return success();
@@ -259,7 +259,7 @@ LogicalResult RecurrenceOp::verifyRegions() {
     }
     auto isState = [](Type type) { return isa<StateType>(type); };
     if ((llvm::any_of(op.getOperandTypes(), isState) || llvm::any_of(op.getResultTypes(), isState)) &&
-        !isa<ReadOp, WriteOp, DecayOp, TransformOp, SetOp>(op)) {
+        !isa<StateStepOpInterface>(op)) {
       return op.emitOpError("expected only state ops on a state");
     }
   }
@@ -280,8 +280,8 @@ LogicalResult RecurrenceOp::verifyRegions() {
                   agree(tensor.getDimSize(0), over.getDimSize(0)) && agree(tensor.getDimSize(1), over.getDimSize(1)) &&
                   agree(tensor.getDimSize(2), init.getDimSize(1));
       if (!fits) { // recurrence_c7
-        return emitOpError("expected a result [B, T, H, d..] for the yielded ") << value.getType() << ", but got "
-                                                                                << tensor;
+        return emitOpError("expected a result [B, T, H, d..] for the yielded ")
+               << value.getType() << ", but got " << tensor;
       }
       continue;
     }
@@ -290,8 +290,8 @@ LogicalResult RecurrenceOp::verifyRegions() {
     for (auto [input, op] : steps) { // recurrence_c5
       auto [it, inserted] = carried.try_emplace(input, op);
       if (!inserted && it->second != op) {
-        InFlightDiagnostic diag = op->emitOpError(
-            "second carried use of a state; a state may have only one successor that is yielded");
+        InFlightDiagnostic diag =
+            op->emitOpError("second carried use of a state; a state may have only one successor that is yielded");
         diag.attachNote(it->second->getLoc()) << "first carried use";
         return diag;
       }
@@ -317,8 +317,8 @@ LogicalResult rwkv::verifyRung(Operation *op, ArrayRef<StringRef> overNames, Arr
     if (names.size() == found) {
       return success();
     }
-    return op->emitOpError("expected ") << names.size() << " '" << keyword << "' operands ("
-                                        << llvm::join(names, ", ") << "), but got " << found;
+    return op->emitOpError("expected ") << names.size() << " '" << keyword << "' operands (" << llvm::join(names, ", ")
+                                        << "), but got " << found;
   };
   if (failed(checkCount(overNames, rung.getOverOperands().size(), "over")) ||
       failed(checkCount(constNames, rung.getConstOperands().size(), "const"))) {

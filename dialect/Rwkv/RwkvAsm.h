@@ -20,20 +20,21 @@ mlir::ParseResult parseWriteTypes(mlir::OpAsmParser &parser, mlir::Type &state, 
                                   mlir::Type &scaleType);
 void printWriteTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::OperandRange,
                      mlir::TypeRange, mlir::Type, mlir::Value, mlir::Type);
-mlir::ParseResult parseDecayTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::StringAttr axis,
-                                  mlir::Type &log);
+mlir::ParseResult parseDecayTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::StringAttr axis, mlir::Type &log);
 void printDecayTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::StringAttr, mlir::Type);
+mlir::ParseResult parseMaximumTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &added, mlir::Type &value);
+void printMaximumTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type, mlir::Type);
 mlir::ParseResult parseSetTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &value);
 void printSetTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type);
 
-/// `keyword(%arg = %operand : type, ..)`, which may be absent. `argType` gives the region argument's type for an operand's
-/// type, or null after an error at its location.
+/// `keyword(%arg = %operand : type, ..)`, which may be absent. `argType` gives the region argument's type for an
+/// operand's type, or null after an error at its location.
 mlir::ParseResult parseBoundOperands(mlir::OpAsmParser &parser, llvm::StringRef keyword,
                                      llvm::function_ref<mlir::Type(llvm::SMLoc, mlir::Type)> argType,
                                      llvm::SmallVectorImpl<mlir::OpAsmParser::Argument> &args, AsmOperands &operands,
                                      AsmTypes &types);
-void printBoundOperands(mlir::OpAsmPrinter &printer, llvm::StringRef keyword,
-                        llvm::ArrayRef<mlir::BlockArgument> args, mlir::OperandRange operands);
+void printBoundOperands(mlir::OpAsmPrinter &printer, llvm::StringRef keyword, llvm::ArrayRef<mlir::BlockArgument> args,
+                        mlir::OperandRange operands);
 
 // `over "N"` or `over 3`
 mlir::ParseResult parseAxis(mlir::OpAsmParser &parser, mlir::Attribute &axis);

@@ -9,6 +9,7 @@ using namespace mlir;
 using namespace rwkv;
 
 #include "dialect/Interfaces/RungOpInterface.cpp.inc"
+#include "dialect/Interfaces/StateStepOpInterface.cpp.inc"
 #include "dialect/Rwkv/RwkvDialect.cpp.inc"
 #include "dialect/Rwkv/RwkvEnums.cpp.inc"
 

@@ -18,7 +18,10 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include "dialect/Interfaces/StateStep.h"
+
 #include "dialect/Interfaces/RungOpInterface.h.inc"
+#include "dialect/Interfaces/StateStepOpInterface.h.inc"
 
 #include "dialect/Rwkv/RwkvDialect.h.inc"
 #include "dialect/Rwkv/RwkvEnums.h.inc"

@@ -3,6 +3,7 @@
 #ifndef RWKV_DIALECT_RWKV_RWKVRECURRENCEOPS_TD
 #define RWKV_DIALECT_RWKV_RWKVRECURRENCEOPS_TD
 
+include "dialect/Interfaces/StateStepOpInterface.td"
 include "dialect/Rwkv/RwkvTypes.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/IR/OpAsmInterface.td"
@@ -35,7 +36,7 @@ def Rwkv_RecurrenceOp : Rwkv_Op<"recurrence", [AttrSizedOperandSegments, Isolate
     - recurrence_c4: one value is yielded per result; the k-th yielded state descends from the k-th `init`; all inits are yielded.
     - recurrence_c5: a state value has any number of reads but at most one successor that is yielded; other branches are
       *peeks* and may only be read.
-    - recurrence_c6: ops in the region are free of side effects.
+    - recurrence_c6: ops in the region are free of side effects; those that take states implement `StateStepOpInterface`.
     - recurrence_c7: a result has the element shape `[B, T, H, d..]` of its yielded value or the shape of its `init`.
 
     Example:
@@ -60,7 +61,8 @@ def Rwkv_RecurrenceOp : Rwkv_Op<"recurrence", [AttrSizedOperandSegments, Isolate
     ```
   }];
   let arguments = (ins Variadic<Rwkv_FloatTensor>:$over, Variadic<Rwkv_FloatTensor>:$consts,
-                       Variadic<Rwkv_FloatTensor>:$inits, Optional<Rwkv_Sequences>:$reset);
+                       Variadic<Rwkv_FloatTensor>:$inits, Optional<Rwkv_Sequences>:$reset,
+                       OptionalAttr<Rwkv_ScheduleAttr>:$schedule);
   let results = (outs Variadic<Rwkv_FloatTensor>:$results);
   let regions = (region SizedRegion<1>:$token);
   let hasCustomAssemblyFormat = 1;
@@ -85,7 +87,8 @@ def Rwkv_RecurrenceOp : Rwkv_Op<"recurrence", [AttrSizedOperandSegments, Isolate
   }];
 }
 
-class Rwkv_StateOp<string mnemonic, list<Trait> traits = []> : Rwkv_Op<mnemonic, !listconcat([Pure], traits)>;
+class Rwkv_StateOp<string mnemonic, list<Trait> traits = []>
+    : Rwkv_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<StateStepOpInterface>], traits)>;
 def Rwkv_ResultIsState : TypesMatchWith<"the result has the type of the state", "state", "result", "$_self">;
 
 def Rwkv_ReadOp : Rwkv_StateOp<"read"> {
@@ -136,11 +139,13 @@ def Rwkv_DecayOp : Rwkv_StateOp<"decay", [Rwkv_ResultIsState]> {
   let description = [{
     `g` is a natural logarithm, g <= 0 unless a bound with hi > 0 is asserted. Its shape follows from the axis: `"key<x>"`
     `tensor<K_x>`, `"value"` `tensor<V>`, `"all"` a scalar, `"each"` the shape of the state (elementwise: scan or step only).
-    `bound [lo, hi]` asserts lo <= g <= hi; the assertion is checked when the code runs.
+    `bound [lo, hi]` asserts lo <= g <= hi; the assertion is checked when the code runs. `--rwkv-schedule` adds the bounds
+    that it derives from the producers and marks them `certified`: those need no check.
 
     Constraints
     - decay_c1: the axis is one of the above and exists in the state.
     - decay_c2: lo <= hi.
+    - decay_c3: only a bound can be certified.
 
     Example:
     ```mlir
@@ -149,10 +154,10 @@ def Rwkv_DecayOp : Rwkv_StateOp<"decay", [Rwkv_ResultIsState]> {
     ```
   }];
   let arguments = (ins Rwkv_StateType:$state, Rwkv_ScalarOrTensor:$log, StrAttr:$axis,
-                       OptionalAttr<F32ArrayAttr>:$bound);
+                       OptionalAttr<F32ArrayAttr>:$bound, UnitAttr:$certified);
   let results = (outs Rwkv_StateType:$result);
   let assemblyFormat = [{
-    $state `,` $log `on` $axis (`bound` $bound^)? attr-dict `:` custom<DecayTypes>(type($state), ref($axis), type($log))
+    $state `,` $log `on` $axis (`bound` $bound^)? (`certified` $certified^)? attr-dict `:` custom<DecayTypes>(type($state), ref($axis), type($log))
   }];
   let hasVerifier = 1;
   let builders = [OpBuilder<(ins "::mlir::Value":$state, "::mlir::Value":$log, "::llvm::StringRef":$axis)>];
@@ -176,6 +181,27 @@ def Rwkv_TransformOp : Rwkv_StateOp<"transform", [Rwkv_ResultIsState]> {
   let arguments = (ins Rwkv_StateType:$state, Rwkv_FloatTensor:$matrix, StrAttr:$axis);
   let results = (outs Rwkv_StateType:$result);
   let assemblyFormat = "$state `,` $matrix `on` $axis attr-dict `:` type($state) `,` type($matrix)";
+  let hasVerifier = 1;
+}
+
+def Rwkv_MaximumOp : Rwkv_StateOp<"maximum", [Rwkv_ResultIsState]> {
+  let summary = "Raise a state: max(S + g, z), elementwise";
+  let description = [{
+    `g` and `z` have the shape of the state, `tensor<K.. x V>`. It is the (max, +) form of a decay and a write: the running
+    exponent that stabilises sums of exponentials (RWKV-4, arXiv:2305.13048, appendix D; mLSTM, arXiv:2405.04517,
+    equation 15). Sums are then kept relative to it: decay by `S + g - S'`, write with `e^(z - S')`.
+
+    Example:
+    ```mlir
+    // region
+    %S1 = rwkv.maximum %S, %z, %z : !rwkv.state<8|8xf32>
+    ```
+  }];
+  let arguments = (ins Rwkv_StateType:$state, Rwkv_FloatTensor:$added, Rwkv_FloatTensor:$value);
+  let results = (outs Rwkv_StateType:$result);
+  let assemblyFormat = [{
+    $state `,` $added `,` $value attr-dict `:` custom<MaximumTypes>(type($state), type($added), type($value))
+  }];
   let hasVerifier = 1;
 }
 

@@ -33,9 +33,7 @@ Type StateType::parse(AsmParser &parser) {
 }
 
 void StateType::print(AsmPrinter &printer) const {
-  auto dim = [&](int64_t size) {
-    ShapedType::isDynamic(size) ? printer << "?" : printer << size;
-  };
+  auto dim = [&](int64_t size) { ShapedType::isDynamic(size) ? printer << "?" : printer << size; };
   printer << "<";
   llvm::interleave(getKeys(), printer.getStream(), dim, "x");
   printer << "|";
@@ -112,7 +110,8 @@ void DimsAttr::print(AsmPrinter &printer) const {
   printer << ">";
 }
 
-LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type, function_ref<InFlightDiagnostic()> emitError) const {
+LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type,
+                                       function_ref<InFlightDiagnostic()> emitError) const {
   if (shape.size() != getNames().size()) {
     return emitError() << "expected one axis name per axis, but got " << getNames().size() << " name(s) for "
                        << shape.size() << " axes";
@@ -127,4 +126,14 @@ ArrayRef<StringAttr> rwkv::getAxisNames(Type type) {
     }
   }
   return {};
+}
+
+// ---- #rwkv.schedule<chunk, C = 16>
+
+LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, ScheduleKind kind, int64_t chunk) {
+  if (chunk < 1 || (kind == ScheduleKind::step && chunk != 1)) {
+    return emitError() << "expected a chunk of at least one token"
+                       << (kind == ScheduleKind::step ? " only where there are chunks" : "") << ", but got " << chunk;
+  }
+  return success();
 }

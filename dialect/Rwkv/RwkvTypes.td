@@ -3,6 +3,7 @@
 #define RWKV_DIALECT_RWKV_RWKVTYPES_TD
 
 include "dialect/Rwkv/RwkvDialect.td"
+include "mlir/IR/EnumAttr.td"
 include "mlir/IR/TensorEncoding.td"
 
 def Rwkv_StateType : TypeDef<Rwkv_Dialect, "State"> {
@@ -52,6 +53,24 @@ def Rwkv_TargetAttr : AttrDef<Rwkv_Dialect, "Target"> {
   let parameters = (ins StringRefParameter<"row of the target table">:$chip, "int64_t":$vector, "int64_t":$registers,
                         "int64_t":$scratch);
   let assemblyFormat = "`<` $chip `,` struct($vector, $registers, $scratch) `>`";
+}
+
+def Rwkv_ScheduleKind : I32EnumAttr<"ScheduleKind", "the form in which a recurrence runs", [
+    I32EnumAttrCase<"step", 0>, I32EnumAttrCase<"scan", 1>, I32EnumAttrCase<"chunk", 2>]> {
+  let cppNamespace = "::rwkv";
+}
+
+def Rwkv_ScheduleAttr : AttrDef<Rwkv_Dialect, "Schedule"> {
+  let mnemonic = "schedule";
+  let summary = "How a recurrence runs over its tokens";
+  let description = [{
+    `#rwkv.schedule<step>`: one token after the other, the form that the region itself has. `#rwkv.schedule<chunk, C = 16>`:
+    C tokens at a time, by matrix products and one triangular solve. `#rwkv.schedule<scan, C = 16>`: C tokens at a time,
+    elementwise. The last two keep what is left of a sequence for `step`.
+  }];
+  let parameters = (ins EnumParameter<Rwkv_ScheduleKind>:$kind, DefaultValuedParameter<"int64_t", "1">:$chunk);
+  let assemblyFormat = "`<` $kind (`,` `C` `=` $chunk^)? `>`";
+  let genVerifyDecl = 1;
 }
 
 def Rwkv_FloatTensor : TensorOf<[F16, BF16, F32, F64]>;

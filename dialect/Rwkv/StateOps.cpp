@@ -21,8 +21,8 @@ static ParseResult deriveKeyTypes(OpAsmParser &parser, StringRef op, StateType s
                                   SmallVectorImpl<Type> &keyTypes) {
   if (keys.size() != state.getKeys().size()) {
     return parser.emitError(parser.getNameLoc(), "'")
-           << op << "' expected " << state.getKeys().size() << " key(s) for the key axes of " << state
-           << ", but got " << keys.size();
+           << op << "' expected " << state.getKeys().size() << " key(s) for the key axes of " << state << ", but got "
+           << keys.size();
   }
   for (unsigned axis = 0; axis < keys.size(); ++axis) {
     keyTypes.push_back(state.getKeyType(axis));
@@ -31,7 +31,7 @@ static ParseResult deriveKeyTypes(OpAsmParser &parser, StringRef op, StateType s
 }
 
 ParseResult rwkv::parseReadTypes(OpAsmParser &parser, Type &stateType, const AsmOperands &keys,
-                                  SmallVectorImpl<Type> &keyTypes, Type &valueType) {
+                                 SmallVectorImpl<Type> &keyTypes, Type &valueType) {
   StateType state = parseStateType(parser, stateType);
   if (!state || deriveKeyTypes(parser, "rwkv.read", state, keys, keyTypes)) {
     return failure();
@@ -45,8 +45,8 @@ void rwkv::printReadTypes(OpAsmPrinter &printer, Operation *, Type state, Operan
 }
 
 ParseResult rwkv::parseWriteTypes(OpAsmParser &parser, Type &stateType, const AsmOperands &keys,
-                                   SmallVectorImpl<Type> &keyTypes, Type &valueType,
-                                   const std::optional<AsmOperand> &scale, Type &scaleType) {
+                                  SmallVectorImpl<Type> &keyTypes, Type &valueType,
+                                  const std::optional<AsmOperand> &scale, Type &scaleType) {
   StateType state = parseStateType(parser, stateType);
   if (!state || deriveKeyTypes(parser, "rwkv.write", state, keys, keyTypes)) {
     return failure();
@@ -58,8 +58,7 @@ ParseResult rwkv::parseWriteTypes(OpAsmParser &parser, Type &stateType, const As
   return success();
 }
 
-void rwkv::printWriteTypes(OpAsmPrinter &printer, Operation *, Type state, OperandRange, TypeRange, Type, Value,
-                            Type) {
+void rwkv::printWriteTypes(OpAsmPrinter &printer, Operation *, Type state, OperandRange, TypeRange, Type, Value, Type) {
   printer << state;
 }
 
@@ -106,6 +105,15 @@ ParseResult rwkv::parseSetTypes(OpAsmParser &parser, Type &stateType, Type &valu
 }
 
 void rwkv::printSetTypes(OpAsmPrinter &printer, Operation *, Type state, Type) { printer << state; }
+
+ParseResult rwkv::parseMaximumTypes(OpAsmParser &parser, Type &stateType, Type &addedType, Type &valueType) {
+  addedType = {};
+  ParseResult result = parseSetTypes(parser, stateType, valueType);
+  addedType = valueType;
+  return result;
+}
+
+void rwkv::printMaximumTypes(OpAsmPrinter &printer, Operation *, Type state, Type, Type) { printer << state; }
 
 // The generic form can say anything: the rules once more as verifiers.
 
@@ -156,18 +164,20 @@ LogicalResult WriteOp::verify() {
 }
 
 void DecayOp::build(OpBuilder &builder, OperationState &result, Value state, Value log, StringRef axis) {
-  build(builder, result, state.getType(), state, log, builder.getStringAttr(axis), ArrayAttr());
+  build(builder, result, state.getType(), state, log, builder.getStringAttr(axis), ArrayAttr(), UnitAttr());
 }
 
 LogicalResult DecayOp::verify() {
   StateType state = getState().getType();
   Type expected = getDecayType(state, getAxis());
   if (!expected) { // decay_c1
-    return emitOpError("expected axis key0..keyN, value, all or each, but got '")
-           << getAxis() << "' for " << state;
+    return emitOpError("expected axis key0..keyN, value, all or each, but got '") << getAxis() << "' for " << state;
   }
   if (failed(verifyType(*this, "decay", expected, getLog().getType()))) {
     return failure();
+  }
+  if (getCertified() && !getBound()) { // decay_c3
+    return emitOpError("expected a bound that is certified, but got none");
   }
   if (auto bound = getBound()) { // decay_c2
     if (bound->size() != 2) {
@@ -200,15 +210,87 @@ LogicalResult TransformOp::verify() {
     return emitOpError("expected blocks that cover the ")
            << size << " rows of " << getAxis() << ", but got blocks of " << block;
   }
-  if (!ShapedType::isDynamic(size) && matrix.hasStaticShape() &&
-      matrix.getDimSize(0) * matrix.getDimSize(1) != size) {
-    return emitOpError("expected blocks that cover the ")
-           << size << " rows of " << getAxis() << ", but got " << matrix.getDimSize(0) << " of "
-           << matrix.getDimSize(1);
+  if (!ShapedType::isDynamic(size) && matrix.hasStaticShape() && matrix.getDimSize(0) * matrix.getDimSize(1) != size) {
+    return emitOpError("expected blocks that cover the ") << size << " rows of " << getAxis() << ", but got "
+                                                          << matrix.getDimSize(0) << " of " << matrix.getDimSize(1);
   }
   return success();
 }
 
 LogicalResult SetOp::verify() {
   return verifyType(*this, "value", getState().getType().getTensorType(), getValue().getType());
+}
+
+LogicalResult MaximumOp::verify() {
+  Type expected = getState().getType().getTensorType();
+  return failure(failed(verifyType(*this, "added value", expected, getAdded().getType())) ||
+                 failed(verifyType(*this, "value", expected, getValue().getType())));
+}
+
+// ---- what they do, for analyses and expansions
+
+static StateStep makeStep(StateStep::Kind kind, Operation *op) {
+  StateStep step;
+  step.kind = kind;
+  step.op = op;
+  step.state = op->getOperand(0);
+  step.result = op->getResult(0);
+  return step;
+}
+
+StateStep ReadOp::getStep() {
+  StateStep step = makeStep(StateStep::Kind::read, *this);
+  step.keys.assign(getKeys().begin(), getKeys().end());
+  return step;
+}
+
+StateStep WriteOp::getStep() {
+  StateStep step = makeStep(StateStep::Kind::write, *this);
+  step.keys.assign(getKeys().begin(), getKeys().end());
+  step.value = getValue();
+  step.scale = getScale();
+  return step;
+}
+
+/// "key<x>" sets the axis and its number.
+static void setStepAxis(StateStep &step, StringRef axis) {
+  if (axis.consume_front("key")) {
+    step.axis = StateStep::Axis::key;
+    (void)axis.getAsInteger(10, step.key);
+  } else {
+    step.axis = axis == "value"  ? StateStep::Axis::value
+                : axis == "each" ? StateStep::Axis::each
+                                 : StateStep::Axis::all;
+  }
+}
+
+StateStep DecayOp::getStep() {
+  StateStep step = makeStep(StateStep::Kind::decay, *this);
+  step.factor = getLog();
+  setStepAxis(step, getAxis());
+  if (auto bound = getBound()) {
+    step.bound = {cast<FloatAttr>((*bound)[0]).getValueAsDouble(), cast<FloatAttr>((*bound)[1]).getValueAsDouble()};
+    step.isCertified = getCertified();
+  }
+  return step;
+}
+
+StateStep TransformOp::getStep() {
+  StateStep step = makeStep(StateStep::Kind::transform, *this);
+  step.factor = getMatrix();
+  setStepAxis(step, getAxis());
+  return step;
+}
+
+StateStep MaximumOp::getStep() {
+  StateStep step = makeStep(StateStep::Kind::maximum, *this);
+  step.factor = getAdded();
+  step.value = getValue();
+  return step;
+}
+
+StateStep SetOp::getStep() {
+  StateStep step = makeStep(StateStep::Kind::overwrite, *this);
+  step.value = getValue();
+  return step;
 }

@@ -28,7 +28,8 @@ void KernelOp::print(OpAsmPrinter &printer) {
   printer << " ";
   printer.printSymbolName(getSymName());
   printer << "(";
-  llvm::interleaveComma(getBody().getArguments(), printer, [&](BlockArgument arg) { printer.printRegionArgument(arg); });
+  llvm::interleaveComma(getBody().getArguments(), printer,
+                        [&](BlockArgument arg) { printer.printRegionArgument(arg); });
   printer << ")";
   printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {getSymNameAttrName()});
   printer << " ";
@@ -44,8 +45,7 @@ LogicalResult KernelOp::verify() {
     bool isBuffer = arg.getArgNumber() >= kFirstBuffer;
     if (isBuffer ? !isa<BufferType>(arg.getType()) : !arg.getType().isIndex()) {
       return emitOpError("expected argument ") << arg.getArgNumber() << " to be "
-                                               << (isBuffer ? "a buffer" : "an index") << ", but got "
-                                               << arg.getType();
+                                               << (isBuffer ? "a buffer" : "an index") << ", but got " << arg.getType();
     }
   }
   return success();
@@ -60,8 +60,8 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   size_t expected = kernel.getBuffers().size();
   size_t found = getInputs().size() + getWeights().size() + getNumResults();
   if (expected != found) {
-    return emitOpError("expected ") << expected << " inputs, weights and results for the buffers of "
-                                    << getKernelAttr() << ", but got " << found;
+    return emitOpError("expected ") << expected << " inputs, weights and results for the buffers of " << getKernelAttr()
+                                    << ", but got " << found;
   }
   if (getTasks().getNumDims() != 0 || getTasks().getNumSymbols() != 3 || getTasks().getNumResults() != 1) {
     return emitOpError("expected a map ()[B, T, S] -> (tasks), but got ") << getTasksAttr();
@@ -93,9 +93,7 @@ void LoadIndexOp::getEffects(Effects &effects) {
   effects.emplace_back(MemoryEffects::Read::get(), &getBufferMutable());
 }
 void StoreOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Write::get(), &getBufferMutable()); }
-void SequenceOfOp::getEffects(Effects &effects) {
-  effects.emplace_back(MemoryEffects::Read::get(), &getCuMutable());
-}
+void SequenceOfOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Read::get(), &getCuMutable()); }
 
 void FlagOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Write::get()); }
 
@@ -121,8 +119,8 @@ LogicalResult SequenceOfOp::verify() { return verifyIntegers(*this, getCu().getT
 LogicalResult BroadcastOp::verify() {
   ArrayRef<int64_t> from = getTileShape(getX().getType()), to = getTileShape(getResult().getType());
   if (from.size() >= to.size() && !(from.empty() && to.empty())) {
-    return emitOpError("expected a result of more axes than ") << getX().getType() << ", but got "
-                                                               << getResult().getType();
+    return emitOpError("expected a result of more axes than ")
+           << getX().getType() << ", but got " << getResult().getType();
   }
   if (from.size() == 1) {
     auto on = getOn();
@@ -140,8 +138,8 @@ LogicalResult ReduceOp::verify() {
   }
   shape.erase(shape.begin() + getAxis());
   if (ArrayRef<int64_t>(shape) != getTileShape(getResult().getType())) {
-    return emitOpError("expected a result without axis ") << getAxis() << " of " << getX().getType() << ", but got "
-                                                          << getResult().getType();
+    return emitOpError("expected a result without axis ")
+           << getAxis() << " of " << getX().getType() << ", but got " << getResult().getType();
   }
   return verifyElements(*this, getX().getType(), getResult().getType());
 }
@@ -156,8 +154,8 @@ static int64_t countElements(Type type) {
 
 LogicalResult ReshapeOp::verify() {
   if (countElements(getX().getType()) != countElements(getResult().getType())) {
-    return emitOpError("expected equal numbers of elements, but got ") << getX().getType() << " and "
-                                                                       << getResult().getType();
+    return emitOpError("expected equal numbers of elements, but got ")
+           << getX().getType() << " and " << getResult().getType();
   }
   return verifyElements(*this, getX().getType(), getResult().getType());
 }
@@ -171,9 +169,86 @@ OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
   return splat && type ? splat.resizeSplat(type) : OpFoldResult();
 }
 
+/// Offsets count the axes of `whole`; `part` fits into it, perhaps without leading axes of size 1.
+static LogicalResult verifyPart(Operation *op, Type part, Type whole, OperandRange offsets) {
+  SmallVector<int64_t> inner(getTileShape(part));
+  ArrayRef<int64_t> outer = getTileShape(whole);
+  if (outer.empty() || offsets.size() != outer.size()) {
+    return op->emitOpError("expected one offset per axis of ") << whole << ", but got " << offsets.size();
+  }
+  bool fits = inner.size() <= outer.size();
+  for (size_t i = 1; fits && i <= inner.size(); ++i) {
+    fits = inner[inner.size() - i] <= outer[outer.size() - i];
+  }
+  if (!fits) {
+    return op->emitOpError("expected a part that fits into ") << whole << ", but got " << part;
+  }
+  return verifyElements(op, part, whole);
+}
+
+LogicalResult SliceOp::verify() { return verifyPart(*this, getResult().getType(), getX().getType(), getOffsets()); }
+
+LogicalResult InsertOp::verify() { return verifyPart(*this, getPart().getType(), getX().getType(), getOffsets()); }
+
+LogicalResult TransposeOp::verify() {
+  ArrayRef<int64_t> from = getTileShape(getX().getType()), to = getTileShape(getResult().getType());
+  if (from.size() != 2 || to.size() != 2 || from[0] != to[1] || from[1] != to[0]) {
+    return emitOpError("expected [M, N] -> [N, M], but got ") << getX().getType() << " -> " << getResult().getType();
+  }
+  return verifyElements(*this, getX().getType(), getResult().getType());
+}
+
+LogicalResult IotaOp::verify() {
+  if (getAxis() >= getTileShape(getResult().getType()).size()) {
+    return emitOpError("expected an axis of ")
+           << getResult().getType() << ", but got " << static_cast<int64_t>(getAxis());
+  }
+  return success();
+}
+
+LogicalResult CumsumOp::verify() {
+  ArrayRef<int64_t> shape = getTileShape(getX().getType());
+  int64_t blocks = getBlocks();
+  if (shape.empty() || blocks < 1 || shape[0] % blocks != 0) {
+    return emitOpError("expected 'blocks' to divide the rows of ") << getX().getType() << ", but got " << blocks;
+  }
+  return success();
+}
+
+LogicalResult ScanOp::verify() {
+  ArrayRef<int64_t> a = getTileShape(getA().getType()), init = getTileShape(getInit().getType()),
+                    result = getTileShape(getResult().getType());
+  bool fits =
+      a.size() == 2 && init == a.drop_front() && result.size() == 2 && result[0] == a[0] + 1 && result[1] == a[1];
+  if (!fits) {
+    return emitOpError("expected [C, N], [C, N], [N] -> [C + 1, N], but got ")
+           << getA().getType() << ", " << getB().getType() << ", " << getInit().getType() << " -> "
+           << getResult().getType();
+  }
+  if (failed(verifyElements(*this, getA().getType(), getInit().getType()))) {
+    return failure();
+  }
+  return verifyElements(*this, getA().getType(), getResult().getType());
+}
+
+LogicalResult SolveUnitLowerOp::verify() {
+  ArrayRef<int64_t> lower = getTileShape(getLower().getType()), rhs = getTileShape(getRhs().getType());
+  int64_t interleave = getInterleave();
+  if (lower.size() != 2 || rhs.size() != 2 || lower[0] != lower[1] || rhs[0] != lower[0]) {
+    return emitOpError("expected [M, M], [M, N], but got ") << getLower().getType() << ", " << getRhs().getType();
+  }
+  if (interleave < 1 || lower[0] % interleave != 0) {
+    return emitOpError("expected 'interleave' to divide ") << lower[0] << " rows, but got " << interleave;
+  }
+  return verifyElements(*this, getLower().getType(), getRhs().getType());
+}
+
 LogicalResult DotOp::verify() {
   ArrayRef<int64_t> lhs = getTileShape(getLhs().getType()), rhs = getTileShape(getRhs().getType()),
                     result = getTileShape(getResult().getType());
+  if (getAcc() && getAcc().getType() != getResult().getType()) {
+    return emitOpError("expected 'acc' of type ") << getResult().getType() << ", but got " << getAcc().getType();
+  }
   if (auto p = getBlocks()) {
     int64_t size = *p;
     bool fits = size > 0 && !getTransposed() && lhs.size() == 2 && rhs.size() == 2 && rhs == result && lhs[1] == size &&
@@ -188,9 +263,9 @@ LogicalResult DotOp::verify() {
   unsigned k = getTransposed() ? 1 : 0;
   if (lhs.size() != 2 || rhs.size() != 2 || result.size() != 2 || lhs[1] != rhs[k] || result[0] != lhs[0] ||
       result[1] != rhs[1 - k]) {
-    return emitOpError("expected [M, K], ") << (getTransposed() ? "[N, K]" : "[K, N]") << " -> [M, N], but got "
-                                            << getLhs().getType() << ", " << getRhs().getType() << " -> "
-                                            << getResult().getType();
+    return emitOpError("expected [M, K], ")
+           << (getTransposed() ? "[N, K]" : "[K, N]") << " -> [M, N], but got " << getLhs().getType() << ", "
+           << getRhs().getType() << " -> " << getResult().getType();
   }
   Type element = getElementTypeOrSelf(getLhs().getType());
   if (getElementTypeOrSelf(getRhs().getType()) != element || getElementTypeOrSelf(getResult().getType()) != element) {

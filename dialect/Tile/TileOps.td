@@ -31,6 +31,7 @@ def Tile_BufferType : TypeDef<Tile_Dialect, "Buffer"> {
   let assemblyFormat = "`<` $elementType `>`";
 }
 
+def Tile_Indices : AnyTypeOf<[TensorRankOf<[I32], [1, 2]>], "tile of i32">;
 def Tile_Tile : AnyTypeOf<[TensorRankOf<[F32, F64], [1, 2]>, F32, F64], "tile or scalar of f32 or f64">;
 
 def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove, NoTerminator, SingleBlock]> {
@@ -128,17 +129,101 @@ def Tile_ReshapeOp : Tile_Op<"reshape", [Pure]> {
   let hasFolder = 1;
 }
 
+def Tile_SliceOp : Tile_Op<"slice", [Pure]> {
+  let summary = "A part of a tile, from an offset on each axis";
+  let description = [{
+    One offset per axis of `x`; the part must lie inside. The result may leave out leading axes of size 1: a row of a matrix is
+    a vector, an element of a vector a scalar.
+  }];
+  let arguments = (ins Tile_Tile:$x, Variadic<Index>:$offsets);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$x `[` $offsets `]` attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_InsertOp : Tile_Op<"insert", [Pure, AllTypesMatch<["x", "result"]>]> {
+  let summary = "A tile with a part of it replaced";
+  let description = [{
+    `part` lies at one offset per axis of `x`, inside of it; it may leave out leading axes of size 1.
+  }];
+  let arguments = (ins Tile_Tile:$part, Tile_Tile:$x, Variadic<Index>:$offsets);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$part `into` $x `[` $offsets `]` attr-dict `:` type($part) `->` type($x)";
+  let hasVerifier = 1;
+}
+
+def Tile_TransposeOp : Tile_Op<"transpose", [Pure]> {
+  let summary = "Rows as columns: [M, N] -> [N, M]";
+  let arguments = (ins Tile_Tile:$x);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
+  let summary = "Every element's index along an axis";
+  let arguments = (ins I64Attr:$axis);
+  let results = (outs Tile_Indices:$result);
+  let assemblyFormat = "$axis attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_CumsumOp : Tile_Op<"cumsum", [Pure, AllTypesMatch<["x", "result"]>]> {
+  let summary = "Running sums along the first axis, started anew every `blocks` rows";
+  let description = [{
+    Row t is the sum of the rows from the start of its block up to t; with `exclusive` up to t - 1. `blocks` divides the number
+    of rows.
+  }];
+  let arguments = (ins Tile_Tile:$x, UnitAttr:$exclusive, I64Attr:$blocks);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$x (`exclusive` $exclusive^)? `blocks` $blocks attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
+def Tile_ScanKind : I32EnumAttr<"ScanKind", "how a row follows from the row before", [
+    I32EnumAttrCase<"affine", 0>, I32EnumAttrCase<"maxplus", 1>]> {
+  let cppNamespace = "::rwkv::tile";
+}
+
+def Tile_ScanOp : Tile_Op<"scan", [Pure, AllTypesMatch<["a", "b"]>]> {
+  let summary = "An elementwise first-order recurrence along the rows: [C, N], [C, N], [N] -> [C + 1, N]";
+  let description = [{
+    Row 0 is `init`; row t + 1 is `a_t * row_t + b_t` (`affine`) or `max(a_t + row_t, b_t)` (`maxplus`).
+  }];
+  let arguments = (ins Tile_ScanKind:$kind, Tile_Tile:$a, Tile_Tile:$b, Tile_Tile:$init);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$kind $a `,` $b `init` $init attr-dict `:` type($a) `,` type($init) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_SolveUnitLowerOp : Tile_Op<"solve_unit_lower", [Pure, AllTypesMatch<["rhs", "result"]>]> {
+  let summary = "X with (I + L) X = R for a unit lower triangular system, by substitution: [M, M], [M, N] -> [M, N]";
+  let description = [{
+    Unknowns are eliminated in the order of their rows. With `interleave n` the M = n C rows are n groups of C, and the order is
+    the first rows of all groups, the second rows, ..: row g C + t is number t n + g. Elements of L on the diagonal or
+    of later unknowns are not read. Sums are in the compute type; nothing is inverted.
+  }];
+  let arguments = (ins Tile_Tile:$lower, Tile_Tile:$rhs, DefaultValuedAttr<I64Attr, "1">:$interleave);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = [{
+    $lower `,` $rhs (`interleave` $interleave^)? attr-dict `:` type($lower) `,` type($rhs)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_DotOp : Tile_Op<"dot", [Pure]> {
   let summary = "Matrix product: [M, K] x [K, N] -> [M, N], or with `transposed` [M, K] x [N, K]";
   let description = [{
-    Products and sums are in the compute type. With `blocks p` it is a product per block of p rows: result rows g p .. g p +
-    p - 1 are the p x p block of the left operand times the same rows of the right one, [G' p, p] x [G p, N] -> [G p, N];
-    the blocks of the left operand are used again from the first on if it has fewer.
+    Products and sums are in the compute type; `acc` is added to them. With `blocks p` it is a product per block of p rows:
+    result rows g p .. g p + p - 1 are the p x p block of the left operand times the same rows of the right one,
+    [G' p, p] x [G p, N] -> [G p, N]; the blocks of the left operand are used again from the first on if it has fewer.
   }];
-  let arguments = (ins Tile_Tile:$lhs, Tile_Tile:$rhs, UnitAttr:$transposed, OptionalAttr<I64Attr>:$blocks);
+  let arguments = (ins Tile_Tile:$lhs, Tile_Tile:$rhs, Optional<Tile_Tile>:$acc, UnitAttr:$transposed,
+                       OptionalAttr<I64Attr>:$blocks);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = [{
-    $lhs `,` $rhs (`transposed` $transposed^)? (`blocks` $blocks^)? attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
+    $lhs `,` $rhs (`transposed` $transposed^)? (`blocks` $blocks^)? (`acc` $acc^ `:` type($acc))? attr-dict `:`
+    type($lhs) `,` type($rhs) `->` type($result)
   }];
   let hasVerifier = 1;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Matrix products of register blocks. With [N, K] weights vectors run along K: every accumulator is a dot product of one row
-// of each operand, several rows of the weight are streamed side by side. With [K, N] weights vectors run along N.
+// Matrix products of register blocks. With [N, K] weights vectors run along K: every accumulator is a dot product of
+// one row of each operand, several rows of the weight are streamed side by side. With [K, N] weights vectors run along
+// N.
 #include "lowering/RegisterBlocks/Nest.h"
 
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -28,6 +29,9 @@ public:
     lanes = machine.lanes(compute);
     lhs = context.getMemory(dot.getLhs());
     rhs = context.getMemory(dot.getRhs());
+    if (dot.getAcc()) {
+      acc = context.getMemory(dot.getAcc());
+    }
   }
 
   /// Rows of the left operand that are computed together.
@@ -35,7 +39,7 @@ public:
 
   /// Calls `body` for every `m` rows of the result, with the operands that they need moved to row 0.
   void forEachRows(function_ref<void()> body) {
-    Memory allLhs = lhs, allRhs = rhs, allTarget = target;
+    Memory allLhs = lhs, allRhs = rhs, allAcc = acc, allTarget = target;
     forEach(groups, 1, [&](Value group) {
       forEach(groupRows, m, [&](Value row) {
         Value first = arith::AddIOp::create(b, loc, scaled(group, groupRows), row);
@@ -46,6 +50,7 @@ public:
         lhs = moveTo(allLhs, lhsRow);
         rhs = groups == 1 ? allRhs : moveTo(allRhs, scaled(group, groupRows));
         target = moveTo(allTarget, first);
+        acc = allAcc.pointer ? moveTo(allAcc, first) : allAcc;
         body();
       });
     });
@@ -71,7 +76,8 @@ public:
 
   Value zero(int64_t width) {
     TypedAttr attr = FloatAttr::get(compute, 0.0);
-    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(VectorType::get({width}, compute), Attribute(attr)));
+    return arith::ConstantOp::create(b, loc,
+                                     DenseElementsAttr::get(VectorType::get({width}, compute), Attribute(attr)));
   }
 
   Value multiplyAdd(Value x, Value y, Value sum) { return math::FmaOp::create(b, loc, x, y, sum); }
@@ -143,7 +149,11 @@ public:
     }
     for (int64_t i = 0; i < m; ++i) {
       for (int64_t j = 0; j < block; ++j) {
-        emitStore(b, loc, target, index(i), addIndex(b, loc, first, j), totals[i * block + j]);
+        Value column = addIndex(b, loc, first, j), total = totals[i * block + j];
+        if (acc.pointer) {
+          total = arith::AddFOp::create(b, loc, total, emitLoad(b, loc, acc, index(i), column, 0, compute));
+        }
+        emitStore(b, loc, target, index(i), column, total);
       }
     }
   }
@@ -162,7 +172,8 @@ public:
     SmallVector<Value> init;
     for (int64_t i = 0; i < m; ++i) {
       for (const Slot &slot : slots) {
-        init.push_back(zero(slot.width));
+        init.push_back(acc.pointer ? emitLoad(b, loc, acc, index(i), index(slot.offset), slot.width, compute)
+                                   : zero(slot.width));
       }
     }
     auto loop = scf::ForOp::create(b, loc, index(0), index(k), index(1), init);
@@ -195,7 +206,7 @@ private:
   OpBuilder &b;
   Location loc;
   const Machine &machine;
-  Memory target, lhs, rhs;
+  Memory target, lhs, rhs, acc = {};
   int64_t m, n, k, lanes, groups, groupRows, lhsRows;
   Type compute;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Tile kernels to functions on vectors: `void k(const rwkv_kernel_args *, int64_t begin, int64_t end)`. Tiles that must be in
-// memory lie in the thread's scratch arena, at fixed offsets.
+// Tile kernels to functions on vectors: `void k(const rwkv_kernel_args *, int64_t begin, int64_t end)`. Tiles that must
+// be in memory lie in the thread's scratch arena, at fixed offsets.
 #include "lowering/Passes.h"
 #include "lowering/RegisterBlocks/Nest.h"
 
@@ -23,8 +23,8 @@ constexpr int64_t kAlignment = 64;
 
 class KernelLowering : public Context {
 public:
-  KernelLowering(tile::KernelOp kernel, const Machine &machine) : kernel(kernel), machine(machine), loc(kernel.getLoc()),
-                                                                  b(kernel), entry(kernel) {}
+  KernelLowering(tile::KernelOp kernel, const Machine &machine)
+      : kernel(kernel), machine(machine), loc(kernel.getLoc()), b(kernel), entry(kernel) {}
 
   func::FuncOp run() {
     MLIRContext *context = kernel.getContext();
@@ -81,8 +81,10 @@ public:
     Memory memory;
     if (auto load = tile.getDefiningOp<tile::LoadOp>()) {
       memory = access(load.getBuffer(), load.getOffset(), load.getStride().value_or(columns));
+    } else if (auto slice = tile.getDefiningOp<tile::SliceOp>()) {
+      memory = partOf(getMemory(slice.getX()), slice.getOffsets());
     } else {
-      memory = getMemory(tile.getDefiningOp<tile::ReshapeOp>().getX());
+      memory = contiguous(tile.getDefiningOp<tile::ReshapeOp>().getX());
       memory.stride = columns;
     }
     memories[tile] = memory;
@@ -102,9 +104,13 @@ public:
       if (!root.stored) {
         return {};
       }
-      return memories[root.value] = allocate(root.value.getType());
+      return memories[root.value] = place(root.op);
+    case Root::Kind::program:
+      if (auto insert = dyn_cast<tile::InsertOp>(root.op)) {
+        return getInsertTarget(insert);
+      }
+      return memories[root.op->getResult(0)] = place(root.op);
     case Root::Kind::reduce:
-    case Root::Kind::dot:
       return memories[root.op->getResult(0)] = allocate(root.op->getResult(0).getType());
     }
     llvm_unreachable("all kinds are handled");
@@ -125,8 +131,7 @@ private:
     Type element = cast<tile::BufferType>(buffer.getType()).getElementType();
     Value base = scalars.lookup(buffer);
     Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), getScalar(offset));
-    Value pointer =
-        LLVM::GEPOp::create(b, loc, base.getType(), element, base, ArrayRef<LLVM::GEPArg>{wide});
+    Value pointer = LLVM::GEPOp::create(b, loc, base.getType(), element, base, ArrayRef<LLVM::GEPArg>{wide});
     return {pointer, element, stride};
   }
 
@@ -144,12 +149,55 @@ private:
     return {pointer, element, tensor.getShape().back()};
   }
 
+  /// A tile in memory whose rows follow one another: a copy if they do not where it lies.
+  Memory contiguous(Value tile) {
+    Memory memory = getMemory(tile);
+    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
+    if (shape.size() < 2 || shape[0] == 1 || memory.stride == shape[1]) {
+      return memory;
+    }
+    Memory copy = allocate(tile.getType());
+    emitCopy(b, loc, machine, memory, copy, shape[0], shape[1], getElementTypeOrSelf(tile.getType()));
+    return copy;
+  }
+
+  /// The part of a tile in memory that starts at these offsets, one per axis.
+  Memory partOf(Memory whole, ValueRange offsets) {
+    SmallVector<Value> at = llvm::map_to_vector(offsets, [&](Value offset) { return getScalar(offset); });
+    whole.pointer = emitAddress(b, loc, whole, at.size() == 2 ? at[0] : Value(), at.back());
+    return whole;
+  }
+
+  /// Where an op writes its result: over an operand, or in memory of its own.
+  Memory place(Operation *op) {
+    auto it = inPlace->find(op);
+    return it == inPlace->end() ? allocate(op->getResult(0).getType()) : getMemory(it->second);
+  }
+
+  /// Where an insert writes its part: into a copy of the tile if somebody still needs the old one.
+  Memory getInsertTarget(tile::InsertOp insert) {
+    Memory whole = getMemory(insert.getX());
+    if (!inPlace->contains(insert)) {
+      Memory from = whole;
+      whole = allocate(insert.getType());
+      ArrayRef<int64_t> shape = tile::getTileShape(insert.getType());
+      emitCopy(b, loc, machine, from, whole, shape.size() == 2 ? shape[0] : 1, shape.back(),
+               getElementTypeOrSelf(insert.getType()));
+    }
+    memories[insert.getResult()] = whole;
+    return partOf(whole, insert.getOffsets());
+  }
+
   // ---- scalars
 
   Value emitScalar(Operation *op) {
     if (auto load = dyn_cast<tile::LoadOp>(op)) {
       Memory memory = access(load.getBuffer(), load.getOffset(), 1);
       return emitLoad(b, loc, memory, Value(), Value(), 0, load.getResult().getType());
+    }
+    if (auto slice = dyn_cast<tile::SliceOp>(op)) {
+      Memory memory = partOf(getMemory(slice.getX()), slice.getOffsets());
+      return emitLoad(b, loc, memory, Value(), Value(), 0, slice.getResult().getType());
     }
     if (auto load = dyn_cast<tile::LoadIndexOp>(op)) {
       return loadIndex(load.getBuffer(), getScalar(load.getOffset()));
@@ -205,8 +253,8 @@ private:
 
   // ---- blocks
 
-  /// Emits a block where the builder stands; tiles that it yields go to `targets`, the memory of `args` (null: of nothing).
-  /// Gives the scalars that it yields.
+  /// Emits a block where the builder stands; tiles that it yields go to `targets`, the memory of `args` (null: of
+  /// nothing). Gives the scalars that it yields.
   SmallVector<Value> lowerBlock(Block &block, ArrayRef<Memory> targets, ArrayRef<Value> args) {
     SmallVector<Operation *> piece;
     for (Operation &op : block) {
@@ -242,10 +290,11 @@ private:
       places[i] = allocate(carried[i].getType());
     }
     destinations = &places;
+    inPlace = &plan.inPlace;
     for (auto [i, nest] : llvm::enumerate(plan.nests)) {
       const Root &first = plan.roots[nest.roots.front()];
-      if (first.kind == Root::Kind::dot) {
-        emitDot(b, loc, machine, cast<tile::DotOp>(first.op), *this, getTarget(first));
+      if (first.kind == Root::Kind::program) {
+        emitProgram(b, loc, machine, first.op, *this, getTarget(first));
       } else {
         emitNest(b, loc, machine, plan, nest, i, *this);
       }
@@ -259,7 +308,9 @@ private:
       }
     }
     for (unsigned i : plan.delayed) {
-      copy(places[i], targets[i], cast<RankedTensorType>(carried[i].getType()));
+      ArrayRef<int64_t> shape = tile::getTileShape(carried[i].getType());
+      emitCopy(b, loc, machine, places[i], targets[i], shape.size() == 2 ? shape[0] : 1, shape.back(),
+               getElementTypeOrSelf(carried[i].getType()));
     }
   }
 
@@ -271,28 +322,10 @@ private:
     LLVM::StoreOp::create(b, loc, arith::OrIOp::create(b, loc, old, bit), status, 4);
   }
 
-  void copy(const Memory &from, const Memory &to, RankedTensorType type) {
-    int64_t count = type.getNumElements(), lanes = machine.lanes(type.getElementType());
-    auto copyAt = [&](Value column, int64_t width) {
-      emitStore(b, loc, to, Value(), column, emitLoad(b, loc, from, Value(), column, width, type.getElementType()));
-    };
-    if (count / lanes > 0) {
-      auto loop = scf::ForOp::create(b, loc, constantIndex(b, loc, 0), constantIndex(b, loc, count / lanes * lanes),
-                                     constantIndex(b, loc, lanes));
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPoint(loop.getBody()->getTerminator());
-      copyAt(loop.getInductionVar(), lanes);
-    }
-    for (const Slot &slot : splitRow(count, lanes)) {
-      if (slot.offset >= count / lanes * lanes) {
-        copyAt(constantIndex(b, loc, slot.offset), slot.width);
-      }
-    }
-  }
-
   /// Memory for the tiles among `values`; scalars get none.
   SmallVector<Memory> allocateAll(ValueRange values) {
-    return llvm::map_to_vector(values, [&](Value value) { return isTile(value) ? allocate(value.getType()) : Memory(); });
+    return llvm::map_to_vector(values,
+                               [&](Value value) { return isTile(value) ? allocate(value.getType()) : Memory(); });
   }
 
   void lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
@@ -384,6 +417,7 @@ private:
   llvm::DenseMap<Value, Value> scalars; // of the tile program, buffers included
   llvm::DenseMap<Value, Memory> memories;
   SmallVector<Memory> *destinations = nullptr;
+  const llvm::DenseMap<Operation *, Value> *inPlace = nullptr;
 };
 
 struct LowerKernelsPass : rwkv::impl::TileLowerKernelsPassBase<LowerKernelsPass> {

@@ -4,6 +4,8 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/TypeUtilities.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace rwkv;
 using namespace rwkv::blocks;
@@ -53,7 +55,8 @@ private:
       return !(root->kind == Root::Kind::tile && root->nest == nestIndex);
     }
     Operation *op = tile.getDefiningOp();
-    return !op || !(isElementwise(op) || isa<tile::BroadcastOp, arith::ConstantOp>(op)) || context.isWritten(tile);
+    return !op || !(isElementwise(op) || isa<tile::BroadcastOp, tile::IotaOp, arith::ConstantOp>(op)) ||
+           context.isWritten(tile);
   }
 
   /// Makes scalars and addresses available in front of the loops.
@@ -88,6 +91,24 @@ private:
     return shape.size() == 1 ? axes : (*op.getOn() == 0 ? kRowBit : kColumnBit);
   }
 
+  static unsigned iotaAxis(tile::IotaOp op, unsigned axes) {
+    return tile::getTileShape(op.getType()).size() == 1 ? axes : (op.getAxis() == 0 ? kRowBit : kColumnBit);
+  }
+
+  /// The indices of a point along the rows, the same for all columns, or along the columns.
+  Value emitIota(tile::IotaOp op, unsigned axes, const Point &point) {
+    Type i32 = b.getI32Type();
+    if (iotaAxis(op, axes) == kRowBit) {
+      return arith::IndexCastOp::create(b, loc, i32, point.row);
+    }
+    auto type = VectorType::get({point.width}, i32);
+    SmallVector<int32_t> lane(point.width);
+    std::iota(lane.begin(), lane.end(), 0);
+    Value lanes = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<int32_t>(lane)));
+    Value first = arith::IndexCastOp::create(b, loc, i32, point.column);
+    return arith::AddIOp::create(b, loc, lanes, toVector(first, point.width));
+  }
+
   /// Which axes the value of `v` at `axes` depends on.
   unsigned dependence(Value v, unsigned axes) {
     auto [it, inserted] = dependences.try_emplace({v, axes}, 0);
@@ -109,6 +130,9 @@ private:
     Operation *op = v.getDefiningOp();
     if (isa<arith::ConstantOp>(op)) {
       return 0;
+    }
+    if (auto iota = dyn_cast<tile::IotaOp>(op)) {
+      return iotaAxis(iota, axes);
     }
     if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
       return dependence(broadcast.getX(), broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())));
@@ -148,6 +172,9 @@ private:
     if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
       auto dense = cast<DenseElementsAttr>(constant.getValue());
       return arith::ConstantOp::create(b, loc, dense.getSplatValue<TypedAttr>());
+    }
+    if (auto iota = dyn_cast<tile::IotaOp>(op)) {
+      return emitIota(iota, axes, point);
     }
     if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
       return evaluate(broadcast.getX(), broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())), point);
@@ -235,8 +262,7 @@ private:
     Type element = getElementTypeOrSelf(reduce.getX().getType());
     bool isMax = reduce.getKind() == tile::ReduceKind::max;
     const llvm::fltSemantics &semantics = cast<FloatType>(element).getFloatSemantics();
-    TypedAttr attr =
-        FloatAttr::get(element, isMax ? APFloat::getInf(semantics, true) : APFloat::getZero(semantics));
+    TypedAttr attr = FloatAttr::get(element, isMax ? APFloat::getInf(semantics, true) : APFloat::getZero(semantics));
     if (width) {
       attr = DenseElementsAttr::get(VectorType::get({width}, element), Attribute(attr));
     }
@@ -282,8 +308,8 @@ private:
   }
 
   /// A loop of constant bounds; one iteration needs none.
-  void emitLoop(int64_t size, int64_t step, ValueRange init,
-                function_ref<SmallVector<Value>(Value, ValueRange)> body, SmallVectorImpl<Value> &results) {
+  void emitLoop(int64_t size, int64_t step, ValueRange init, function_ref<SmallVector<Value>(Value, ValueRange)> body,
+                SmallVectorImpl<Value> &results) {
     if (size <= step) {
       results = body(constantIndex(b, loc, 0), init);
       return;
@@ -306,19 +332,20 @@ private:
     SmallVector<Value> none;
     auto saved = memo;
     hoist(0, Point());
-    emitLoop(hasRows ? rows : 1, 1, {},
-             [&](Value row, ValueRange) {
-               auto outer = memo;
-               Point point;
-               point.row = hasRows ? row : Value();
-               if (hasRows) {
-                 hoist(kRowBit, point);
-               }
-               emitColumns(point);
-               memo = outer;
-               return SmallVector<Value>();
-             },
-             none);
+    emitLoop(
+        hasRows ? rows : 1, 1, {},
+        [&](Value row, ValueRange) {
+          auto outer = memo;
+          Point point;
+          point.row = hasRows ? row : Value();
+          if (hasRows) {
+            hoist(kRowBit, point);
+          }
+          emitColumns(point);
+          memo = outer;
+          return SmallVector<Value>();
+        },
+        none);
     memo = saved;
   }
 
@@ -339,22 +366,23 @@ private:
           init.push_back(neutral(root, lanes));
         }
       }
-      emitLoop(looped * lanes, unroll * lanes, init,
-               [&](Value start, ValueRange accumulators) {
-                 SmallVector<Value> next(accumulators);
-                 for (int64_t i = 0; i < unroll; ++i) {
-                   auto outer = memo;
-                   point.column = addIndex(b, loc, start, i * lanes);
-                   point.width = lanes;
-                   emitPoint(point, [&](unsigned root, Value value) {
-                     Value &accumulator = next[(llvm::find(sums, root) - sums.begin()) * unroll + i];
-                     accumulator = combine(root, accumulator, value);
-                   });
-                   memo = outer;
-                 }
-                 return next;
-               },
-               results);
+      emitLoop(
+          looped * lanes, unroll * lanes, init,
+          [&](Value start, ValueRange accumulators) {
+            SmallVector<Value> next(accumulators);
+            for (int64_t i = 0; i < unroll; ++i) {
+              auto outer = memo;
+              point.column = addIndex(b, loc, start, i * lanes);
+              point.width = lanes;
+              emitPoint(point, [&](unsigned root, Value value) {
+                Value &accumulator = next[(llvm::find(sums, root) - sums.begin()) * unroll + i];
+                accumulator = combine(root, accumulator, value);
+              });
+              memo = outer;
+            }
+            return next;
+          },
+          results);
       for (size_t k = 0; k < sums.size(); ++k) {
         llvm::append_range(partial[k], ArrayRef(results).slice(k * unroll, unroll));
       }
@@ -363,9 +391,8 @@ private:
       auto outer = memo;
       point.column = constantIndex(b, loc, slot.offset);
       point.width = slot.width;
-      emitPoint(point, [&](unsigned root, Value value) {
-        partial[llvm::find(sums, root) - sums.begin()].push_back(value);
-      });
+      emitPoint(point,
+                [&](unsigned root, Value value) { partial[llvm::find(sums, root) - sums.begin()].push_back(value); });
       memo = outer;
     }
     for (auto [k, root] : llvm::enumerate(sums)) {
@@ -409,16 +436,17 @@ private:
     int64_t full = columns / lanes, looped = full > 2 * block ? full / block * block : 0;
     if (looped) {
       SmallVector<Value> none;
-      emitLoop(looped * lanes, block * lanes, {},
-               [&](Value start, ValueRange) {
-                 SmallVector<Point> points;
-                 for (int64_t i = 0; i < block; ++i) {
-                   points.push_back({Value(), addIndex(b, loc, start, i * lanes), lanes});
-                 }
-                 emitColumnBlock(points, sums);
-                 return SmallVector<Value>();
-               },
-               none);
+      emitLoop(
+          looped * lanes, block * lanes, {},
+          [&](Value start, ValueRange) {
+            SmallVector<Point> points;
+            for (int64_t i = 0; i < block; ++i) {
+              points.push_back({Value(), addIndex(b, loc, start, i * lanes), lanes});
+            }
+            emitColumnBlock(points, sums);
+            return SmallVector<Value>();
+          },
+          none);
     }
     for (size_t i = looped; i < slots.size(); i += block) {
       SmallVector<Point> points;
@@ -430,8 +458,9 @@ private:
     memo = saved;
   }
 
-  /// Vectors per row that stay in registers: accumulators, what does not change from row to row, two temporaries each, and
-  /// a few registers for what is repeated along the row. Blocks of equal size rather than a full and a nearly empty one.
+  /// Vectors per row that stay in registers: accumulators, what does not change from row to row, two temporaries each,
+  /// and a few registers for what is repeated along the row. Blocks of equal size rather than a full and a nearly empty
+  /// one.
   int64_t chooseBlock(int64_t sums, int64_t vectors) {
     llvm::SmallDenseSet<std::pair<Value, unsigned>> invariant, seen;
     for (unsigned root : nest.roots) {
@@ -483,33 +512,34 @@ private:
         }
       }
     }
-    emitLoop(rows, unroll, init,
-             [&](Value firstRow, ValueRange accumulators) {
-               SmallVector<Value> next(accumulators);
-               for (int64_t u = 0; u < unroll; ++u) {
-                 Point rowPoint;
-                 rowPoint.row = addIndex(b, loc, firstRow, u);
-                 memo = outer;
-                 hoist(kRowBit, rowPoint);
-                 auto rowMemo = memo;
-                 for (auto [i, point] : llvm::enumerate(points)) {
-                   memo = perPoint[i];
-                   for (auto &entry : rowMemo) {
-                     memo.insert(entry);
-                   }
-                   Point full = point;
-                   full.row = rowPoint.row;
-                   size_t position = i;
-                   emitPoint(full, [&](unsigned root, Value value) {
-                     size_t k = llvm::find(sums, root) - sums.begin();
-                     Value &accumulator = next[(k * points.size() + position) * unroll + u];
-                     accumulator = combine(root, accumulator, value);
-                   });
-                 }
-               }
-               return next;
-             },
-             results);
+    emitLoop(
+        rows, unroll, init,
+        [&](Value firstRow, ValueRange accumulators) {
+          SmallVector<Value> next(accumulators);
+          for (int64_t u = 0; u < unroll; ++u) {
+            Point rowPoint;
+            rowPoint.row = addIndex(b, loc, firstRow, u);
+            memo = outer;
+            hoist(kRowBit, rowPoint);
+            auto rowMemo = memo;
+            for (auto [i, point] : llvm::enumerate(points)) {
+              memo = perPoint[i];
+              for (auto &entry : rowMemo) {
+                memo.insert(entry);
+              }
+              Point full = point;
+              full.row = rowPoint.row;
+              size_t position = i;
+              emitPoint(full, [&](unsigned root, Value value) {
+                size_t k = llvm::find(sums, root) - sums.begin();
+                Value &accumulator = next[(k * points.size() + position) * unroll + u];
+                accumulator = combine(root, accumulator, value);
+              });
+            }
+          }
+          return next;
+        },
+        results);
     memo = outer;
     for (auto [k, root] : llvm::enumerate(sums)) {
       for (auto [i, point] : llvm::enumerate(points)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Code for one loop nest: points are visited in blocks of vectors, values that do not change in an inner loop are computed
-// outside of it, sums stay in registers.
+// Code for one loop nest: points are visited in blocks of vectors, values that do not change in an inner loop are
+// computed outside of it, sums stay in registers.
 #ifndef RWKV_LOWERING_REGISTERBLOCKS_NEST_H
 #define RWKV_LOWERING_REGISTERBLOCKS_NEST_H
 
@@ -48,6 +48,14 @@ void emitNest(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machi
 void emitDot(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, tile::DotOp dot, Context &context,
              Memory target);
 
+/// Emits the loops of any other program into `target`; of an insert, those that write the part.
+void emitProgram(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, mlir::Operation *op,
+                 Context &context, Memory target);
+
+/// Copies `rows` rows of `columns` elements.
+void emitCopy(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, const Memory &from,
+              const Memory &to, int64_t rows, int64_t columns, mlir::Type compute);
+
 // Memory accesses at offset row * stride + column (null: 0), with conversion to and from the compute type.
 mlir::Value emitAddress(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row,
                         mlir::Value column);
@@ -58,7 +66,8 @@ void emitStore(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mli
 mlir::Value constantIndex(mlir::OpBuilder &b, mlir::Location loc, int64_t value);
 mlir::Value addIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index, int64_t offset);
 
-/// Splits a row of `size` elements into vectors: as many of `lanes` as fit, then halves, quarters, .. down to one element.
+/// Splits a row of `size` elements into vectors: as many of `lanes` as fit, then halves, quarters, .. down to one
+/// element.
 struct Slot {
   int64_t offset, width;
 };

@@ -7,13 +7,19 @@ using namespace rwkv::blocks;
 
 bool blocks::isTile(Value value) { return isa<RankedTensorType>(value.getType()); }
 
-bool blocks::isElementwise(Operation *op) {
-  return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1;
+bool blocks::isElementwise(Operation *op) { return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1; }
+
+bool blocks::isView(Operation *op) { return isa<tile::ReshapeOp, tile::SliceOp>(op); }
+
+bool blocks::isProgram(Operation *op) {
+  return isa<tile::DotOp, tile::InsertOp, tile::TransposeOp, tile::CumsumOp, tile::ScanOp, tile::SolveUnitLowerOp>(op);
 }
+
+static bool readsMemory(Operation *op) { return isView(op) || isProgram(op); }
 
 bool blocks::isFree(Value value) {
   Operation *op = value.getDefiningOp();
-  if (!op || isa<tile::LoadOp, arith::ConstantOp>(op)) {
+  if (!op || isa<tile::LoadOp, arith::ConstantOp, tile::IotaOp, tile::SliceOp>(op)) {
     return true;
   }
   if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
@@ -34,11 +40,11 @@ Order Root::getOrder() const {
 }
 
 ArrayRef<int64_t> Root::getDomain() const {
-  return kind == Kind::dot ? ArrayRef<int64_t>() : tile::getTileShape(value.getType());
+  return kind == Kind::program ? ArrayRef<int64_t>() : tile::getTileShape(value.getType());
 }
 
-/// Calls `callback` on every value that `root` is computed from, once per way of reaching it, until it answers false there.
-/// Values outside of this piece are leaves.
+/// Calls `callback` on every value that `root` is computed from, once per way of reaching it, until it answers false
+/// there. Values outside of this piece are leaves.
 void Plan::visitRoot(const Root &root, function_ref<bool(Value, bool)> callback) {
   SmallVector<std::pair<Value, bool>> work;
   llvm::SmallDenseSet<Value> seen[2];
@@ -47,7 +53,7 @@ void Plan::visitRoot(const Root &root, function_ref<bool(Value, bool)> callback)
       work.push_back({value, pointwise});
     }
   };
-  if (root.kind == Root::Kind::dot || root.kind == Root::Kind::tile) {
+  if (root.kind == Root::Kind::program || root.kind == Root::Kind::tile) {
     for (Value operand : root.op->getOperands()) {
       push(operand, root.kind == Root::Kind::tile && isElementwise(root.op) && isTile(operand));
     }
@@ -99,12 +105,9 @@ static int64_t cost(Value value, function_ref<bool(Value)> isStored, int64_t lim
 void Plan::chooseTiles(ArrayRef<Operation *> order) {
   auto isStored = [&](Value value) { return rootOf.contains(value); };
   for (Operation *op : order) {
-    if (isa<tile::ReshapeOp, tile::DotOp>(op)) { // they read memory
-      for (Value operand : op->getOperands()) {
-        if (auto broadcast = operand.getDefiningOp<tile::BroadcastOp>(); broadcast && isLocal(broadcast)) {
-          addTile(broadcast);
-        }
-      }
+    if (isa<tile::BroadcastOp, tile::IotaOp, arith::ConstantOp>(op) && isTile(op->getResult(0)) &&
+        llvm::any_of(op->getUsers(), readsMemory)) {
+      addTile(op);
     }
     if (!isElementwise(op) || !isTile(op->getResult(0))) {
       continue;
@@ -112,8 +115,7 @@ void Plan::chooseTiles(ArrayRef<Operation *> order) {
     bool needed = llvm::any_of(op->getUsers(), [&](Operation *user) {
       // Another piece or region, or points other than these.
       bool elsewhere = !isLocal(user) && !isa<scf::YieldOp>(user);
-      return elsewhere || user->getBlock() != op->getBlock() ||
-             isa<tile::BroadcastOp, tile::ReshapeOp, tile::DotOp>(user);
+      return elsewhere || user->getBlock() != op->getBlock() || isa<tile::BroadcastOp>(user) || readsMemory(user);
     });
     if (needed) {
       addTile(op);
@@ -155,7 +157,8 @@ void Plan::place(unsigned index) {
     return false;
   });
   Order order = root.getOrder();
-  if (root.kind != Root::Kind::dot) {
+  // What overwrites an operand comes after all that was read so far.
+  if (root.kind != Root::Kind::program && !(root.kind == Root::Kind::tile && inPlace.contains(root.op))) {
     for (unsigned i = first; i < nests.size(); ++i) {
       Nest &nest = nests[i];
       bool fits = ArrayRef<int64_t>(nest.domain) == root.getDomain() &&
@@ -184,7 +187,8 @@ void Plan::checkCarried(ArrayRef<Value> carriedArgs) {
     }
     for (const Root &reader : roots) {
       visitRoot(reader, [&](Value value, bool pointwise) {
-        if (value == arg && (reader.nest > assign.nest || (reader.nest == assign.nest && !pointwise))) {
+        if ((value == arg || inPlaceSource(value) == arg) &&
+            (reader.nest > assign.nest || (reader.nest == assign.nest && !pointwise))) {
           delayed.insert(assign.destination);
         }
         auto it = rootOf.find(value);
@@ -194,14 +198,95 @@ void Plan::checkCarried(ArrayRef<Value> carriedArgs) {
   }
 }
 
-void Plan::dropUnread() {
+/// Whether an elementwise op reads `tile` at the point that it computes and nowhere else.
+bool Plan::readsOnlyHere(Operation *op, Value tile) {
+  bool here = true;
+  visitRoot({Root::Kind::tile, op, op->getResult(0)}, [&](Value value, bool pointwise) {
+    here &= value != tile || pointwise;
+    return value == tile || !rootOf.contains(value);
+  });
+  return here;
+}
+
+/// Whether everything that is computed from `tile` has been evaluated when `op`, in the same block, is reached:
+/// evaluation is put off along elementwise ops and views up to a root.
+bool Plan::isDeadAfter(Value tile, Operation *op) {
+  SmallVector<Value> work = {tile};
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    for (Operation *user : value.getUsers()) {
+      if (user == op) {
+        continue;
+      }
+      Operation *inBlock = op->getBlock()->findAncestorOpInBlock(*user);
+      if (!inBlock || !inBlock->isBeforeInBlock(op) ||
+          (user->getNumResults() && !isTile(user->getResult(0)) && !isa<tile::ReduceOp>(user))) {
+        return false;
+      }
+      bool evaluated = user->getNumResults() == 0 || inBlock != user || rootOf.contains(user->getResult(0));
+      if (!evaluated) {
+        work.push_back(user->getResult(0));
+      }
+    }
+  }
+  return true;
+}
+
+/// Whether `tile` lies in memory that is its own, as `op` sees it.
+bool Plan::isOwned(Value tile, Operation *op) {
+  Operation *producer = tile.getDefiningOp();
+  return tile.getParentBlock() == op->getBlock() &&
+         (producer ? isa<scf::ForOp>(producer) || rootOf.contains(tile) : isa<scf::ForOp>(op->getParentOp()));
+}
+
+void Plan::chooseInPlace(ArrayRef<Operation *> order) {
+  for (Operation *op : order) {
+    SmallVector<Value> candidates;
+    if (auto insert = dyn_cast<tile::InsertOp>(op)) {
+      candidates.push_back(insert.getX());
+    } else if (auto dot = dyn_cast<tile::DotOp>(op); dot && dot.getAcc()) {
+      bool apart = dot.getAcc() != dot.getLhs() && dot.getAcc() != dot.getRhs();
+      candidates.append(apart ? 1 : 0, dot.getAcc());
+    } else if (isElementwise(op) && llvm::any_of(op->getUsers(), isProgram)) { // in memory in any case
+      llvm::copy_if(op->getOperands(), std::back_inserter(candidates), [&](Value operand) {
+        return operand.getType() == op->getResult(0).getType() && readsOnlyHere(op, operand);
+      });
+    }
+    for (Value x : candidates) {
+      if (isTile(x) && isOwned(x, op) && isDeadAfter(x, op)) {
+        inPlace[op] = x;
+        break;
+      }
+    }
+  }
+}
+
+/// The tile whose memory holds `value` after a chain of ops in place; null if it is not such a chain.
+Value Plan::inPlaceSource(Value value) {
+  auto it = inPlace.find(value.getDefiningOp());
+  if (!value.getDefiningOp() || it == inPlace.end()) {
+    return {};
+  }
+  Value source = inPlaceSource(it->second);
+  return source ? source : it->second;
+}
+
+/// Whether `tile`, or a view or broadcast of it, is used outside of this piece.
+bool Plan::isReadElsewhere(Value tile) {
+  return llvm::any_of(tile.getUsers(), [&](Operation *user) {
+    if (user->getBlock() != tile.getParentBlock() || (!isLocal(user) && !isa<scf::YieldOp>(user))) {
+      return true;
+    }
+    return (isView(user) || isa<tile::BroadcastOp>(user)) && isReadElsewhere(user->getResult(0));
+  });
+}
+
+void Plan::dropUnread(const llvm::SmallDenseSet<Value> &written) {
   for (Root &root : roots) {
     if (root.kind != Root::Kind::tile) {
       continue;
     }
-    root.stored = llvm::any_of(root.op->getUsers(), [&](Operation *user) {
-      return (!isLocal(user) && !isa<scf::YieldOp>(user)) || user->getBlock() != root.op->getBlock();
-    });
+    root.stored = written.contains(root.value) || isReadElsewhere(root.value);
     for (const Root &reader : roots) {
       if (&reader == &root) {
         continue;
@@ -226,18 +311,33 @@ Plan::Plan(ArrayRef<Operation *> order, ValueRange carried, ArrayRef<Value> carr
     } else if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
       rootOf[reduce.getResult()] = roots.size();
       roots.push_back({Root::Kind::reduce, op, reduce.getX()});
-    } else if (auto dot = dyn_cast<tile::DotOp>(op)) {
-      rootOf[dot.getResult()] = roots.size();
-      roots.push_back({Root::Kind::dot, op, Value()});
+    } else if (isProgram(op)) {
+      rootOf[op->getResult(0)] = roots.size();
+      roots.push_back({Root::Kind::program, op, Value()});
     }
   }
-  unsigned firstAssign = roots.size();
   for (auto [i, value] : llvm::enumerate(carried)) {
     if (isTile(value) && value != carriedArgs[i]) {
       roots.push_back({Root::Kind::assign, nullptr, value, static_cast<unsigned>(i)});
     }
   }
   chooseTiles(order);
+  chooseInPlace(order);
+  llvm::SmallDenseSet<Value> written; // where they are to be, without an assignment
+  llvm::erase_if(roots, [&](const Root &root) {
+    bool inPlace = root.kind == Root::Kind::assign && carriedArgs[root.destination] &&
+                   inPlaceSource(root.value) == carriedArgs[root.destination];
+    if (inPlace) {
+      written.insert(root.value);
+    }
+    return inPlace;
+  });
+  rootOf.clear();
+  for (auto [i, root] : llvm::enumerate(roots)) {
+    if (root.kind == Root::Kind::tile || root.kind == Root::Kind::reduce || root.kind == Root::Kind::program) {
+      rootOf[root.op->getResult(0)] = i;
+    }
+  }
 
   // Program order, then what is carried.
   SmallVector<unsigned> sequence;
@@ -247,10 +347,12 @@ Plan::Plan(ArrayRef<Operation *> order, ValueRange carried, ArrayRef<Value> carr
     }
   }
   llvm::sort(sequence, [&](unsigned a, unsigned b) { return roots[a].op->isBeforeInBlock(roots[b].op); });
-  for (unsigned i = firstAssign; i < roots.size() && roots[i].kind == Root::Kind::assign; ++i) {
-    sequence.push_back(i);
+  for (unsigned i = 0; i < roots.size(); ++i) {
+    if (roots[i].kind == Root::Kind::assign) {
+      sequence.push_back(i);
+    }
   }
   llvm::for_each(sequence, [&](unsigned i) { place(i); });
   checkCarried(carriedArgs);
-  dropUnread();
+  dropUnread(written);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Which tiles of a straight-line piece of a tile program are written to memory, and which loops compute what.
 //
-// A tile is never held whole: ops are evaluated point by point inside loop nests. A *root* is what makes a nest exist: a
-// store, a reduction, a product, or a tile that must be in memory because another nest needs it (a vector that is broadcast,
-// a value used by several nests, the value that a loop carries). Roots over the same points share a nest if none needs
-// another's result at other points.
+// A tile is never held whole: ops are evaluated point by point inside loop nests. A *root* is what makes a nest exist:
+// a store, a reduction, a *program* (a product, a running sum, a solve ..: it has loops of its own over tiles in
+// memory), or a tile that must be in memory because another nest needs it (a vector that is broadcast, a value used by
+// several nests, the value that a loop carries). Roots over the same points share a nest if none needs another's result
+// at other points.
 #ifndef RWKV_LOWERING_REGISTERBLOCKS_PLAN_H
 #define RWKV_LOWERING_REGISTERBLOCKS_PLAN_H
 
@@ -17,13 +18,13 @@ namespace rwkv::blocks {
 enum class Order { any, columnsOutside, rowsOutside };
 
 struct Root {
-  enum class Kind { store, reduce, dot, tile, assign };
+  enum class Kind { store, reduce, program, tile, assign };
   Kind kind;
-  mlir::Operation *op;     // store, reduce, dot; the defining op of a tile; null for assign
-  mlir::Value value;       // what is evaluated at each point (reduce: before the reduction); null for dot
+  mlir::Operation *op;      // store, reduce, program; the defining op of a tile; null for assign
+  mlir::Value value;        // what is evaluated at each point (reduce: before the reduction); null for program
   unsigned destination = 0; // assign: which destination of the block
   unsigned nest = 0;
-  bool stored = true;      // tile: whether another nest reads it
+  bool stored = true; // tile: whether another nest reads it
 
   Order getOrder() const;
   llvm::ArrayRef<int64_t> getDomain() const;
@@ -46,6 +47,9 @@ public:
   llvm::SmallVector<Nest> nests;
   /// Destinations that must be written beside their memory and copied afterwards, because old values are still read.
   llvm::SmallDenseSet<unsigned> delayed;
+  /// Ops that write their result over one of their operands, which nobody reads afterwards: inserts, products over what
+  /// they are added to, elementwise ops that make a tile.
+  llvm::DenseMap<mlir::Operation *, mlir::Value> inPlace;
 
   /// The root that makes `value`, or null.
   const Root *find(mlir::Value value) const;
@@ -58,7 +62,13 @@ private:
   void chooseTiles(llvm::ArrayRef<mlir::Operation *> order);
   void place(unsigned root);
   void checkCarried(llvm::ArrayRef<mlir::Value> carriedArgs);
-  void dropUnread();
+  bool isReadElsewhere(mlir::Value tile);
+  void dropUnread(const llvm::SmallDenseSet<mlir::Value> &written);
+  void chooseInPlace(llvm::ArrayRef<mlir::Operation *> order);
+  bool isDeadAfter(mlir::Value tile, mlir::Operation *op);
+  bool isOwned(mlir::Value tile, mlir::Operation *op);
+  bool readsOnlyHere(mlir::Operation *op, mlir::Value tile);
+  mlir::Value inPlaceSource(mlir::Value value);
 
   llvm::SmallDenseSet<mlir::Operation *> ops;
   llvm::DenseMap<mlir::Value, unsigned> rootOf;
@@ -68,6 +78,10 @@ private:
 bool isFree(mlir::Value value);
 bool isTile(mlir::Value value);
 bool isElementwise(mlir::Operation *op);
+/// A part or another shape of a tile in memory.
+bool isView(mlir::Operation *op);
+/// An op with loops of its own, whose operands are in memory.
+bool isProgram(mlir::Operation *op);
 
 } // namespace rwkv::blocks
 

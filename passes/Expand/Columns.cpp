@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Projections: a task computes a block of output features for all rows, so that its part of the weight is read once. The
-// elementwise ops behind the projection run on the block before it is stored.
+// Projections: a task computes a block of output features for all rows, so that its part of the weight is read once.
+// The elementwise ops behind the projection run on the block before it is stored.
 #include "passes/Expand/TileEmitter.h"
 #include "passes/Fuse/Shapes.h"
 
@@ -31,8 +31,8 @@ protected:
     Value rows = space == RowSpace::tokens ? arith::MulIOp::create(b, loc, sizeB(), sizeT()).getResult()
                                            : (isPacked() ? sizeS() : sizeB());
     column = mulAdd(kernel.getTask(), block, index(0));
-    Value full = arith::MulIOp::create(b, loc, arith::DivUIOp::create(b, loc, rows, index(kRowBlock)),
-                                       index(kRowBlock));
+    Value full =
+        arith::MulIOp::create(b, loc, arith::DivUIOp::create(b, loc, rows, index(kRowBlock)), index(kRowBlock));
     return failure(failed(emitRows(index(0), full, kRowBlock)) || failed(emitRows(full, rows, 1)));
   }
 
@@ -115,7 +115,7 @@ private:
     Value weight = buffer(linear.getWeightAttr());
     Value w = transposed ? load(weight, mulAdd(column, depth, index(0)), tileType({block, depth}, element))
                          : load(weight, column, tileType({depth, block}, element), features);
-    return tile::DotOp::create(b, loc, type, x, w, transposed ? b.getUnitAttr() : UnitAttr(), IntegerAttr());
+    return tile::DotOp::create(b, loc, type, x, w, Value(), transposed ? b.getUnitAttr() : UnitAttr(), IntegerAttr());
   }
 
   LinearOp linear;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Recurrences: a task runs one head of one sequence, token by token, with the ops before and after the recurrence that stay
-// within the head.
+// Recurrences: a task runs one head of one sequence, with the ops before and after the recurrence that stay within the
+// head. Tokens are taken one by one, or C at a time with what is left over one by one.
+#include "passes/AffineState/AffineState.h"
 #include "passes/Expand/TileEmitter.h"
 #include "passes/Fuse/Shapes.h"
 
@@ -29,16 +30,27 @@ protected:
       states.push_back(load(buffer(init), stateOffset(init), stateType(init)));
     }
     Value start = sequenceStart(sequence, reset), end = sequenceEnd(sequence, reset);
-    auto loop = scf::ForOp::create(b, loc, start, end, index(1), states);
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToEnd(loop.getBody());
-      token = loop.getInductionVar();
-      if (failed(emitToken(consts, loop.getRegionIterArgs()))) {
+    ScheduleAttr schedule = recurrence.getScheduleAttr();
+    if (schedule && schedule.getKind() != ScheduleKind::step) {
+      AffineState form(recurrence);
+      if (const Refusal &refusal = form.getRefusal(schedule.getKind()); refusal.op) {
+        return refusal.op->emitOpError("is not legal in a ")
+               << stringifyScheduleKind(schedule.getKind()) << ": " << refusal.reason << " (" << refusal.rule << ")";
+      }
+      Value length = arith::SubIOp::create(b, loc, end, start), size = index(schedule.getChunk());
+      Value count = arith::DivUIOp::create(b, loc, length, size);
+      Value rest = arith::AddIOp::create(b, loc, start, arith::MulIOp::create(b, loc, count, size));
+      if (failed(emitLoop(start, rest, schedule.getChunk(), consts, states,
+                          [&](ValueRange args) { return emitChunk(*this, recurrence, form, schedule, args); }))) {
         return failure();
       }
+      start = rest;
     }
-    storeStates(loop.getResults());
+    if (failed(emitLoop(start, end, 0, consts, states,
+                        [&](ValueRange args) { return emitStep(*this, recurrence, args); }))) {
+      return failure();
+    }
+    storeStates(states);
     return success();
   }
 
@@ -101,9 +113,24 @@ private:
     return groups == heads ? head : arith::DivUIOp::create(b, loc, head, index(heads / groups)).getResult();
   }
 
-  // ---- one token
+  // ---- one token, or `batch` tokens
 
-  LogicalResult emitToken(ArrayRef<Value> consts, ValueRange states) {
+  using Body = function_ref<FailureOr<SmallVector<Value>>(ValueRange)>;
+
+  /// Tokens from `start` to `end`, `tokens` at a time (0: one by one, as values without a token axis).
+  LogicalResult emitLoop(Value start, Value end, int64_t tokens, ArrayRef<Value> consts, SmallVector<Value> &states,
+                         Body body) {
+    auto loop = scf::ForOp::create(b, loc, start, end, index(std::max<int64_t>(1, tokens)), states);
+    states.assign(loop.getResults().begin(), loop.getResults().end());
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(loop.getBody());
+    token = loop.getInductionVar();
+    batch = tokens;
+    tiles.clear();
+    return emitTokens(consts, loop.getRegionIterArgs(), body);
+  }
+
+  LogicalResult emitTokens(ArrayRef<Value> consts, ValueRange states, Body body) {
     SmallVector<Value> args;
     for (Value value : recurrence.getOver()) {
       FailureOr<Value> tile = isInput(value) ? FailureOr<Value>(loadOver(value)) : emit(value);
@@ -114,7 +141,7 @@ private:
     }
     llvm::append_range(args, consts);
     llvm::append_range(args, states);
-    FailureOr<SmallVector<Value>> yielded = emitStep(*this, recurrence, args);
+    FailureOr<SmallVector<Value>> yielded = body(args);
     if (failed(yielded)) {
       return failure();
     }
@@ -131,7 +158,7 @@ private:
       if (failed(tile)) {
         return failure();
       }
-      store(*tile, output(i), tokenOffset(value));
+      storeRows(*tile, output(i), tokenOffset(value), countFeatures(value.getType()));
     }
     scf::YieldOp::create(b, loc, next);
     return success();
@@ -146,20 +173,50 @@ private:
       size *= axis;
     }
     Value position = mulAdd(token, groups, groupOf(groups));
-    return load(buffer(value), mulAdd(position, size, index(0)), tileType(shape, type.getElementType()));
+    return loadRows(buffer(value), mulAdd(position, size, index(0)), shape, type.getElementType(), groups * size);
+  }
+
+  /// One value of this shape, or one of each token as a row: tokens lie `stride` elements apart.
+  Value loadRows(Value buffer, Value offset, ArrayRef<int64_t> shape, Type element, int64_t stride) {
+    if (!batch) {
+      return load(buffer, offset, tileType(shape, element));
+    }
+    int64_t size = 1;
+    for (int64_t axis : shape) {
+      size *= axis;
+    }
+    Value rows = load(buffer, offset, tileType({batch, size}, element), stride);
+    return shape.empty() ? sum(rows, 1) : rows;
+  }
+
+  void storeRows(Value tile, Value buffer, Value offset, int64_t stride) {
+    if (!batch) {
+      return store(tile, buffer, offset);
+    }
+    bool numbers = tile::getTileShape(tile.getType()).size() == 1;
+    store(numbers ? reshape(tile, tileType({batch, 1}, getElementTypeOrSelf(tile.getType()))) : tile, buffer, offset,
+          stride);
   }
 
   // ---- values around the recurrence: the head's part of a token's features
 
-  /// A vector of the head's features; a scalar if the value has one feature per head and says so ([B, T, H]).
-  Type typeOf(Value value) {
+  /// The head's features; none if the value has one feature per head and says so ([B, T, H]).
+  SmallVector<int64_t> shapeOf(Value value) {
     ArrayRef<int64_t> features = getFeatures(value.getType());
-    Type element = getElementTypeOrSelf(value.getType());
     if (features.size() == 1 && features[0] == heads) {
-      return tileType({}, element);
+      return {};
     }
-    return tileType({countFeatures(value.getType()) / heads}, element);
+    return {countFeatures(value.getType()) / heads};
   }
+
+  Type typeOf(Value value) {
+    SmallVector<int64_t> shape = shapeOf(value);
+    shape.insert(shape.begin(), batch ? 1 : 0, batch);
+    return tileType(shape, getElementTypeOrSelf(value.getType()));
+  }
+
+  /// The axis of a head's features in a tile.
+  int64_t featureAxis() { return batch ? 1 : 0; }
 
   Value tokenOffset(Value value) {
     return mulAdd(mulAdd(token, heads, head), countFeatures(value.getType()) / heads, index(0));
@@ -169,8 +226,11 @@ private:
     if (Value known = tiles.lookup(value)) {
       return known;
     }
-    FailureOr<Value> tile = isInput(value) ? FailureOr<Value>(load(buffer(value), tokenOffset(value), typeOf(value)))
-                                           : emitOp(value);
+    FailureOr<Value> tile =
+        isInput(value)
+            ? FailureOr<Value>(loadRows(buffer(value), tokenOffset(value), shapeOf(value),
+                                        getElementTypeOrSelf(value.getType()), countFeatures(value.getType())))
+            : emitOp(value);
     if (succeeded(tile)) {
       tiles[value] = *tile;
     }
@@ -180,15 +240,17 @@ private:
   /// A weight as the head's part of it, or the same for all heads if it is as long as one head.
   FailureOr<Value> loadWeight(Operation *op, FlatSymbolRefAttr name, Type type) {
     int64_t count = weightOp(name).getStoredType().getNumElements();
-    int64_t size = isa<RankedTensorType>(type) ? tile::getTileShape(type)[0] : 1;
+    ArrayRef<int64_t> features = tile::getTileShape(type).drop_front(batch ? 1 : 0);
+    int64_t size = features.empty() ? 1 : features[0];
+    Type element = getElementTypeOrSelf(type), part = tileType(features, element);
     if (count == heads * size) {
-      return load(buffer(name), mulAdd(head, size, index(0)), type);
+      return broadcast(load(buffer(name), mulAdd(head, size, index(0)), part), type, featureAxis());
     }
     if (count == size) {
-      return load(buffer(name), index(0), type);
+      return broadcast(load(buffer(name), index(0), part), type, featureAxis());
     }
     if (count == heads) {
-      return broadcast(load(buffer(name), head, getElementTypeOrSelf(type)), type);
+      return broadcast(load(buffer(name), head, computeType(element)), type);
     }
     return op->emitOpError("expected a weight of ")
            << heads * size << ", " << size << " or " << heads << " elements for " << heads << " heads, but got "
@@ -219,23 +281,23 @@ private:
           if (failed(scale) || failed(bias)) {
             return failure();
           }
-          return add(mul(normalise(operands[0], 0, param(norm.getEpsAttr())), *scale), *bias);
+          return add(mul(normalise(operands[0], featureAxis(), param(norm.getEpsAttr())), *scale), *bias);
         })
         .Case([&](L2NormOp norm) -> FailureOr<Value> {
-          return l2normalise(operands[0], 0, norm.getFloor().convertToDouble());
+          return l2normalise(operands[0], featureAxis(), norm.getFloor().convertToDouble());
         })
-        .Case([&](SumOp) -> FailureOr<Value> { return sum(operands[0], 0); })
+        .Case([&](SumOp) -> FailureOr<Value> { return sum(operands[0], featureAxis()); })
         .Case([&](BroadcastOp) -> FailureOr<Value> { return broadcast(operands[0], type); })
         .Case([&](ReshapeOp) -> FailureOr<Value> {
           // One feature per head is a scalar on one side and a vector of one on the other.
-          bool scalar = !isa<RankedTensorType>(type);
-          return scalar && operands[0].getType() != type ? sum(operands[0], 0) : broadcast(operands[0], type);
+          size_t from = tile::getTileShape(operands[0].getType()).size(), to = tile::getTileShape(type).size();
+          return to < from ? sum(operands[0], featureAxis()) : broadcast(operands[0], type);
         })
         .Default([&](Operation *) -> FailureOr<Value> { return elementwise(op, operands); });
   }
 
   RecurrenceOp recurrence;
-  int64_t heads = 0;
+  int64_t heads = 0, batch = 0;
   Value head, token;
   llvm::DenseMap<Value, Value> tiles;
 };

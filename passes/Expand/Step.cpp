@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// One token of a recurrence as a tile program: the region inlined, state ops as broadcasts, products and sums. A state is
-// rows of keys (several key axes flattened) times the value axis; a state without keys is a vector.
+// One token of a recurrence as a tile program: the region inlined, state ops as broadcasts, products and sums. A state
+// is rows of keys (several key axes flattened) times the value axis; a state without keys is a vector.
 #include "passes/Expand/TileEmitter.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -52,106 +52,62 @@ private:
     return flat;
   }
 
-  /// A vector along key axis `axis`, repeated along the other key axes.
-  Value repeatKey(Value vector, StateType state, unsigned axis) {
-    Type element = state.getElementType();
-    auto repeat = [&](int64_t before, int64_t after, int64_t on) {
-      vector = e.broadcast(vector, TileEmitter::tileType({before, after}, element), on);
-      vector = e.reshape(vector, TileEmitter::tileType({before * after}, element));
-    };
-    int64_t before = 1, after = 1;
-    for (auto [i, size] : llvm::enumerate(state.getKeys())) {
-      (i < axis ? before : after) *= i == axis ? 1 : size;
-    }
-    if (before > 1) {
-      repeat(before, state.getKeys()[axis], 1);
-    }
-    if (after > 1) {
-      repeat(before * state.getKeys()[axis], after, 0);
-    }
-    return vector;
-  }
-
-  Value emitRead(ReadOp op) {
-    Value state = at(op.getState());
-    if (op.getKeys().empty()) {
+  Value emitRead(const StateStep &step) {
+    Value state = at(step.state);
+    if (step.keys.empty()) {
       return state;
     }
-    Value keys = e.broadcast(flattenKeys(op.getKeys()), state.getType(), 0);
+    Value keys = e.broadcast(flattenKeys(step.keys), state.getType(), 0);
     return e.sum(e.mul(keys, state), 0);
   }
 
-  Value emitWrite(WriteOp op) {
-    Value state = at(op.getState()), value = at(op.getValue());
-    if (Value scale = op.getScale()) {
-      value = e.mul(value, e.broadcast(at(scale), value.getType()));
+  Value emitWrite(const StateStep &step) {
+    Value state = at(step.state), value = at(step.value);
+    if (step.scale) {
+      value = e.mul(value, e.broadcast(at(step.scale), value.getType()));
     }
-    if (op.getKeys().empty()) {
+    if (step.keys.empty()) {
       return e.add(state, value);
     }
-    Value keys = e.broadcast(flattenKeys(op.getKeys()), state.getType(), 0);
+    Value keys = e.broadcast(flattenKeys(step.keys), state.getType(), 0);
     return e.add(state, e.mul(keys, e.broadcast(value, state.getType(), 1)));
   }
 
-  /// lo <= g <= hi for every element; a NaN is no violation, it shows in the outputs.
-  void checkBound(DecayOp op, Value log) {
-    Type type = log.getType();
-    auto number = [&](unsigned i) {
-      return e.constant(cast<FloatAttr>((*op.getBound())[i]).getValueAsDouble(), type);
-    };
-    Value excess = arith::MaximumFOp::create(e.b, e.loc, e.sub(number(0), log), e.sub(log, number(1)));
-    Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, log, log);
-    excess = arith::SelectOp::create(e.b, e.loc, isNaN, e.constant(-1.0, type), excess);
-    while (isa<RankedTensorType>(excess.getType())) {
-      SmallVector<int64_t> shape(tile::getTileShape(excess.getType()));
-      int64_t axis = shape.size() - 1;
-      shape.pop_back();
-      Type reduced = TileEmitter::tileType(shape, getElementTypeOrSelf(type));
-      excess = tile::ReduceOp::create(e.b, e.loc, reduced, tile::ReduceKind::max, excess, axis);
-    }
-    Value zero = e.constant(0.0, excess.getType());
-    tile::FlagOp::create(e.b, e.loc, arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGT, excess, zero));
-  }
-
-  Value emitDecay(DecayOp op) {
-    Value state = at(op.getState());
-    if (op.getBound()) {
-      checkBound(op, at(op.getLog()));
-    }
-    Value factor = math::ExpOp::create(e.b, e.loc, at(op.getLog()));
-    StringRef axis = op.getAxis();
-    unsigned key = 0;
-    if (axis.consume_front("key") && !axis.getAsInteger(10, key)) {
-      factor = repeatKey(factor, op.getState().getType(), key);
+  Value emitDecay(const StateStep &step) {
+    Value state = at(step.state), log = at(step.factor);
+    e.checkBound(step, log);
+    Value factor = math::ExpOp::create(e.b, e.loc, log);
+    if (step.axis == StateStep::Axis::key) {
+      factor = e.repeatKey(factor, cast<StateType>(step.state.getType()), step.key);
       return e.mul(state, e.broadcast(factor, state.getType(), 0));
     }
     return e.mul(state, e.broadcast(factor, state.getType(), 1));
   }
 
-  /// Blocks of p rows of the state, each times its matrix. Behind the axis lie whole rows: they join the value axis.
-  Value emitTransform(TransformOp op) {
-    StateType type = op.getState().getType();
-    Type element = type.getElementType();
-    unsigned axis = 0;
-    (void)op.getAxis().drop_front(3).getAsInteger(10, axis);
-    int64_t size = cast<RankedTensorType>(op.getMatrix().getType()).getDimSize(1), rows = 1, columns = type.getValue();
-    for (auto [i, key] : llvm::enumerate(type.getKeys())) {
-      (i <= axis ? rows : columns) *= key;
+  Value emitStep(const StateStep &step) {
+    auto stateLike = [&](Value value) { return e.reshape(at(value), at(step.state).getType()); };
+    switch (step.kind) {
+    case StateStep::Kind::read:
+      return emitRead(step);
+    case StateStep::Kind::write:
+      return emitWrite(step);
+    case StateStep::Kind::decay:
+      return emitDecay(step);
+    case StateStep::Kind::transform:
+      return e.transformState(at(step.state), cast<StateType>(step.state.getType()), step.key, at(step.factor));
+    case StateStep::Kind::maximum:
+      return arith::MaximumFOp::create(e.b, e.loc, e.add(at(step.state), stateLike(step.factor)),
+                                       stateLike(step.value));
+    case StateStep::Kind::overwrite:
+      return stateLike(step.value);
     }
-    Value state = e.reshape(at(op.getState()), TileEmitter::tileType({rows, columns}, element));
-    Value result = tile::DotOp::create(e.b, e.loc, state.getType(), at(op.getMatrix()), state, UnitAttr(),
-                                       e.b.getI64IntegerAttr(size));
-    return e.reshape(result, typeOf(op.getResult()));
+    llvm_unreachable("all kinds are handled");
   }
 
   Value emit(Operation *op) {
     Type type = typeOf(op->getResult(0));
     return llvm::TypeSwitch<Operation *, Value>(op)
-        .Case([&](ReadOp read) { return emitRead(read); })
-        .Case([&](WriteOp write) { return emitWrite(write); })
-        .Case([&](DecayOp decay) { return emitDecay(decay); })
-        .Case([&](TransformOp transform) { return emitTransform(transform); })
-        .Case([&](SetOp set) { return e.reshape(at(set.getValue()), type); })
+        .Case([&](StateStepOpInterface access) { return emitStep(access.getStep()); })
         .Case([&](FillOp fill) { return e.constant(fill.getValue().convertToDouble(), type); })
         .Case([&](SumOp sum) -> Value {
           auto x = cast<RankedTensorType>(sum.getX().getType());

@@ -66,7 +66,21 @@ Value TileEmitter::sum(Value x, int64_t axis) {
   return tile::ReduceOp::create(b, loc, type, tile::ReduceKind::sum, x, axis);
 }
 
+Value TileEmitter::slice(Value x, Type type, ValueRange offsets) {
+  return x.getType() == type ? x : tile::SliceOp::create(b, loc, type, x, offsets).getResult();
+}
+
+Value TileEmitter::insert(Value part, Value x, ValueRange offsets) {
+  return tile::InsertOp::create(b, loc, x.getType(), part, x, offsets);
+}
+
 // ---- arithmetic
+
+Value TileEmitter::dot(Value x, Value y, Value acc) {
+  Type element = getElementTypeOrSelf(x.getType());
+  Type type = RankedTensorType::get({tile::getTileShape(x.getType())[0], tile::getTileShape(y.getType())[1]}, element);
+  return tile::DotOp::create(b, loc, type, x, y, acc, UnitAttr(), IntegerAttr());
+}
 
 Value TileEmitter::add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
 Value TileEmitter::sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
@@ -154,4 +168,57 @@ Value TileEmitter::elementwise(Operation *op, ValueRange operands) {
         clone->getResult(0).setType(tileType(shape, element));
         return clone->getResult(0);
       });
+}
+
+// ---- states: rows of keys (several key axes flattened) times the value axis
+
+Value TileEmitter::repeatKey(Value vector, StateType state, unsigned axis) {
+  Type element = state.getElementType();
+  auto repeat = [&](int64_t before, int64_t after, int64_t on) {
+    vector = broadcast(vector, tileType({before, after}, element), on);
+    vector = reshape(vector, tileType({before * after}, element));
+  };
+  int64_t before = 1, after = 1;
+  for (auto [i, size] : llvm::enumerate(state.getKeys())) {
+    (i < axis ? before : after) *= i == axis ? 1 : size;
+  }
+  if (before > 1) {
+    repeat(before, state.getKeys()[axis], 1);
+  }
+  if (after > 1) {
+    repeat(before * state.getKeys()[axis], after, 0);
+  }
+  return vector;
+}
+
+/// Blocks of p rows of the state, each times its matrix. Behind the axis lie whole rows: they join the value axis.
+Value TileEmitter::transformState(Value x, StateType state, unsigned axis, Value blocks) {
+  int64_t rows = 1, columns = state.getValue();
+  for (auto [i, key] : llvm::enumerate(state.getKeys())) {
+    (i <= axis ? rows : columns) *= key;
+  }
+  Type wide = tileType({rows, columns}, state.getElementType());
+  Value result = tile::DotOp::create(b, loc, wide, blocks, reshape(x, wide), Value(), UnitAttr(),
+                                     b.getI64IntegerAttr(tile::getTileShape(blocks.getType())[1]));
+  return reshape(result, x.getType());
+}
+
+void TileEmitter::checkBound(const StateStep &step, Value log) {
+  if (!step.bound || step.isCertified) {
+    return;
+  }
+  Type type = log.getType();
+  Value excess = arith::MaximumFOp::create(b, loc, sub(constant(step.bound->first, type), log),
+                                           sub(log, constant(step.bound->second, type)));
+  Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, log, log);
+  excess = arith::SelectOp::create(b, loc, isNaN, constant(-1.0, type), excess);
+  while (isa<RankedTensorType>(excess.getType())) {
+    SmallVector<int64_t> shape(tile::getTileShape(excess.getType()));
+    int64_t axis = shape.size() - 1;
+    shape.pop_back();
+    Type reduced = tileType(shape, getElementTypeOrSelf(type));
+    excess = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, excess, axis);
+  }
+  Value zero = constant(0.0, excess.getType());
+  tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, excess, zero));
 }

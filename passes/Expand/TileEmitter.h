@@ -25,6 +25,11 @@ public:
   mlir::Value broadcast(mlir::Value x, mlir::Type type, int64_t on = 0);
   mlir::Value reshape(mlir::Value x, mlir::Type type);
   mlir::Value sum(mlir::Value x, int64_t axis);
+  /// A part of `x` of this type, and `x` with a part replaced; one offset per axis of `x`.
+  mlir::Value slice(mlir::Value x, mlir::Type type, mlir::ValueRange offsets);
+  mlir::Value insert(mlir::Value part, mlir::Value x, mlir::ValueRange offsets);
+  /// [M, K] x [K, N] + acc.
+  mlir::Value dot(mlir::Value x, mlir::Value y, mlir::Value acc = {});
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value sub(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, mlir::Value y);
@@ -41,6 +46,15 @@ public:
   /// An elementwise op of rwkv, arith or math on tiles.
   mlir::Value elementwise(mlir::Operation *op, mlir::ValueRange operands);
 
+  // ---- states: rows of keys (several key axes flattened) times the value axis
+
+  /// A vector along key axis `axis`, repeated along the other key axes.
+  mlir::Value repeatKey(mlir::Value vector, StateType state, unsigned axis);
+  /// Key axis `axis` of a state times blocks [n p, p].
+  mlir::Value transformState(mlir::Value x, StateType state, unsigned axis, mlir::Value blocks);
+  /// Flags a violation of lo <= g <= hi, where that is asserted; a NaN is none, it shows in the outputs.
+  void checkBound(const StateStep &step, mlir::Value log);
+
   mlir::OpBuilder b;
   mlir::Location loc;
 };
@@ -49,6 +63,14 @@ public:
 /// arguments; the result are tiles for what it yields. A failure has been reported.
 mlir::FailureOr<llvm::SmallVector<mlir::Value>> emitStep(TileEmitter &e, RecurrenceOp recurrence,
                                                          mlir::ValueRange args);
+
+class AffineState;
+
+/// Runs `tokens` tokens of a recurrence at once, from its normal form; the schedule must be legal. `args` are tiles
+/// with one row per token for `over` operands (see Batch), tiles for consts and states; so is the result.
+mlir::FailureOr<llvm::SmallVector<mlir::Value>> emitChunk(TileEmitter &e, RecurrenceOp recurrence,
+                                                          const AffineState &form, ScheduleAttr schedule,
+                                                          mlir::ValueRange args);
 
 /// A kernel under construction for one rwkv.fused: its buffers and the launch that will replace the group.
 class KernelEmitter : public TileEmitter {

@@ -288,6 +288,11 @@ LogicalResult AxisSolver::collectOp(Operation *op) {
         return failure(failed(same(op, transform.getState(), transform.getResult())) ||
                        failed(same(op, transform.getMatrix(), transform.getMatrix(), 1, 2, 1)));
       })
+      .Case<MaximumOp>([&](MaximumOp maximum) -> LogicalResult {
+        return failure(failed(same(op, maximum.getState(), maximum.getResult())) ||
+                       failed(same(op, maximum.getState(), maximum.getAdded())) ||
+                       failed(same(op, maximum.getState(), maximum.getValue())));
+      })
       .Case<SetOp>([&](SetOp set) -> LogicalResult {
         return failure(failed(same(op, set.getState(), set.getResult())) ||
                        failed(same(op, set.getState(), set.getValue())));
@@ -342,8 +347,8 @@ LogicalResult AxisSolver::solveSignature() {
       return RankedTensorType::get(shape, tensor.getElementType());
     });
   };
-  function.setFunctionType(FunctionType::get(function.getContext(), solve(function.getArgumentTypes()),
-                                             solve(function.getResultTypes())));
+  function.setFunctionType(
+      FunctionType::get(function.getContext(), solve(function.getArgumentTypes()), solve(function.getResultTypes())));
   return success();
 }
 
@@ -429,7 +434,7 @@ LogicalResult AxisSolver::rewriteTypes() {
     return failure();
   }
   Operation *terminator = function.getBody().front().getTerminator();
-  function.setFunctionType(FunctionType::get(function.getContext(), function.getBody().getArgumentTypes(),
-                                             terminator->getOperandTypes()));
+  function.setFunctionType(
+      FunctionType::get(function.getContext(), function.getBody().getArgumentTypes(), terminator->getOperandTypes()));
   return success();
 }

@@ -113,7 +113,7 @@ class CommandLine(Base):
             (["info", "x", "--what"], "The following argument was not expected: --what"),
             (["generate", "x", "--temperature", "hot"], "--temperature: expected a number, found 'hot'"),
             (["generate", "x", "--top-p", "2"], "--top-p: expected a number above 0 and at most 1, found '2'"),
-            (["generate", "x", "--schedule", "chunk"], "--schedule: expected auto or step, found 'chunk'"),
+            (["generate", "x", "--schedule", "loop"], "--schedule: expected auto, step, scan or chunk, found 'loop'"),
             (["generate", "x", "--param", "eps"], "--param: expected NAME=VALUE, found 'eps'"),
             (["logits", "x"], "logits: expected --tokens or --tokens-file, found neither"),
             (

@@ -264,7 +264,7 @@ TEST_F(PlanTest, AProductIsAloneInItsNest) {
   ASSERT_EQ(result->nests.size(), 4u);
   for (unsigned i : {0, 1}) {
     const Root *dot = root("tile.dot", i);
-    EXPECT_EQ(dot->kind, Kind::dot);
+    EXPECT_EQ(dot->kind, Kind::program);
     EXPECT_EQ(result->nests[dot->nest].roots.size(), 1u);
     EXPECT_TRUE(dot->getDomain().empty());
   }

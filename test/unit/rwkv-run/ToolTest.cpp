@@ -524,7 +524,8 @@ TEST(Usage, Messages) {
   EXPECT_EQ(message({"generate", "x", "--prompt", "a", "--prompt-file", "b"}), "--prompt excludes --prompt-file");
   EXPECT_EQ(message({"generate", "x", "--pack", "a", "--spec", "b"}), "--spec excludes --pack");
   EXPECT_EQ(message({"generate", "x", "--pack", "a", "--param", "b=1"}), "--pack excludes --param");
-  EXPECT_EQ(message({"generate", "x", "--schedule", "chunk"}), "--schedule: expected auto or step, found 'chunk'");
+  EXPECT_EQ(message({"generate", "x", "--schedule", "loop"}),
+            "--schedule: expected auto, step, scan or chunk, found 'loop'");
   EXPECT_EQ(message({"logits", "x"}), "logits: expected --tokens or --tokens-file, found neither");
   EXPECT_EQ(message({"call", "x", "f"}), "--output is required");
   EXPECT_EQ(message({"call", "x", "f", "-o", ""}), "--output: expected a value, found an empty one");

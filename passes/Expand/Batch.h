@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Values of a token region for C tokens at once. A value that differs from token to token is a tile with one row per
+// token, its own axes flattened: [C] for a scalar, [C, n] for anything else. A value that is the same for all tokens
+// stays as it is, flattened: a scalar or [n].
+#ifndef RWKV_PASSES_EXPAND_BATCH_H
+#define RWKV_PASSES_EXPAND_BATCH_H
+
+#include "passes/Expand/TileEmitter.h"
+
+namespace rwkv {
+
+class Batch {
+public:
+  Batch(TileEmitter &e, int64_t tokens) : e(e), tokens(tokens) {}
+
+  /// Makes `tile` the value of `value`: of all tokens, or of each one if `perToken`.
+  void set(mlir::Value value, mlir::Value tile, bool perToken);
+  /// [C] or [C, n]. Null if the value, or one that it needs, has no form for many tokens.
+  mlir::Value get(mlir::Value value);
+  /// [C]: the number that all elements of a uniform value are.
+  mlir::Value getNumber(mlir::Value value);
+
+  // ---- rows of flattened axes
+
+  mlir::Type rows(int64_t columns, mlir::Type element) const;
+  /// [R, d] -> [R, times * d]: every row several times side by side.
+  mlir::Value repeat(mlir::Value x, int64_t times);
+  /// [R, d] -> [R, d * times]: every element of a row several times.
+  mlir::Value stretch(mlir::Value x, int64_t times);
+  /// [R, n * d] -> [R, d]: the sum of n pieces of a row.
+  mlir::Value sumPieces(mlir::Value x, int64_t pieces);
+  /// [C, n * p * p] times [C, n * p], block by block; with `transposed` by the transposed blocks.
+  mlir::Value multiplyBlocks(mlir::Value blocks, mlir::Value x, int64_t size, bool transposed);
+  /// [C, K0], [C, K1], .. -> [C, K0 * K1 ..]: the Kronecker product of each row.
+  mlir::Value kron(mlir::ValueRange keys);
+  /// [R, N] times one number per row.
+  mlir::Value scaleRows(mlir::Value x, mlir::Value numbers);
+  /// exp, elementwise.
+  mlir::Value exp(mlir::Value x);
+
+  TileEmitter &e;
+  const int64_t tokens;
+
+private:
+  struct Entry {
+    mlir::Value tile;
+    bool perToken = false;
+  };
+  Entry find(mlir::Value value);
+  Entry compute(mlir::Operation *op);
+  mlir::Value spread(Entry entry);
+  Entry broadcast(BroadcastOp op, Entry x);
+  Entry sum(SumOp op, Entry x);
+
+  llvm::DenseMap<mlir::Value, Entry> entries;
+  llvm::DenseMap<mlir::Value, mlir::Value> numbers;
+};
+
+} // namespace rwkv
+
+#endif // RWKV_PASSES_EXPAND_BATCH_H

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Frames of the key axes of one state over a chunk: what transitions do to keys between a write and a read. A write's
+// key is pushed forward through the transitions that follow it; nothing is ever divided by a decay or multiplied by an
+// inverse, so no exponent is positive unless a decay is.
+#ifndef RWKV_PASSES_EXPAND_KEYFRAMES_H
+#define RWKV_PASSES_EXPAND_KEYFRAMES_H
+
+#include "passes/AffineState/AffineState.h"
+#include "passes/Expand/Batch.h"
+
+namespace rwkv {
+
+namespace frames {
+/// Keys [C, K] along `axis` after a step of each token: decays and transforms of that axis.
+mlir::Value push(Batch &batch, mlir::Value keys, const StateStep &step, unsigned axis);
+/// The logarithm of a decay for all tokens, where less than -40 acts as -40: sums stay finite, and their rounding
+/// small.
+mlir::Value clampedLog(Batch &batch, const StateStep &step);
+} // namespace frames
+
+class KeyFrames {
+public:
+  KeyFrames(Batch &batch, const AffineState &form, unsigned state);
+
+  /// Computes what the other methods give, for these reads; may be called again for more.
+  void emit(llvm::ArrayRef<unsigned> reads);
+
+  /// [C, C]: how much of write `event`'s value at one token a read at another sees; zero where it comes before.
+  mlir::Value score(unsigned read, unsigned event) const;
+  /// [C, V]: what a read sees of the state before the chunk.
+  mlir::Value readInitial(unsigned read, mlir::Value state);
+  /// The state before the chunk as it is at the end.
+  mlir::Value decayInitial(mlir::Value state);
+  /// `state` and all that was written by one event, as it is at the end of the chunk.
+  mlir::Value addWrite(mlir::Value state, unsigned event, mlir::Value values);
+
+private:
+  struct Carried;
+  void runTokens(llvm::ArrayRef<unsigned> reads);
+  void emitToken(Carried &carried, mlir::Value token, llvm::ArrayRef<unsigned> reads);
+  void applyTransition(Carried &carried, const StateStep &step, mlir::Value token);
+  void emitWriteColumn(Carried &carried, unsigned number, mlir::Value token);
+  void emitReadRow(Carried &carried, unsigned number, unsigned read, mlir::Value token);
+  void prepareRead(unsigned read);
+  mlir::Value blocksAt(const StateStep &step, mlir::Value token);
+  mlir::Value identityBlocks(int64_t rows, int64_t size);
+  unsigned axes() const { return state.type.getKeys().size(); }
+  int64_t keySize(unsigned axis) const { return state.type.getKeys()[axis]; }
+  mlir::Type tileOf(llvm::ArrayRef<int64_t> shape) const {
+    return TileEmitter::tileType(shape, state.type.getElementType());
+  }
+
+  Batch &batch;
+  TileEmitter &e;
+  const AffineState &form;
+  const CarriedState &state;
+  llvm::SmallVector<int64_t> blockSize; // per axis: of its transforms, 0 without
+  llvm::SmallVector<bool> decays;       // per axis
+  bool decaysAll = false;
+  llvm::SmallVector<unsigned> writes; // events of the path
+
+  // Of reads: keys per axis [C, K] and numbers [C] with what their branches do.
+  std::map<unsigned, llvm::SmallVector<mlir::Value>> pulledKeys;
+  std::map<unsigned, mlir::Value> pulledNumbers;
+
+  // Results.
+  std::map<std::pair<unsigned, unsigned>, mlir::Value> scores;    // [C, C]
+  std::map<std::pair<unsigned, unsigned>, mlir::Value> readKeys;  // (read, axis): [C, K], relative to the start
+  std::map<unsigned, mlir::Value> readLogs;                       // [C]
+  std::map<std::pair<unsigned, unsigned>, mlir::Value> writeKeys; // (event, axis): [K, C], relative to the end
+  std::map<unsigned, mlir::Value> writeLogs;                      // [C]
+  llvm::SmallVector<mlir::Value> totals;                          // per axis: [K] or blocks [K, p]; null: nothing
+  mlir::Value totalLog;                                           // scalar
+};
+
+} // namespace rwkv
+
+#endif // RWKV_PASSES_EXPAND_KEYFRAMES_H
