@@ -271,10 +271,13 @@ Value Plan::inPlaceSource(Value value) {
   return source ? source : it->second;
 }
 
-/// Whether `tile`, or a view or broadcast of it, is used outside of this piece.
+/// Whether `tile`, or a view or broadcast of it, is used outside of this piece, or an element of it as a scalar.
 bool Plan::isReadElsewhere(Value tile) {
   return llvm::any_of(tile.getUsers(), [&](Operation *user) {
     if (user->getBlock() != tile.getParentBlock() || (!isLocal(user) && !isa<scf::YieldOp>(user))) {
+      return true;
+    }
+    if (isView(user) && !isTile(user->getResult(0))) {
       return true;
     }
     return (isView(user) || isa<tile::BroadcastOp>(user)) && isReadElsewhere(user->getResult(0));

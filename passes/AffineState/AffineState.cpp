@@ -287,8 +287,22 @@ void AffineState::checkMatrix(Stratum &stratum) {
       stratum.matrix = {op, rule, reason.str()};
     }
   };
+  auto refuseBranch = [&](const StateStep &step) {
+    bool elementwise = step.kind == StateStep::Kind::maximum || step.axis == StateStep::Axis::each;
+    if (elementwise && step.kind != StateStep::Kind::write) {
+      refuse(step.op, "L5", "a read sees each element changed on its own: there is no matrix form");
+    } else if (step.kind == StateStep::Kind::overwrite) {
+      refuse(step.op, "L1", "a read sees an overwritten state");
+    }
+  };
+  for (const StateRead &read : reads) {
+    if (llvm::is_contained(stratum.states, read.state)) {
+      llvm::for_each(read.branch, refuseBranch);
+    }
+  }
   for (unsigned index : stratum.states) {
     const CarriedState &state = states[index];
+    llvm::SmallDenseMap<unsigned, int64_t> blocks;
     for (auto [position, step] : llvm::enumerate(state.path)) {
       if (step.kind == StateStep::Kind::overwrite) {
         refuse(step.op, "L1", "it overwrites the state, which is then no longer affine in its past");
@@ -301,6 +315,12 @@ void AffineState::checkMatrix(Stratum &stratum) {
       if (step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::each) {
         refuse(step.op, "L5", "it decays each element on its own: there is no matrix form");
         continue;
+      }
+      if (step.kind == StateStep::Kind::transform) {
+        int64_t size = cast<RankedTensorType>(step.factor.getType()).getDimSize(1);
+        if (blocks.try_emplace(step.key, size).first->second != size) {
+          refuse(step.op, "L5", "blocks of another size on the same axis: they do not fold into one transition");
+        }
       }
       for (Value operand : step.op->getOperands()) {
         bool isValue =
@@ -443,6 +463,36 @@ void AffineState::summarise() {
       }
     }
   }
+}
+
+double rwkv::getLargestLog(const StateStep &decay) {
+  double lo = decay.bound ? std::max(decay.bound->first, kHardForget) : kHardForget;
+  double hi = decay.bound ? std::max(decay.bound->second, 0.0) : 0.0;
+  return std::max(-lo, hi);
+}
+
+bool AffineState::usesMatrixForm(const Stratum &stratum, ScheduleKind kind) const {
+  if (!stratum.hasElementwiseForm() || !stratum.hasMatrixForm()) {
+    return stratum.hasMatrixForm();
+  }
+  // States without keys hold nothing that a product could share.
+  return kind == ScheduleKind::chunk && !states[stratum.states.front()].type.getKeys().empty();
+}
+
+int64_t AffineState::getChunkLimit(ScheduleKind kind) const {
+  double limit = 1024;
+  for (const CarriedState &state : states) {
+    double perToken = 0;
+    for (const StateStep &step : state.path) {
+      if (step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::value) {
+        perToken += getLargestLog(step);
+      }
+    }
+    if (perToken > 0 && usesMatrixForm(strata[state.stratum], kind)) {
+      limit = std::min(limit, 2 * kLargestExponent / perToken); // from the middle of the chunk to both ends
+    }
+  }
+  return std::max<int64_t>(1, static_cast<int64_t>(limit));
 }
 
 const Refusal &AffineState::getRefusal(ScheduleKind kind) const {

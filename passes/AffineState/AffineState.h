@@ -26,6 +26,14 @@
 
 namespace rwkv {
 
+/// A decay by e^-40 = 4e-18 or less forgets; more of it changes no result.
+constexpr double kHardForget = -40.0;
+/// Natural logarithms of factors that are formed on their own stay within this: e^85 is below the largest f32.
+constexpr double kLargestExponent = 85.0;
+
+/// The largest size of the logarithm of a decay per token that a form must allow for.
+double getLargestLog(const StateStep &decay);
+
 /// Why a form does not exist: the op that is in the way, the rule (L1 .. L5), and a sentence.
 struct Refusal {
   mlir::Operation *op = nullptr;
@@ -75,6 +83,10 @@ public:
   /// Why the whole region has no chunk form, or no scan; null op where it has.
   const Refusal &getRefusal(ScheduleKind kind) const;
   bool isLegal(ScheduleKind kind) const { return !getRefusal(kind).op; }
+  /// Whether a stratum runs in its matrix form; in its elementwise form otherwise.
+  bool usesMatrixForm(const Stratum &stratum, ScheduleKind kind) const;
+  /// How many tokens a chunk can have at most: a decayed value axis is a gauge, whose exponents must stay representable.
+  int64_t getChunkLimit(ScheduleKind kind) const;
 
   /// The read that gives `value`, if any.
   std::optional<unsigned> findRead(mlir::Value value) const;

@@ -25,11 +25,17 @@ void Batch::set(Value value, Value tile, bool perToken) {
     tile = e.reshape(tile, TileEmitter::tileType({countOf(shapeOf(tile))}, elementOf(tile)));
   }
   entries[value] = {tile, perToken};
+  spreads.erase(value);
 }
 
 Value Batch::get(Value value) {
-  Entry entry = find(value);
-  return entry.tile ? spread(entry) : Value();
+  Value &known = spreads[value];
+  if (!known) {
+    Entry entry = find(value);
+    Value tile = entry.tile ? spread(entry) : Value();
+    return spreads[value] = tile;
+  }
+  return known;
 }
 
 Value Batch::spread(Entry entry) {

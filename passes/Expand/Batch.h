@@ -53,7 +53,7 @@ private:
   Entry sum(SumOp op, Entry x);
 
   llvm::DenseMap<mlir::Value, Entry> entries;
-  llvm::DenseMap<mlir::Value, mlir::Value> numbers;
+  llvm::DenseMap<mlir::Value, mlir::Value> spreads, numbers;
 };
 
 } // namespace rwkv

@@ -15,10 +15,7 @@ FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recur
   }
   SmallVector<Value> states(args.drop_front(over + consts));
   for (const Stratum &stratum : form.strata) {
-    // States without keys hold nothing that a product could share.
-    bool hasKeys = !form.states[stratum.states.front()].type.getKeys().empty();
-    bool matrix = stratum.hasMatrixForm() && (hasKeys || !stratum.hasElementwiseForm()) &&
-                  !(schedule.getKind() == ScheduleKind::scan && stratum.hasElementwiseForm());
+    bool matrix = form.usesMatrixForm(stratum, schedule.getKind());
     (matrix ? emitMatrixForm : emitElementwiseForm)(batch, form, stratum, states);
   }
   SmallVector<Value> results;

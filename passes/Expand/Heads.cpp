@@ -37,6 +37,10 @@ protected:
         return refusal.op->emitOpError("is not legal in a ")
                << stringifyScheduleKind(schedule.getKind()) << ": " << refusal.reason << " (" << refusal.rule << ")";
       }
+      if (int64_t limit = form.getChunkLimit(schedule.getKind()); schedule.getChunk() > limit) {
+        return recurrence.emitOpError("expected chunks of at most ")
+               << limit << " tokens, which the decay of the value axis permits, but got " << schedule.getChunk();
+      }
       Value length = arith::SubIOp::create(b, loc, end, start), size = index(schedule.getChunk());
       Value count = arith::DivUIOp::create(b, loc, length, size);
       Value rest = arith::AddIOp::create(b, loc, start, arith::MulIOp::create(b, loc, count, size));

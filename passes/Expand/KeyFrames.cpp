@@ -6,9 +6,6 @@
 using namespace mlir;
 using namespace rwkv;
 
-/// A factor of e^-40 is 4e-18: more decay than that changes no result.
-static constexpr double kHardForget = -40.0;
-
 Value frames::clampedLog(Batch &batch, const StateStep &step) {
   Value log = batch.get(step.factor);
   if (step.bound && step.bound->first >= kHardForget) {

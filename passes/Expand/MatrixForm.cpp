@@ -268,6 +268,8 @@ private:
     return known;
   }
 
+  Operation *opOf(const Write &write) { return form.states[write.state].path[write.event].op; }
+
   void solve() {
     SmallVector<Write *> unknowns;
     for (Write &write : writes) {
@@ -275,6 +277,8 @@ private:
         unknowns.push_back(&write);
       }
     }
+    // Within a token a value may need what was written before it, to any state.
+    llvm::sort(unknowns, [&](const Write *a, const Write *b) { return opOf(*a)->isBeforeInBlock(opOf(*b)); });
     int64_t count = unknowns.size(), rows = batch.tokens;
     if (count == 0) {
       return;

@@ -36,7 +36,7 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
       error.attachNote(refusal.op->getLoc()) << refusal.rule << ": " << refusal.reason;
       return WalkResult::interrupt();
     }
-    int64_t tokens = kind == ScheduleKind::step ? 1 : chunk > 0 ? chunk : 16;
+    int64_t tokens = kind == ScheduleKind::step ? 1 : std::min<int64_t>(chunk > 0 ? chunk : 16, form.getChunkLimit(kind));
     recurrence.setScheduleAttr(ScheduleAttr::get(&getContext(), kind, tokens));
     ++numScheduled;
     return WalkResult::advance();
