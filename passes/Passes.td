@@ -39,7 +39,8 @@ def RwkvSpecializePass : Pass<"rwkv-specialize", "::mlir::ModuleOp"> {
 def RwkvSchedulePass : Pass<"rwkv-schedule", "::mlir::func::FuncOp"> {
   let summary = "Choose the form in which every recurrence runs";
   let description = [{
-    Annotates every `rwkv.recurrence` that has no `schedule` yet with a `#rwkv.schedule`. A form that is asked for and not legal is
+    First every `rwkv.decay` whose logarithm is bounded by what it is computed from gets that bound, `certified`. Then every
+    `rwkv.recurrence` that has no `schedule` yet is annotated with a `#rwkv.schedule`. A form that is asked for and not legal is
     an error that names the op in the way and the rule. Numeric effect: none by itself; the forms agree to rounding.
 
     Before: `rwkv.recurrence over(..) init(..) -> (..) { .. }`
@@ -49,7 +50,8 @@ def RwkvSchedulePass : Pass<"rwkv-schedule", "::mlir::func::FuncOp"> {
     Option<"schedule", "schedule", "std::string", "\"auto\"", "auto, step, scan or chunk">,
     Option<"chunk", "chunk", "int64_t", "0", "Tokens of a chunk; 0: chosen">,
   ];
-  let statistics = [Statistic<"numScheduled", "recurrences", "Number of recurrences annotated">];
+  let statistics = [Statistic<"numCertified", "bounds", "Number of decays with a bound that needs no check">,
+                    Statistic<"numScheduled", "recurrences", "Number of recurrences annotated">];
 }
 
 def RwkvFusePass : Pass<"rwkv-fuse", "::mlir::func::FuncOp"> {

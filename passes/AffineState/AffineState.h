@@ -85,7 +85,8 @@ public:
   bool isLegal(ScheduleKind kind) const { return !getRefusal(kind).op; }
   /// Whether a stratum runs in its matrix form; in its elementwise form otherwise.
   bool usesMatrixForm(const Stratum &stratum, ScheduleKind kind) const;
-  /// How many tokens a chunk can have at most: a decayed value axis is a gauge, whose exponents must stay representable.
+  /// How many tokens a chunk can have at most: a decayed value axis is a gauge, whose exponents must stay
+  /// representable.
   int64_t getChunkLimit(ScheduleKind kind) const;
 
   /// The read that gives `value`, if any.

@@ -55,7 +55,12 @@ Batch::Entry Batch::find(Value value) {
     return it->second;
   }
   Operation *op = value.getDefiningOp();
-  Entry entry = op ? compute(op) : Entry();
+  Entry entry;
+  if (isa_and_nonnull<StateStepOpInterface>(op)) {
+    entry = {resolve(value), true};
+  } else if (op) {
+    entry = compute(op);
+  }
   entries[value] = entry;
   return entry;
 }

@@ -11,7 +11,9 @@ namespace rwkv {
 
 class Batch {
 public:
-  Batch(TileEmitter &e, int64_t tokens) : e(e), tokens(tokens) {}
+  /// `resolve` gives the rows of what is read from a state.
+  Batch(TileEmitter &e, int64_t tokens, std::function<mlir::Value(mlir::Value)> resolve)
+      : e(e), tokens(tokens), resolve(std::move(resolve)) {}
 
   /// Makes `tile` the value of `value`: of all tokens, or of each one if `perToken`.
   void set(mlir::Value value, mlir::Value tile, bool perToken);
@@ -42,6 +44,8 @@ public:
   const int64_t tokens;
 
 private:
+  std::function<mlir::Value(mlir::Value)> resolve;
+
   struct Entry {
     mlir::Value tile;
     bool perToken = false;

@@ -8,24 +8,35 @@ using namespace rwkv;
 
 FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recurrence, const AffineState &form,
                                               ScheduleAttr schedule, ValueRange args) {
-  Batch batch(e, schedule.getChunk());
   size_t over = recurrence.getOver().size(), consts = recurrence.getConsts().size();
+  SmallVector<Value> states(args.drop_front(over + consts));
+  std::vector<std::unique_ptr<StratumForm>> strata;
+  Batch batch(e, schedule.getChunk(), [&](Value value) {
+    std::optional<unsigned> read = form.findRead(value);
+    return read ? strata[form.states[form.reads[*read].state].stratum]->emitRead(*read) : Value();
+  });
   for (auto [i, arg] : llvm::enumerate(recurrence.getToken().getArguments().drop_back(form.states.size()))) {
     batch.set(arg, args[i], i < over);
   }
-  SmallVector<Value> states(args.drop_front(over + consts));
   for (const Stratum &stratum : form.strata) {
     bool matrix = form.usesMatrixForm(stratum, schedule.getKind());
-    (matrix ? emitMatrixForm : emitElementwiseForm)(batch, form, stratum, states);
+    strata.push_back((matrix ? createMatrixForm : createElementwiseForm)(batch, form, stratum, states));
+    strata.back()->run();
   }
+  // Outputs first: states may then be changed where they lie.
   SmallVector<Value> results;
-  unsigned next = 0;
   for (Value value : recurrence.getYield().getOperands()) {
-    Value result = isa<StateType>(value.getType()) ? states[next++] : batch.get(value);
-    if (!result) {
+    results.push_back(isa<StateType>(value.getType()) ? Value() : batch.get(value));
+    if (!results.back() && !isa<StateType>(value.getType())) {
       return recurrence.emitOpError("has a result without a form for many tokens at once");
     }
-    results.push_back(result);
+  }
+  unsigned next = 0;
+  for (Value &result : results) {
+    if (!result) {
+      result = strata[form.states[next].stratum]->emitFinal(next);
+      ++next;
+    }
   }
   return results;
 }

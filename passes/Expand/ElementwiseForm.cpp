@@ -8,10 +8,10 @@ using namespace rwkv;
 
 namespace {
 
-class ElementwiseForm {
+/// One state.
+class Elements {
 public:
-  ElementwiseForm(Batch &batch, const AffineState &form, unsigned state)
-      : batch(batch), e(batch.e), form(form), index(state), state(form.states[state]) {
+  Elements(Batch &batch, const CarriedState &state) : batch(batch), e(batch.e), state(state) {
     for (int64_t key : this->state.type.getKeys()) {
       keys *= key;
     }
@@ -19,8 +19,7 @@ public:
     type = batch.rows(keys * values, this->state.type.getElementType());
   }
 
-  /// Gives the state after the chunk.
-  Value run(Value before) {
+  void run(Value before) {
     Map map = identity();
     for (const StateStep &step : state.path) {
       apply(map, step, /*check=*/true);
@@ -30,15 +29,31 @@ public:
     Value factor = map.factor ? map.factor : e.constant(map.isMaximum ? 0.0 : 1.0, type);
     Value added = map.added ? map.added : e.constant(0.0, type);
     auto kind = map.isMaximum ? tile::ScanKind::maxplus : tile::ScanKind::affine;
-    Value rows = tile::ScanOp::create(e.b, e.loc, all, kind, factor, added, flat);
-    Value previous = e.slice(rows, type, {e.index(0), e.index(0)});
-    for (const StateRead &read : form.reads) {
-      if (read.state == index) {
-        emitRead(read, previous);
-      }
-    }
-    return e.reshape(e.slice(rows, flat.getType(), {e.index(batch.tokens), e.index(0)}), before.getType());
+    rows = tile::ScanOp::create(e.b, e.loc, all, kind, factor, added, flat);
+    previous = e.slice(rows, type, {e.index(0), e.index(0)});
+    last = e.reshape(e.slice(rows, flat.getType(), {e.index(batch.tokens), e.index(0)}), before.getType());
   }
+
+  Value emitRead(const StateRead &read) {
+    Map map = identity();
+    for (const StateStep &step : ArrayRef<StateStep>(state.path).take_front(read.position)) {
+      apply(map, step, /*check=*/false);
+    }
+    for (const StateStep &step : read.branch) {
+      apply(map, step, /*check=*/true);
+    }
+    Value elements = previous;
+    if (map.factor) {
+      elements = map.isMaximum ? e.add(map.factor, elements) : e.mul(map.factor, elements);
+    }
+    if (map.added) {
+      elements = map.isMaximum ? max(elements, map.added) : e.add(elements, map.added);
+    }
+    return read.step.keys.empty() ? elements
+                                  : batch.sumPieces(e.mul(batch.stretch(keysOf(read.step), values), elements), keys);
+  }
+
+  Value last; // the state after the chunk
 
 private:
   /// x -> factor * x + added, or max(factor + x, added); null for what does nothing.
@@ -123,42 +138,42 @@ private:
     return step.keys.empty() ? value : e.mul(batch.stretch(keysOf(step), values), batch.repeat(value, keys));
   }
 
-  void emitRead(const StateRead &read, Value previous) {
-    Map map = identity();
-    for (const StateStep &step : ArrayRef<StateStep>(state.path).take_front(read.position)) {
-      apply(map, step, /*check=*/false);
-    }
-    for (const StateStep &step : read.branch) {
-      apply(map, step, /*check=*/true);
-    }
-    Value elements = previous;
-    if (map.factor) {
-      elements = map.isMaximum ? e.add(map.factor, elements) : e.mul(map.factor, elements);
-    }
-    if (map.added) {
-      elements = map.isMaximum ? max(elements, map.added) : e.add(elements, map.added);
-    }
-    if (!read.step.keys.empty()) {
-      elements = batch.sumPieces(e.mul(batch.stretch(keysOf(read.step), values), elements), keys);
-    }
-    batch.set(read.step.result, elements, /*perToken=*/true);
-  }
-
   Batch &batch;
   TileEmitter &e;
-  const AffineState &form;
-  unsigned index;
   const CarriedState &state;
   int64_t keys = 1, values = 1;
   Type type;
+  Value rows, previous; // the state before each token
   llvm::DenseMap<Operation *, Value> factors;
+};
+
+class ElementwiseForm : public StratumForm {
+public:
+  ElementwiseForm(Batch &batch, const AffineState &form, const Stratum &stratum, ArrayRef<Value> states) : form(form) {
+    for (unsigned state : stratum.states) {
+      elements.try_emplace(state, batch, form.states[state]);
+      initial[state] = states[state];
+    }
+  }
+
+  void run() override {
+    for (auto &[state, element] : elements) {
+      element.run(initial[state]);
+    }
+  }
+
+  Value emitRead(unsigned read) override { return elements.at(form.reads[read].state).emitRead(form.reads[read]); }
+  Value emitFinal(unsigned state) override { return elements.at(state).last; }
+
+private:
+  const AffineState &form;
+  std::map<unsigned, Elements> elements;
+  std::map<unsigned, Value> initial;
 };
 
 } // namespace
 
-void rwkv::emitElementwiseForm(Batch &batch, const AffineState &form, const Stratum &stratum,
-                               MutableArrayRef<Value> states) {
-  for (unsigned state : stratum.states) {
-    states[state] = ElementwiseForm(batch, form, state).run(states[state]);
-  }
+std::unique_ptr<StratumForm> rwkv::createElementwiseForm(Batch &batch, const AffineState &form, const Stratum &stratum,
+                                                         ArrayRef<Value> states) {
+  return std::make_unique<ElementwiseForm>(batch, form, stratum, states);
 }

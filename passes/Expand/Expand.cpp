@@ -41,9 +41,9 @@ struct ExpandPass : rwkv::impl::RwkvExpandPassBase<ExpandPass> {
         kernel.erase();
       }
       OpBuilder builder(fused);
-      auto launch = tile::LaunchOp::create(builder, fused.getLoc(), fused.getResultTypes(),
-                                           FlatSymbolRefAttr::get(it->second), AffineMapAttr::get(tasks), inputs,
-                                           builder.getArrayAttr(weights));
+      auto launch =
+          tile::LaunchOp::create(builder, fused.getLoc(), fused.getResultTypes(), FlatSymbolRefAttr::get(it->second),
+                                 AffineMapAttr::get(tasks), inputs, builder.getArrayAttr(weights));
       fused.replaceAllUsesWith(launch);
       fused.erase();
     }

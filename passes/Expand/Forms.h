@@ -8,14 +8,23 @@
 
 namespace rwkv {
 
-/// Both take the states before the chunk, put those after it in their place, and set the stratum's reads in `batch`.
+class StratumForm {
+public:
+  virtual ~StratumForm() = default;
+  /// Does what all reads need; lower strata have run.
+  virtual void run() = 0;
+  /// [C, V]: what a read gives. Its keys may depend on any read that does not depend on it.
+  virtual mlir::Value emitRead(unsigned read) = 0;
+  /// A state after the chunk.
+  virtual mlir::Value emitFinal(unsigned state) = 0;
+};
 
-/// Matrix products and one unit lower triangular solve.
-void emitMatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum,
-                    llvm::MutableArrayRef<mlir::Value> states);
+/// Matrix products and one unit lower triangular solve. `states` are all states before the chunk.
+std::unique_ptr<StratumForm> createMatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum,
+                                              llvm::ArrayRef<mlir::Value> states);
 /// Every element on its own: a first-order scan.
-void emitElementwiseForm(Batch &batch, const AffineState &form, const Stratum &stratum,
-                         llvm::MutableArrayRef<mlir::Value> states);
+std::unique_ptr<StratumForm> createElementwiseForm(Batch &batch, const AffineState &form, const Stratum &stratum,
+                                                   llvm::ArrayRef<mlir::Value> states);
 
 } // namespace rwkv
 

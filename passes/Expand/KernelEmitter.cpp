@@ -23,7 +23,9 @@ static SmallVector<FlatSymbolRefAttr> getWeightUses(Operation *op) {
 
 void KernelEmitter::collectBuffers(SmallVectorImpl<Value> &inputs, SmallVectorImpl<Attribute> &weights) {
   Block &body = kernel.getBody().front();
-  auto addBuffer = [&](Type element) -> Value { return body.addArgument(tile::BufferType::get(b.getContext(), element), loc); };
+  auto addBuffer = [&](Type element) -> Value {
+    return body.addArgument(tile::BufferType::get(b.getContext(), element), loc);
+  };
   fused.walk([&](Operation *op) {
     for (Value operand : op->getOperands()) {
       if (!fused.getBody().isAncestor(operand.getParentRegion()) && !llvm::is_contained(inputs, operand)) {

@@ -73,165 +73,20 @@ void KeyFrames::prepareRead(unsigned index) {
   pulledNumbers[index] = numbers;
 }
 
-// ---- token by token: the program of the region, run on keys instead of states
+// ---- what a loop over tokens or blocks carries
 
-/// What the loop over tokens carries.
-struct KeyFrames::Carried {
-  SmallVector<SmallVector<Value>> keys;     // write, axis: [K, C], a column per token so far
-  SmallVector<Value> logs;                  // write: [C], -inf where nothing was written yet
-  SmallVector<Value> totals;                // axis: [K] or [K, p], null without transitions
-  Value totalLog;                           // scalar
-  SmallVector<SmallVector<Value>> readKeys; // read, axis: [C, K]
-  SmallVector<Value> readLogs;              // read: [C]
-  SmallVector<SmallVector<Value>> scores;   // read, write: [C, C]
-
-  void forEach(function_ref<void(Value &)> body) {
-    auto visit = [&](Value &value) {
-      if (value) {
-        body(value);
-      }
-    };
-    auto visitAll = [&](SmallVector<Value> &values) { llvm::for_each(values, visit); };
-    llvm::for_each(keys, visitAll);
-    visitAll(logs);
-    visitAll(totals);
-    visit(totalLog);
-    llvm::for_each(readKeys, visitAll);
-    visitAll(readLogs);
-    llvm::for_each(scores, visitAll);
-  }
-};
-
-/// [K, p]: rows of unit blocks.
-Value KeyFrames::identityBlocks(int64_t rows, int64_t size) {
-  Type indices = RankedTensorType::get({rows, size}, e.b.getI32Type());
-  Value row = tile::IotaOp::create(e.b, e.loc, indices, 0), column = tile::IotaOp::create(e.b, e.loc, indices, 1);
-  Value p = arith::ConstantOp::create(
-      e.b, e.loc, DenseElementsAttr::get(cast<ShapedType>(indices), Attribute(e.b.getI32IntegerAttr(size))));
-  Value inBlock = arith::RemUIOp::create(e.b, e.loc, row, p);
-  Value isDiagonal = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, inBlock, column);
-  Type type = tileOf({rows, size});
-  return arith::SelectOp::create(e.b, e.loc, isDiagonal, e.constant(1.0, type), e.constant(0.0, type));
-}
-
-/// [K, p]: the blocks of one token.
-Value KeyFrames::blocksAt(const StateStep &step, Value token) {
-  int64_t rows = keySize(step.key), size = tile::getTileShape(step.factor.getType())[1];
-  Value line = e.slice(batch.get(step.factor), tileOf({rows * size}), {token, e.index(0)});
-  return e.reshape(line, tileOf({rows, size}));
-}
-
-void KeyFrames::applyTransition(Carried &carried, const StateStep &step, Value token) {
-  if (step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::all) {
-    Value log = e.slice(batch.get(step.factor), tileOf({}), {token});
-    for (Value &logs : carried.logs) {
-      logs = e.add(logs, e.broadcast(log, logs.getType()));
-    }
-    carried.totalLog = e.add(carried.totalLog, log);
-    return;
-  }
-  if (step.axis != StateStep::Axis::key) {
-    return;
-  }
-  auto forEachKey = [&](function_ref<Value(Value)> change) {
-    for (SmallVector<Value> &keys : carried.keys) {
-      keys[step.key] = change(keys[step.key]);
-    }
-    carried.totals[step.key] = change(carried.totals[step.key]);
-  };
-  if (step.kind == StateStep::Kind::transform) {
-    Value blocks = blocksAt(step, token);
-    int64_t size = tile::getTileShape(blocks.getType())[1];
-    forEachKey([&](Value x) -> Value {
-      return tile::DotOp::create(e.b, e.loc, x.getType(), blocks, x, Value(), UnitAttr(), e.b.getI64IntegerAttr(size));
-    });
-    return;
-  }
-  Value log = e.slice(batch.get(step.factor), tileOf({keySize(step.key)}), {token, e.index(0)});
-  Value factor = batch.exp(log);
-  forEachKey([&](Value x) { return e.mul(x, e.broadcast(factor, x.getType(), 0)); });
-}
-
-void KeyFrames::emitWriteColumn(Carried &carried, unsigned number, Value token) {
-  const StateStep &step = state.path[writes[number]];
-  for (unsigned axis = 0; axis < axes(); ++axis) {
-    Value key = e.slice(batch.get(step.keys[axis]), tileOf({keySize(axis)}), {token, e.index(0)});
-    Value &keys = carried.keys[number][axis];
-    keys = e.insert(e.reshape(key, tileOf({keySize(axis), 1})), keys, {e.index(0), token});
-  }
-  if (!carried.logs.empty()) {
-    carried.logs[number] = e.insert(e.constant(0.0, tileOf({})), carried.logs[number], {token});
-  }
-}
-
-void KeyFrames::emitReadRow(Carried &carried, unsigned number, unsigned read, Value token) {
-  Type line = tileOf({1, batch.tokens});
-  Value scale; // of the branch
-  if (Value numbers = pulledNumbers.at(read)) {
-    scale = e.slice(numbers, tileOf({}), {token});
-  }
-  for (auto [i, write] : llvm::enumerate(writes)) {
-    Value row;
-    for (unsigned axis = 0; axis < axes(); ++axis) {
-      Value key = e.slice(pulledKeys.at(read)[axis], tileOf({1, keySize(axis)}), {token, e.index(0)});
-      Value products = e.dot(key, carried.keys[i][axis]);
-      row = row ? e.mul(row, products) : products;
-    }
-    if (!carried.logs.empty()) {
-      Value factor = e.reshape(batch.exp(carried.logs[i]), line);
-      row = row ? e.mul(row, factor) : factor;
-    }
-    row = scale ? e.mul(row, e.broadcast(scale, line)) : row;
-    carried.scores[number][i] = e.insert(row, carried.scores[number][i], {token, e.index(0)});
-  }
-  for (unsigned axis = 0; axis < axes(); ++axis) {
-    int64_t size = keySize(axis);
-    Value key = e.slice(pulledKeys.at(read)[axis], tileOf({size}), {token, e.index(0)});
-    if (blockSize[axis]) { // G^T a
-      int64_t p = blockSize[axis];
-      Value products = e.mul(carried.totals[axis], e.broadcast(key, tileOf({size, p}), 0));
-      Value pieces = e.reshape(products, tileOf({size / p, p * p}));
-      key = e.reshape(batch.sumPieces(pieces, p), tileOf({size}));
-    } else if (decays[axis]) {
-      key = e.mul(key, carried.totals[axis]);
-    }
-    carried.readKeys[number][axis] = e.insert(key, carried.readKeys[number][axis], {token, e.index(0)});
-  }
-  if (carried.totalLog) {
-    carried.readLogs[number] = e.insert(carried.totalLog, carried.readLogs[number], {token});
-  }
-}
-
-void KeyFrames::emitToken(Carried &carried, Value token, ArrayRef<unsigned> reads) {
-  auto emitReads = [&](unsigned position) {
-    for (auto [number, read] : llvm::enumerate(reads)) {
-      if (form.reads[read].position == position) {
-        emitReadRow(carried, number, read, token);
-      }
-    }
-  };
-  emitReads(0);
-  for (auto [position, step] : llvm::enumerate(state.path)) {
-    if (step.kind == StateStep::Kind::write) {
-      emitWriteColumn(carried, llvm::find(writes, position) - writes.begin(), token);
-    } else {
-      applyTransition(carried, step, token);
-    }
-    emitReads(position + 1);
-  }
-}
-
-void KeyFrames::runTokens(ArrayRef<unsigned> reads) {
+KeyFrames::Carried KeyFrames::initialise(size_t reads) {
   int64_t tokens = batch.tokens;
-  bool useLogs = decaysAll || axes() == 0;
-  Carried init;
   auto zero = [&](ArrayRef<int64_t> shape) { return e.constant(0.0, tileOf(shape)); };
+  auto moves = [&](unsigned axis) { return decays[axis] || blockSize[axis]; };
+  bool anyMoves = llvm::any_of(llvm::seq<unsigned>(0, axes()), moves);
+  Carried init;
   for (size_t i = 0; i < writes.size(); ++i) {
     SmallVector<Value> &keys = init.keys.emplace_back();
-    for (int64_t size : state.type.getKeys()) {
-      keys.push_back(zero({size, tokens}));
+    for (unsigned axis = 0; axis < axes(); ++axis) {
+      keys.push_back(moves(axis) ? zero({keySize(axis), tokens}) : Value());
     }
-    if (useLogs) {
+    if (decaysAll || !anyMoves) { // they also say where nothing was written yet
       init.logs.push_back(e.constant(-std::numeric_limits<double>::infinity(), tileOf({tokens})));
     }
   }
@@ -242,47 +97,69 @@ void KeyFrames::runTokens(ArrayRef<unsigned> reads) {
                                           : Value());
   }
   init.totalLog = decaysAll ? e.constant(0.0, tileOf({})) : Value();
-  for (size_t i = 0; i < reads.size(); ++i) {
+  for (size_t i = 0; i < reads; ++i) {
     SmallVector<Value> &keys = init.readKeys.emplace_back();
-    for (int64_t size : state.type.getKeys()) {
-      keys.push_back(zero({tokens, size}));
+    for (unsigned axis = 0; axis < axes(); ++axis) {
+      keys.push_back(moves(axis) ? zero({tokens, keySize(axis)}) : Value());
     }
     init.readLogs.push_back(decaysAll ? zero({tokens}) : Value());
     init.scores.emplace_back(writes.size(), zero({tokens, tokens}));
   }
+  return init;
+}
+
+KeyFrames::Carried KeyFrames::runLoop(Carried init, int64_t count, int64_t step,
+                                      function_ref<void(Carried &, Value)> body) {
   SmallVector<Value> values;
   init.forEach([&](Value &value) { values.push_back(value); });
-  auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.index(tokens), e.index(1), values);
+  auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.index(count), e.index(step), values);
   Carried carried = init;
   unsigned next = 0;
   carried.forEach([&](Value &value) { value = loop.getRegionIterArg(next++); });
   {
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToEnd(loop.getBody());
-    emitToken(carried, loop.getInductionVar(), reads);
+    body(carried, loop.getInductionVar());
     SmallVector<Value> yielded;
     carried.forEach([&](Value &value) { yielded.push_back(value); });
     scf::YieldOp::create(e.b, e.loc, yielded);
   }
   next = 0;
   carried.forEach([&](Value &value) { value = loop.getResult(next++); });
+  return carried;
+}
+
+void KeyFrames::finish(Carried &carried, ArrayRef<unsigned> reads) {
   for (auto [number, event] : llvm::enumerate(writes)) {
     for (unsigned axis = 0; axis < axes(); ++axis) {
-      writeKeys[{event, axis}] = carried.keys[number][axis];
+      Value keys = carried.keys[number][axis];
+      writeKeys[{event, axis}] = keys ? keys : fixedKeys(number, axis);
     }
-    writeLogs[event] = useLogs ? carried.logs[number] : Value();
+    writeLogs[event] = decaysAll ? carried.logs[number] : Value();
   }
   totals = carried.totals;
   totalLog = carried.totalLog;
   for (auto [number, read] : llvm::enumerate(reads)) {
     for (unsigned axis = 0; axis < axes(); ++axis) {
-      readKeys[{read, axis}] = carried.readKeys[number][axis];
+      Value keys = carried.readKeys[number][axis];
+      readKeys[{read, axis}] = keys ? keys : pulledKeys.at(read)[axis];
     }
     readLogs[read] = carried.readLogs[number];
     for (auto [i, event] : llvm::enumerate(writes)) {
-      scores[{read, event}] = carried.scores[number][i];
+      Value score = carried.scores[number][i], numbers = pulledNumbers.at(read);
+      scores[{read, event}] = numbers ? batch.scaleRows(score, numbers) : score;
     }
   }
+}
+
+/// [K, C]: the keys of a write along an axis where nothing changes.
+Value KeyFrames::fixedKeys(unsigned number, unsigned axis) {
+  Value &known = transposed[{number, axis}];
+  if (!known) {
+    Value keys = batch.get(state.path[writes[number]].keys[axis]);
+    return known = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), batch.tokens}), keys);
+  }
+  return known;
 }
 
 void KeyFrames::emit(ArrayRef<unsigned> reads) {
@@ -298,7 +175,26 @@ void KeyFrames::emit(ArrayRef<unsigned> reads) {
   for (unsigned read : reads) {
     prepareRead(read);
   }
-  runTokens(reads);
+  for (unsigned axis = 0; axis < axes(); ++axis) {
+    for (size_t number = 0; number < writes.size() && !decays[axis] && !blockSize[axis]; ++number) {
+      fixedKeys(number, axis);
+    }
+  }
+  bool transforms = llvm::any_of(blockSize, [](int64_t size) { return size != 0; });
+  Carried carried = initialise(reads.size());
+  if (transforms) {
+    carried = runLoop(carried, batch.tokens, 1, [&](Carried &c, Value token) { emitToken(c, token, reads); });
+  } else {
+    blockLength = chooseBlock();
+    sumLogs();
+    if (blockLength == batch.tokens) {
+      emitBlock(carried, e.index(0), reads);
+    } else {
+      carried =
+          runLoop(carried, batch.tokens, blockLength, [&](Carried &c, Value first) { emitBlock(c, first, reads); });
+    }
+  }
+  finish(carried, reads);
 }
 
 // ---- results

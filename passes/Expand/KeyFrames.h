@@ -35,13 +35,55 @@ public:
   mlir::Value addWrite(mlir::Value state, unsigned event, mlir::Value values);
 
 private:
-  struct Carried;
-  void runTokens(llvm::ArrayRef<unsigned> reads);
+  /// What a loop over tokens or blocks carries.
+  struct Carried {
+    llvm::SmallVector<llvm::SmallVector<mlir::Value>> keys;     // write, axis: [K, C], a column per token so far
+    llvm::SmallVector<mlir::Value> logs;                        // write: [C], -inf where nothing was written yet
+    llvm::SmallVector<mlir::Value> totals;                      // axis: [K] or [K, p], null without transitions
+    mlir::Value totalLog;                                       // scalar
+    llvm::SmallVector<llvm::SmallVector<mlir::Value>> readKeys; // read, axis: [C, K]
+    llvm::SmallVector<mlir::Value> readLogs;                    // read: [C]
+    llvm::SmallVector<llvm::SmallVector<mlir::Value>> scores;   // read, write: [C, C]
+
+    void forEach(llvm::function_ref<void(mlir::Value &)> body) {
+      auto visit = [&](mlir::Value &value) {
+        if (value) {
+          body(value);
+        }
+      };
+      auto visitAll = [&](llvm::SmallVector<mlir::Value> &values) { llvm::for_each(values, visit); };
+      llvm::for_each(keys, visitAll);
+      visitAll(logs);
+      visitAll(totals);
+      visit(totalLog);
+      llvm::for_each(readKeys, visitAll);
+      visitAll(readLogs);
+      llvm::for_each(scores, visitAll);
+    }
+  };
+
+  Carried initialise(size_t reads);
+  void finish(Carried &carried, llvm::ArrayRef<unsigned> reads);
+  Carried runLoop(Carried init, int64_t count, int64_t step, llvm::function_ref<void(Carried &, mlir::Value)> body);
+
+  // Block by block: decays alone.
+  int64_t chooseBlock() const;
+  void sumLogs();
+  void emitBlock(Carried &carried, mlir::Value first, llvm::ArrayRef<unsigned> reads);
+  mlir::Value emitPair(const Carried &carried, unsigned read, unsigned write, mlir::Value first);
+  mlir::Value middleKeys(mlir::Value keys, unsigned axis, unsigned position, mlir::Value first, bool isRead);
+  mlir::Value block(mlir::Value x, mlir::Value first);
+  mlir::Value rowOf(mlir::Value x, mlir::Value row);
+  mlir::Value blockEnd(unsigned axis, mlir::Value first);
+  mlir::Value blockMiddle(unsigned axis, mlir::Value first);
+
+  // Token by token: any transition.
   void emitToken(Carried &carried, mlir::Value token, llvm::ArrayRef<unsigned> reads);
   void applyTransition(Carried &carried, const StateStep &step, mlir::Value token);
   void emitWriteColumn(Carried &carried, unsigned number, mlir::Value token);
   void emitReadRow(Carried &carried, unsigned number, unsigned read, mlir::Value token);
   void prepareRead(unsigned read);
+  mlir::Value fixedKeys(unsigned number, unsigned axis);
   mlir::Value blocksAt(const StateStep &step, mlir::Value token);
   mlir::Value identityBlocks(int64_t rows, int64_t size);
   unsigned axes() const { return state.type.getKeys().size(); }
@@ -62,6 +104,12 @@ private:
   // Of reads: keys per axis [C, K] and numbers [C] with what their branches do.
   std::map<unsigned, llvm::SmallVector<mlir::Value>> pulledKeys;
   std::map<unsigned, mlir::Value> pulledNumbers;
+
+  /// Sums of logarithms from the start of a token's block to each position of the path, per axis [C, K], and [C] for
+  /// what decays all elements (last); empty where nothing decays.
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> logs;
+  int64_t blockLength = 1;
+  std::map<std::pair<unsigned, unsigned>, mlir::Value> transposed; // (write, axis): [K, C]
 
   // Results.
   std::map<std::pair<unsigned, unsigned>, mlir::Value> scores;    // [C, C]

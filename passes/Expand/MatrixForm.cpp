@@ -19,12 +19,13 @@ using namespace rwkv;
 
 namespace {
 
-class MatrixForm {
+class MatrixForm : public StratumForm {
 public:
-  MatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum, MutableArrayRef<Value> states)
-      : batch(batch), e(batch.e), form(form), stratum(stratum), states(states), level(&stratum - form.strata.data()) {}
+  MatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum, ArrayRef<Value> states)
+      : batch(batch), e(batch.e), form(form), stratum(stratum), states(states.begin(), states.end()),
+        level(&stratum - form.strata.data()) {}
 
-  void run() {
+  void run() override {
     for (unsigned state : stratum.states) {
       addState(state);
     }
@@ -35,15 +36,44 @@ public:
     for (Write &write : writes) {
       write.solved = write.solved ? write.solved : write.known.constant;
     }
-    // What was read, in the order of the program: later reads may use it.
-    for (auto [i, read] : llvm::enumerate(form.reads)) {
-      if (llvm::is_contained(stratum.states, read.state)) {
-        emitRead(i);
+  }
+
+  Value emitRead(unsigned index) override {
+    const StateRead &read = form.reads[index];
+    KeyFrames &keyFrames = frames.at(read.state);
+    if (isLate(read)) { // its key has become known
+      keyFrames.emit({index});
+    }
+    Value y = knownPart(index);
+    for (Write &write : writes) {
+      if (write.state == read.state && write.isCorrected()) {
+        y = e.dot(keyFrames.score(index, write.event), write.solved, y);
       }
     }
-    for (unsigned state : stratum.states) {
-      states[state] = finalState(state);
+    const ValueFrame &frame = valueFrames[read.state];
+    if (!frame.at.empty()) {
+      y = e.mul(y, batch.exp(frame.at[read.position]));
     }
+    for (auto [i, step] : llvm::enumerate(read.branch)) {
+      if (isValueDecay(step)) {
+        e.checkBound(step, batch.get(step.factor));
+        y = e.mul(y, batch.exp(batch.get(step.factor)));
+      } else if (step.kind == StateStep::Kind::write) {
+        y = e.add(y, batch.scaleRows(batch.get(step.value), peekScore(read, i)));
+      }
+    }
+    return y;
+  }
+
+  Value emitFinal(unsigned index) override {
+    KeyFrames &keyFrames = frames.at(index);
+    Value state = keyFrames.decayInitial(initial[index]);
+    for (Write &write : writes) {
+      if (write.state == index) {
+        state = keyFrames.addWrite(state, write.event, write.solved);
+      }
+    }
+    return gauge(state, valueFrames[index].end, /*inverse=*/false);
   }
 
 private:
@@ -313,49 +343,11 @@ private:
     }
   }
 
-  void emitRead(unsigned index) {
-    const StateRead &read = form.reads[index];
-    KeyFrames &keyFrames = frames.at(read.state);
-    if (isLate(read)) { // its key has become known
-      keyFrames.emit({index});
-    }
-    Value y = knownPart(index);
-    for (Write &write : writes) {
-      if (write.state == read.state && write.isCorrected()) {
-        y = e.dot(keyFrames.score(index, write.event), write.solved, y);
-      }
-    }
-    const ValueFrame &frame = valueFrames[read.state];
-    if (!frame.at.empty()) {
-      y = e.mul(y, batch.exp(frame.at[read.position]));
-    }
-    for (auto [i, step] : llvm::enumerate(read.branch)) {
-      if (isValueDecay(step)) {
-        e.checkBound(step, batch.get(step.factor));
-        y = e.mul(y, batch.exp(batch.get(step.factor)));
-      } else if (step.kind == StateStep::Kind::write) {
-        y = e.add(y, batch.scaleRows(batch.get(step.value), peekScore(read, i)));
-      }
-    }
-    batch.set(read.step.result, y, /*perToken=*/true);
-  }
-
-  Value finalState(unsigned index) {
-    KeyFrames &keyFrames = frames.at(index);
-    Value state = keyFrames.decayInitial(initial[index]);
-    for (Write &write : writes) {
-      if (write.state == index) {
-        state = keyFrames.addWrite(state, write.event, write.solved);
-      }
-    }
-    return gauge(state, valueFrames[index].end, /*inverse=*/false);
-  }
-
   Batch &batch;
   TileEmitter &e;
   const AffineState &form;
   const Stratum &stratum;
-  MutableArrayRef<Value> states;
+  SmallVector<Value> states;
   unsigned level;
   std::map<unsigned, KeyFrames> frames;
   std::map<unsigned, ValueFrame> valueFrames;
@@ -365,7 +357,7 @@ private:
 
 } // namespace
 
-void rwkv::emitMatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum,
-                          MutableArrayRef<Value> states) {
-  MatrixForm(batch, form, stratum, states).run();
+std::unique_ptr<StratumForm> rwkv::createMatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum,
+                                                    ArrayRef<Value> states) {
+  return std::make_unique<MatrixForm>(batch, form, stratum, states);
 }

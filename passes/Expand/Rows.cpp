@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Groups of rows: a task computes all features of one token, or what is left of one sequence after its last token. The value
-// of the previous token is computed again rather than stored: a chain from a norm through a token shift is one kernel.
+// Groups of rows: a task computes all features of one token, or what is left of one sequence after its last token. The
+// value of the previous token is computed again rather than stored: a chain from a norm through a token shift is one
+// kernel.
 #include "passes/Expand/TileEmitter.h"
 #include "passes/Fuse/Shapes.h"
 
@@ -102,9 +103,8 @@ private:
     if (Value known = row.tiles.lookup(value)) {
       return known;
     }
-    FailureOr<Value> tile =
-        isInput(value) ? FailureOr<Value>(load(buffer(value), offsetOf(value, row), typeOf(value)))
-                       : emitOp(value, row);
+    FailureOr<Value> tile = isInput(value) ? FailureOr<Value>(load(buffer(value), offsetOf(value, row), typeOf(value)))
+                                           : emitOp(value, row);
     if (succeeded(tile)) {
       row.tiles[value] = *tile;
     }
@@ -130,7 +130,8 @@ private:
   FailureOr<Value> emitShift(TokenShiftOp op, Value value, Row &row) {
     Type type = typeOf(value);
     if (value == op.getNext()) {
-      return emitLastToken(op.getX(), row, [&]() { return load(buffer(op.getLast()), offsetOf(op.getLast(), row), type); });
+      return emitLastToken(op.getX(), row,
+                           [&]() { return load(buffer(op.getLast()), offsetOf(op.getLast(), row), type); });
     }
     // The first token of a sequence takes the stored value, any other one the value of the token before it.
     Value start = sequenceStart(row.sequence, op.getReset());
@@ -193,9 +194,8 @@ private:
     }
     if (auto get = dyn_cast<GetOp>(op)) {
       Type element = getElementTypeOrSelf(type);
-      Value weight =
-          load(buffer(get.getWeightAttr()), index(0),
-               tileType(weightOp(get.getWeightAttr()).getStoredType().getShape(), element));
+      Value weight = load(buffer(get.getWeightAttr()), index(0),
+                          tileType(weightOp(get.getWeightAttr()).getStoredType().getShape(), element));
       ArrayRef<int64_t> on = get.getOn().value_or(ArrayRef<int64_t>());
       int64_t lead = cast<RankedTensorType>(get.getType()).getNumDynamicDims();
       return broadcast(weight, type, on.empty() ? 0 : on.front() - lead);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Groups the ops of a specialised function into kernels: every projection with the elementwise ops that follow it, every
-// recurrence with what its heads need before and after, chains of norms, token shifts and interpolations between them.
+// Groups the ops of a specialised function into kernels: every projection with the elementwise ops that follow it,
+// every recurrence with what its heads need before and after, chains of norms, token shifts and interpolations between
+// them.
 #include "passes/Fuse/Shapes.h"
 #include "passes/Passes.h"
 
@@ -169,7 +170,8 @@ private:
   // ---- step 2: what only heads need, heads compute
 
   bool usersOutside(Value value, unsigned group) {
-    return llvm::any_of(value.getUsers(), [&](Operation *user) { return groupOfUser(user) != static_cast<int>(group); });
+    return llvm::any_of(value.getUsers(),
+                        [&](Operation *user) { return groupOfUser(user) != static_cast<int>(group); });
   }
 
   int groupOfUser(Operation *user) {
@@ -201,7 +203,8 @@ private:
     }
   }
 
-  /// A group of row ops joins the heads that use it or that it uses, if all of it fits and no third group is in between.
+  /// A group of row ops joins the heads that use it or that it uses, if all of it fits and no third group is in
+  /// between.
   bool mergeRows(unsigned rows, unsigned heads) {
     Group &group = groups[rows];
     if (group.domain != FusedDomain::rows || group.anchor || group.ops.empty() ||
@@ -237,9 +240,8 @@ private:
         if (op == groups[columns].anchor || !fits(op, groups[heads])) {
           continue;
         }
-        bool onlyHeads = llvm::all_of(op->getUsers(), [&](Operation *user) {
-          return groupOfUser(user) == static_cast<int>(heads);
-        });
+        bool onlyHeads =
+            llvm::all_of(op->getUsers(), [&](Operation *user) { return groupOfUser(user) == static_cast<int>(heads); });
         bool stored = llvm::all_of(op->getOperands(), [&](Value operand) {
           return producer(operand) != static_cast<int>(columns) || usersOutside(operand, columns);
         });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// How a specialised model value splits into rows and heads. After --rwkv-specialize only batch, time and sequence axes are
-// dynamic and they come first: two of them make a value per token, one a value per sequence, none a constant.
+// How a specialised model value splits into rows and heads. After --rwkv-specialize only batch, time and sequence axes
+// are dynamic and they come first: two of them make a value per token, one a value per sequence, none a constant.
 #ifndef RWKV_PASSES_FUSE_SHAPES_H
 #define RWKV_PASSES_FUSE_SHAPES_H
 

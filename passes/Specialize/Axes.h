@@ -8,13 +8,12 @@
 
 namespace rwkv {
 
-/// Solves the sizes of all axes in one function by unification: every op says which axes are one, names and static types
-/// say what some of them are. Axes of batch, time and packed sequences stay open.
+/// Solves the sizes of all axes in one function by unification: every op says which axes are one, names and static
+/// types say what some of them are. Axes of batch, time and packed sequences stay open.
 class AxisSolver {
 public:
   /// `sizes` gives the named sizes that are known (from a checkpoint).
-  AxisSolver(mlir::func::FuncOp function, const llvm::StringMap<int64_t> &sizes)
-      : function(function), sizes(sizes) {}
+  AxisSolver(mlir::func::FuncOp function, const llvm::StringMap<int64_t> &sizes) : function(function), sizes(sizes) {}
 
   /// Collects the constraints of all ops; errors are located at the op where two sizes collide.
   llvm::LogicalResult collect();

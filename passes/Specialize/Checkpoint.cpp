@@ -261,7 +261,8 @@ private:
         llvm::StringSet<> listed;
         for (StringAttr name : dims.getNames()) {
           auto [head, tail] = name.getValue().split('*');
-          if (auto it = sizes.find(tail.empty() ? head : tail); it != sizes.end() && listed.insert(it->first()).second) {
+          if (auto it = sizes.find(tail.empty() ? head : tail);
+              it != sizes.end() && listed.insert(it->first()).second) {
             known += (known.empty() ? " with " : ", ") + it->first().str() + " = " + std::to_string(it->second);
           }
         }
@@ -319,9 +320,8 @@ private:
         }
         auto [it, inserted] = sizes.try_emplace(dim.getSymName(), *value);
         if (!inserted && it->second != *value) {
-          return dim.emitOpError("expected ")
-                 << dim.getSymName() << " = " << dim.getExpression() << ", but found " << it->second << " and "
-                 << *value;
+          return dim.emitOpError("expected ") << dim.getSymName() << " = " << dim.getExpression() << ", but found "
+                                              << it->second << " and " << *value;
         }
         progress |= inserted;
       }

@@ -47,8 +47,7 @@ static void expand(LayersOp op, int64_t layers) {
 
   OpBuilder builder(op);
   auto expanded = LayersOp::create(builder, op.getLoc(), op.getResultTypes(), op.getIndexAttr(), StringAttr(),
-                                   builder.getDenseI64ArrayAttr(bounds), op.getIter(), op.getEach(),
-                                   bounds.size() - 1);
+                                   builder.getDenseI64ArrayAttr(bounds), op.getIter(), op.getEach(), bounds.size() - 1);
   for (auto [i, region] : llvm::enumerate(expanded.getBodies())) {
     IRMapping mapping;
     op.getBodies().front().cloneInto(&region, mapping);

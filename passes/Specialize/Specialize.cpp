@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Specialize/Specialize.h"
 
+#include "mlir/AsmParser/AsmParser.h"
 #include "passes/Passes.h"
 #include "passes/Specialize/Axes.h"
-#include "mlir/AsmParser/AsmParser.h"
 
 namespace rwkv {
 #define GEN_PASS_DEF_RWKVSPECIALIZEPASS

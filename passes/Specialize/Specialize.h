@@ -21,8 +21,8 @@ struct SpecializeInput {
   llvm::StringMap<double> params;
 };
 
-/// Solves the sizes of the one model in `module` that unifies with the checkpoint, and erases the other models. Weights get
-/// their stored types, params their values, layers their bounds; named axes disappear.
+/// Solves the sizes of the one model in `module` that unifies with the checkpoint, and erases the other models. Weights
+/// get their stored types, params their values, layers their bounds; named axes disappear.
 llvm::LogicalResult specializeModel(mlir::ModuleOp module, const SpecializeInput &input);
 
 /// Solves the sizes of one function from the shapes of its arguments, and erases everything else.
@@ -32,8 +32,8 @@ llvm::LogicalResult specializeFunction(mlir::ModuleOp module, llvm::StringRef na
 /// The steps of specializeModel.
 llvm::LogicalResult bindCheckpoint(ModelOp model, const SpecializeInput &input, llvm::StringMap<int64_t> &sizes);
 void expandLayers(ModelOp model, int64_t layers);
-/// What could not be verified while sizes were names: reshapes, weights of norms, stacks of layers, which layers have which
-/// weights.
+/// What could not be verified while sizes were names: reshapes, weights of norms, stacks of layers, which layers have
+/// which weights.
 llvm::LogicalResult checkSolved(mlir::func::FuncOp function);
 
 } // namespace rwkv

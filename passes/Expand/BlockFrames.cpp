@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Key frames block by block, for states that only decay.
+#include "passes/Expand/KeyFrames.h"
+
+using namespace mlir;
+using namespace rwkv;
+
+int64_t KeyFrames::chooseBlock() const {
+  // A sum of logarithms loses about its size times 2^-24 of every factor.
+  constexpr double kLargestSum = 640;
+  SmallVector<double> perToken(axes(), 0.0);
+  double all = 0;
+  for (const StateStep &step : state.path) {
+    if (step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::key) {
+      perToken[step.key] += getLargestLog(step);
+    } else if (step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::all) {
+      all += getLargestLog(step);
+    }
+  }
+  for (int64_t length = batch.tokens; length > 1; --length) {
+    double half = (length + 1) / 2;
+    bool fits = batch.tokens % length == 0 && all * length <= kLargestSum &&
+                llvm::all_of(perToken, [&](double log) { return log * half <= kLargestExponent; });
+    if (fits) {
+      return length;
+    }
+  }
+  return 1;
+}
+
+void KeyFrames::sumLogs() {
+  if (!logs.empty()) {
+    return;
+  }
+  logs.resize(axes() + 1);
+  for (unsigned axis = 0; axis <= axes(); ++axis) {
+    auto decaysAxis = [&](const StateStep &step) {
+      return step.kind == StateStep::Kind::decay &&
+             (axis == axes() ? step.axis == StateStep::Axis::all
+                             : step.axis == StateStep::Axis::key && step.key == axis);
+    };
+    Value total;
+    for (const StateStep &step : state.path) {
+      if (decaysAxis(step)) {
+        Value log = frames::clampedLog(batch, step);
+        total = total ? e.add(total, log) : log;
+      }
+    }
+    if (!total) {
+      continue;
+    }
+    logs[axis].push_back(tile::CumsumOp::create(e.b, e.loc, total.getType(), total, /*exclusive=*/true, blockLength));
+    for (const StateStep &step : state.path) {
+      Value before = logs[axis].back();
+      logs[axis].push_back(decaysAxis(step) ? e.add(before, frames::clampedLog(batch, step)) : before);
+    }
+  }
+}
+
+/// The rows of a block: [C, N] -> [b, N], [C] -> [b].
+Value KeyFrames::block(Value x, Value first) {
+  ArrayRef<int64_t> shape = tile::getTileShape(x.getType());
+  return shape.size() == 2 ? e.slice(x, tileOf({blockLength, shape[1]}), {first, e.index(0)})
+                           : e.slice(x, tileOf({blockLength}), {first});
+}
+
+Value KeyFrames::rowOf(Value x, Value row) {
+  ArrayRef<int64_t> shape = tile::getTileShape(x.getType());
+  return shape.size() == 2 ? e.slice(x, tileOf({shape[1]}), {row, e.index(0)}) : e.slice(x, tileOf({}), {row});
+}
+
+/// The sum of logarithms over a block, and up to its middle.
+Value KeyFrames::blockEnd(unsigned axis, Value first) {
+  return rowOf(logs[axis].back(), arith::AddIOp::create(e.b, e.loc, first, e.index(blockLength - 1)));
+}
+
+Value KeyFrames::blockMiddle(unsigned axis, Value first) {
+  return rowOf(logs[axis].front(), arith::AddIOp::create(e.b, e.loc, first, e.index(blockLength / 2)));
+}
+
+/// [b, K]: keys as they would be in the middle of the block.
+Value KeyFrames::middleKeys(Value keys, unsigned axis, unsigned position, Value first, bool isRead) {
+  Value rows = block(keys, first);
+  if (!decays[axis]) {
+    return rows;
+  }
+  Value log = block(logs[axis][position], first);
+  Value middle = e.broadcast(blockMiddle(axis, first), log.getType(), 1);
+  return e.mul(rows, batch.exp(isRead ? e.sub(log, middle) : e.sub(middle, log)));
+}
+
+/// The scores of a block's reads: [b, C], or [b, b] where there is one block.
+Value KeyFrames::emitPair(const Carried &carried, unsigned read, unsigned number, Value first) {
+  unsigned event = writes[number], position = form.reads[read].position;
+  const SmallVector<Value> &scalars = logs[axes()];
+  bool single = blockLength == batch.tokens;
+  Type square = tileOf({blockLength, blockLength}), wide = tileOf({blockLength, batch.tokens});
+  auto times = [&](Value &product, Value factor) { product = product ? e.mul(product, factor) : factor; };
+  Value inside, before;
+  for (unsigned axis = 0; axis < axes(); ++axis) {
+    Value keys = middleKeys(pulledKeys.at(read)[axis], axis, position, first, /*isRead=*/true);
+    Value written = middleKeys(batch.get(state.path[event].keys[axis]), axis, event, first, /*isRead=*/false);
+    Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), blockLength}), written);
+    times(inside, e.dot(keys, columns));
+    if (!single) {
+      if (decays[axis]) {
+        keys = e.mul(keys, e.broadcast(batch.exp(blockMiddle(axis, first)), keys.getType(), 1));
+      }
+      Value pushed = carried.keys[number][axis];
+      times(before, e.dot(keys, pushed ? pushed : fixedKeys(number, axis)));
+    }
+  }
+  Type indices = RankedTensorType::get({blockLength, blockLength}, e.b.getI32Type());
+  Value row = tile::IotaOp::create(e.b, e.loc, indices, 0), column = tile::IotaOp::create(e.b, e.loc, indices, 1);
+  auto order = event < position ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt;
+  Value isBefore = arith::CmpIOp::create(e.b, e.loc, order, column, row);
+  Value zero = e.constant(0.0, square);
+  if (!scalars.empty()) {
+    Value from = e.broadcast(block(scalars[event], first), square, 1);
+    Value to = e.broadcast(block(scalars[position], first), square, 0);
+    times(inside, batch.exp(arith::SelectOp::create(e.b, e.loc, isBefore, e.sub(to, from), zero)));
+  }
+  inside = arith::SelectOp::create(e.b, e.loc, isBefore, inside ? inside : e.constant(1.0, square), zero);
+  if (single) {
+    return inside;
+  }
+  if (!carried.logs.empty()) {
+    Value log = e.broadcast(carried.logs[number], wide, 1);
+    if (!scalars.empty()) {
+      log = e.add(log, e.broadcast(block(scalars[position], first), wide, 0));
+    }
+    times(before, batch.exp(log));
+  }
+  return e.insert(inside, before, {e.index(0), first});
+}
+
+void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> reads) {
+  bool single = blockLength == batch.tokens;
+  Value zero = e.index(0);
+  for (auto [number, read] : llvm::enumerate(reads)) {
+    unsigned position = form.reads[read].position;
+    for (size_t i = 0; i < writes.size(); ++i) {
+      Value rows = emitPair(carried, read, i, first);
+      Value &scores = carried.scores[number][i];
+      scores = single ? rows : e.insert(rows, scores, {first, zero});
+    }
+    for (unsigned axis = 0; axis < axes(); ++axis) {
+      if (decays[axis]) {
+        Value keys = middleKeys(pulledKeys.at(read)[axis], axis, position, first, /*isRead=*/true);
+        Value factor = batch.exp(blockMiddle(axis, first));
+        factor = single ? factor : e.mul(factor, carried.totals[axis]);
+        keys = e.mul(keys, e.broadcast(factor, keys.getType(), 1));
+        Value &all = carried.readKeys[number][axis];
+        all = single ? keys : e.insert(keys, all, {first, zero});
+      }
+    }
+    if (carried.totalLog) {
+      Value log = block(logs[axes()][position], first);
+      Value &all = carried.readLogs[number];
+      all = single ? log : e.insert(e.add(log, e.broadcast(carried.totalLog, log.getType())), all, {first});
+    }
+  }
+  // On to the next block.
+  for (auto [number, event] : llvm::enumerate(writes)) {
+    for (unsigned axis = 0; axis < axes(); ++axis) {
+      if (!decays[axis]) {
+        continue;
+      }
+      Value written = middleKeys(batch.get(state.path[event].keys[axis]), axis, event, first, /*isRead=*/false);
+      Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), blockLength}), written);
+      Value end = blockEnd(axis, first), rest = batch.exp(e.sub(end, blockMiddle(axis, first)));
+      columns = e.mul(columns, e.broadcast(rest, columns.getType(), 0));
+      Value &keys = carried.keys[number][axis];
+      Value pushed = single ? Value() : e.mul(keys, e.broadcast(batch.exp(end), keys.getType(), 0));
+      keys = single ? columns : e.insert(columns, pushed, {zero, first});
+    }
+    if (carried.logs.empty()) {
+      continue;
+    }
+    Value &log = carried.logs[number];
+    if (!carried.totalLog) { // they only say what has been written
+      log = e.insert(e.constant(0.0, tileOf({blockLength})), log, {first});
+      continue;
+    }
+    Value end = blockEnd(axes(), first), own = block(logs[axes()][event], first);
+    own = e.sub(e.broadcast(end, own.getType()), own);
+    log = single ? own : e.insert(own, e.add(log, e.broadcast(end, log.getType())), {first});
+  }
+  for (unsigned axis = 0; axis < axes(); ++axis) {
+    if (decays[axis]) {
+      Value factor = batch.exp(blockEnd(axis, first));
+      carried.totals[axis] = single ? factor : e.mul(carried.totals[axis], factor);
+    }
+  }
+  if (carried.totalLog) {
+    Value end = blockEnd(axes(), first);
+    carried.totalLog = single ? end : e.add(carried.totalLog, end);
+  }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Interval analysis: between which numbers the elements of a value lie, whatever the inputs are. It follows producers
+// through a function, and from the arguments of a token region to the operands of its recurrence.
+#ifndef RWKV_PASSES_RANGES_RANGES_H
+#define RWKV_PASSES_RANGES_RANGES_H
+
+#include "dialect/Rwkv/RwkvDialect.h"
+
+namespace rwkv {
+
+/// A closed interval; infinite where nothing is known. It holds for every element that is not a NaN, for values
+/// computed in floating point: ends are widened by the rounding of the operations.
+struct Interval {
+  double lo, hi;
+  bool isFinite() const;
+};
+
+Interval getInterval(mlir::Value value);
+
+} // namespace rwkv
+
+#endif // RWKV_PASSES_RANGES_RANGES_H
