@@ -3,6 +3,8 @@
 
 #include "lowering/Pack/Pack.h"
 #include "lowering/target/Target.h"
+#include "passes/Explain/Explain.h"
+#include "passes/Ranges/Ranges.h"
 #include "passes/Specialize/Specialize.h"
 #include "rwkv-opt/Pipeline.h"
 
@@ -93,7 +95,39 @@ LogicalResult specialize(ModuleOp module, const CompileOptions &options) {
   return specializeModel(module, input);
 }
 
-FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options) {
+/// The recurrences of a spec in words, or the first one as a picture. Sizes are known as far as the options say them.
+FailureOr<std::string> explain(ModuleOp module, const CompileOptions &options, StringRef source) {
+  bool sizes = !options.checkpoint.empty() || !options.function.empty();
+  if (failed(runFrontend(module)) || (sizes && failed(specialize(module, options)))) {
+    return failure();
+  }
+  certifyBounds(module);
+  SmallVector<StringRef> lines;
+  source.split(lines, '\n');
+  auto sourceLine = [&](Location loc) -> std::string {
+    auto file = loc->findInstanceOf<FileLineColLoc>();
+    bool known = file && file.getLine() >= 1 && file.getLine() <= lines.size();
+    return known ? lines[file.getLine() - 1].split("//").first.trim().str() : "";
+  };
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  auto target = module->getAttrOfType<TargetAttr>("rwkv.target");
+  module.walk([&](RecurrenceOp recurrence) {
+    if (options.emit == "picture") {
+      explainPicture(os, recurrence, target, sourceLine);
+      return WalkResult::interrupt();
+    }
+    os << (text.empty() ? "" : "\n");
+    explainText(os, recurrence, target, sourceLine);
+    return WalkResult::advance();
+  });
+  if (text.empty()) {
+    return module.emitError("expected a recurrence to explain, found none");
+  }
+  return text;
+}
+
+FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options, StringRef source) {
   auto report = [&](const std::string &what) {
     if (options.progress) {
       options.progress(what);
@@ -104,12 +138,16 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options) {
   if (!target) {
     return module.emitError() << error;
   }
-  static constexpr StringLiteral kEmits[] = {"mlir", "llvm", "asm", "obj", "pack"};
+  static constexpr StringLiteral kEmits[] = {"explain", "picture", "mlir", "llvm", "asm", "obj", "pack"};
   if (!llvm::is_contained(kEmits, options.emit)) {
-    return module.emitError("expected to emit mlir, llvm, asm, obj or pack, but got '") << options.emit << "'";
+    return module.emitError("expected to emit explain, picture, mlir, llvm, asm, obj or pack, but got '")
+           << options.emit << "'";
+  }
+  module->setAttr("rwkv.target", target->toAttr(module.getContext()));
+  if (options.emit == "explain" || options.emit == "picture") {
+    return explain(module, options, source);
   }
   report("specializing");
-  module->setAttr("rwkv.target", target->toAttr(module.getContext()));
   if (failed(runFrontend(module)) || failed(specialize(module, options)) ||
       failed(runMiddleEnd(module, options.schedule, options.chunk))) {
     return failure();
@@ -152,7 +190,7 @@ CompileResult rwkv::compileToPack(const std::string &spec, const std::string &na
   sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBuffer(spec, name), SMLoc());
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, &context);
   if (module) {
-    FailureOr<std::string> pack = compile(*module, options);
+    FailureOr<std::string> pack = compile(*module, options, spec);
     if (succeeded(pack)) {
       result.ok = true;
       result.pack = std::move(*pack);

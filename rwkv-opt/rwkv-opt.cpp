@@ -30,6 +30,9 @@ static cl::opt<std::string> checkpointPath("checkpoint", cl::desc("Checkpoint th
                                            cl::value_desc("file.safetensors"), cl::cat(category));
 static cl::list<std::string> params("param", cl::desc("Value of a param"), cl::value_desc("name=number"),
                                     cl::cat(category));
+static cl::opt<bool> explain("rwkv-explain",
+                             cl::desc("Say what is understood of the recurrences, and which schedules are legal"),
+                             cl::cat(category));
 static cl::opt<std::string> schedule("schedule", cl::desc("Form in which recurrences run: auto, step, scan, chunk"),
                                      cl::init("auto"), cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("Tokens of a scan or chunk; 0: chosen"), cl::init(0),
@@ -90,7 +93,7 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
     return fail("cannot read '" + inputName + "': " + input.getError().message());
   }
   rwkv::CompileOptions options;
-  options.emit = emitKind;
+  options.emit = explain ? std::string("explain") : emitKind;
   options.target = targetName;
   options.allowUnused = allowUnused;
   options.function = functionName;
@@ -149,7 +152,7 @@ int main(int argc, char **argv) {
                          "Targets: host, " +
                          llvm::join(rwkv::listTargets(), ", ") + "\n";
   auto [inputName, outputName] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);
-  if (!emitKind.empty()) {
+  if (explain || !emitKind.empty()) {
     return compile(inputName, outputName);
   }
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, inputName, outputName, registry));

@@ -345,10 +345,23 @@ struct ExpandMathPass : rwkv::impl::TileExpandMathPassBase<ExpandMathPass> {
     return success();
   }
   void runOnOperation() override {
+    bool failed = false;
     getOperation()->walk([&](tile::KernelOp kernel) {
       walkAndApplyPatterns(kernel, patterns);
+      kernel.walk([&](Operation *op) {
+        // What machines do themselves; anything else would be a call of a library that kernels are not linked with.
+        bool isNative = isa<math::AbsFOp, math::SqrtOp, math::FmaOp, math::FloorOp, math::CeilOp, math::TruncOp,
+                            math::RoundEvenOp, math::CopySignOp>(op);
+        if (isa<math::MathDialect>(op->getDialect()) && !isNative) {
+          op->emitOpError("has no expansion for ") << getElementTypeOrSelf(op->getResult(0).getType());
+          failed = true;
+        }
+      });
       return WalkResult::skip();
     });
+    if (failed) {
+      signalPassFailure();
+    }
   }
   FrozenRewritePatternSet patterns;
 };

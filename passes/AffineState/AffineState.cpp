@@ -448,7 +448,7 @@ void AffineState::summarise() {
   chunk = scan = batched;
   bool anyMatrix = false;
   for (const Stratum &stratum : strata) {
-    anyMatrix |= stratum.hasMatrixForm() && !states[stratum.states.front()].type.getKeys().empty();
+    anyMatrix |= usesMatrixForm(stratum, ScheduleKind::chunk);
     if (!stratum.hasElementwiseForm() && !scan.op) {
       scan = stratum.elementwise;
     }
@@ -456,11 +456,13 @@ void AffineState::summarise() {
       chunk = stratum.matrix;
     }
   }
-  if (!chunk.op && !anyMatrix) {
-    for (const Stratum &stratum : strata) {
-      if (!stratum.hasMatrixForm() && !chunk.op) {
-        chunk = stratum.matrix;
-      }
+  // Elementwise forms alone are a scan.
+  for (const Stratum &stratum : strata) {
+    if (!anyMatrix && !chunk.op) {
+      const CarriedState &state = states[stratum.states.front()];
+      Operation *parent = state.arg.getOwner()->getParentOp();
+      chunk = stratum.hasMatrixForm() ? Refusal{parent, "L5", "no state has a key axis along which a product could run"}
+                                      : stratum.matrix;
     }
   }
 }

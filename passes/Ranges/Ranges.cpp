@@ -102,3 +102,33 @@ Interval rwkv::getInterval(Value value) {
                    })
                    .Default([](Operation *) { return kUnknown; }));
 }
+
+static bool certify(DecayOp decay) {
+  Interval interval = getInterval(decay.getLog());
+  if (!interval.isFinite() || decay.getCertified()) {
+    return false;
+  }
+  if (auto bound = decay.getBound()) {
+    bool follows = cast<FloatAttr>((*bound)[0]).getValueAsDouble() <= interval.lo &&
+                   interval.hi <= cast<FloatAttr>((*bound)[1]).getValueAsDouble();
+    if (!follows) {
+      return false;
+    }
+  } else {
+    auto outwards = [](double x, float towards) { // the f32 on the far side
+      auto nearest = static_cast<float>(x);
+      return static_cast<double>(nearest) == x ? nearest : std::nextafter(nearest, towards);
+    };
+    constexpr float kFar = std::numeric_limits<float>::infinity();
+    Builder builder(decay.getContext());
+    decay.setBoundAttr(builder.getF32ArrayAttr({outwards(interval.lo, -kFar), outwards(interval.hi, kFar)}));
+  }
+  decay.setCertified(true);
+  return true;
+}
+
+unsigned rwkv::certifyBounds(Operation *root) {
+  unsigned count = 0;
+  root->walk([&](DecayOp decay) { count += certify(decay); });
+  return count;
+}

@@ -17,6 +17,10 @@ struct Interval {
 
 Interval getInterval(mlir::Value value);
 
+/// Writes down what is known of the logarithms of decays inside `root`: bounds that follow from the producers need no
+/// check. Gives how many.
+unsigned certifyBounds(mlir::Operation *root);
+
 } // namespace rwkv
 
 #endif // RWKV_PASSES_RANGES_RANGES_H

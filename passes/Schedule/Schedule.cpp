@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "passes/AffineState/AffineState.h"
+#include "passes/Cost/Cost.h"
 #include "passes/Passes.h"
 #include "passes/Ranges/Ranges.h"
 
-#include <cmath>
-#include <limits>
+#include "mlir/IR/Remarks.h"
 
 namespace rwkv {
 #define GEN_PASS_DEF_RWKVSCHEDULEPASS
@@ -24,7 +23,7 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
       getOperation()->emitError("expected schedule auto, step, scan or chunk, but got '") << schedule << "'";
       return signalPassFailure();
     }
-    getOperation()->walk([&](DecayOp decay) { certify(decay); });
+    numCertified += certifyBounds(getOperation());
     auto walk = getOperation()->walk([&](RecurrenceOp recurrence) {
       return recurrence.getSchedule() ? WalkResult::advance() : annotate(recurrence, forced);
     });
@@ -33,42 +32,34 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
     }
   }
 
-  /// Writes down what is known of a decay's logarithm: a bound that follows from its producers needs no check.
-  void certify(DecayOp decay) {
-    Interval range = getInterval(decay.getLog());
-    if (!range.isFinite() || decay.getCertified()) {
-      return;
+  /// Why the schedule is what it is, for those who ask for remarks.
+  void explain(RecurrenceOp recurrence, const AffineState &form, const Choice &choice) {
+    std::string text = stringifyScheduleKind(choice.schedule.getKind()).str();
+    if (choice.schedule.getKind() != ScheduleKind::step) {
+      text += " of " + std::to_string(choice.schedule.getChunk()) + " tokens";
     }
-    if (auto bound = decay.getBound()) {
-      bool follows = cast<FloatAttr>((*bound)[0]).getValueAsDouble() <= range.lo &&
-                     range.hi <= cast<FloatAttr>((*bound)[1]).getValueAsDouble();
-      if (!follows) {
-        return;
+    for (ScheduleKind kind : {ScheduleKind::scan, ScheduleKind::chunk}) {
+      if (const Refusal &refusal = form.getRefusal(kind); refusal.op) {
+        text += (", no " + stringifyScheduleKind(kind) + ": " + refusal.reason + " (" + refusal.rule + ")").str();
       }
-    } else {
-      Builder builder(&getContext());
-      auto outwards = [](double x, float towards) { // the f32 on the far side
-        return static_cast<double>(static_cast<float>(x)) == x ? static_cast<float>(x)
-                                                               : std::nextafter(static_cast<float>(x), towards);
-      };
-      constexpr float kInfinity = std::numeric_limits<float>::infinity();
-      decay.setBoundAttr(builder.getF32ArrayAttr({outwards(range.lo, -kInfinity), outwards(range.hi, kInfinity)}));
     }
-    decay.setCertified(true);
-    ++numCertified;
+    remark::analysis(recurrence.getLoc(), remark::RemarkOpts::name("Schedule").category(getArgument())) << text;
   }
 
   WalkResult annotate(RecurrenceOp recurrence, std::optional<ScheduleKind> forced) {
     AffineState form(recurrence);
-    ScheduleKind kind = forced.value_or(ScheduleKind::step);
-    if (const Refusal &refusal = form.getRefusal(kind); refusal.op) {
-      InFlightDiagnostic error = recurrence.emitOpError("schedule ") << stringifyScheduleKind(kind) << " is not legal";
-      error.attachNote(refusal.op->getLoc()) << refusal.rule << ": " << refusal.reason;
-      return WalkResult::interrupt();
+    if (forced) {
+      if (const Refusal &refusal = form.getRefusal(*forced); refusal.op) {
+        InFlightDiagnostic error = recurrence.emitOpError("schedule ")
+                                   << stringifyScheduleKind(*forced) << " is not legal";
+        error.attachNote(refusal.op->getLoc()) << refusal.rule << ": " << refusal.reason;
+        return WalkResult::interrupt();
+      }
     }
-    int64_t tokens =
-        kind == ScheduleKind::step ? 1 : std::min<int64_t>(chunk > 0 ? chunk : 16, form.getChunkLimit(kind));
-    recurrence.setScheduleAttr(ScheduleAttr::get(&getContext(), kind, tokens));
+    auto target = recurrence->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
+    Choice choice = chooseSchedule(recurrence, form, target, forced, chunk);
+    recurrence.setScheduleAttr(choice.schedule);
+    explain(recurrence, form, choice);
     ++numScheduled;
     return WalkResult::advance();
   }

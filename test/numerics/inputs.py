@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Random operands. A profile bends them: decays near 0 or near 1, keys that are almost the same for all tokens."""
+"""Random operands. A profile bends them:
+
+near0, near1   factors of decays near 0, or near 1
+strong         all logarithms of decays are -5: what a chunk multiplies up leaves the range of f32
+steep          they are anywhere from -5 to 0
+cliffs         hardly any decay, but for a few tokens and channels that forget everything: -50, -1e4, -inf
+slow           little decay: memories of tens of tokens and more
+duplicate      keys that are almost the same for all tokens
+similar        keys whose cosine with a common one is 0.98 to 1
+reflections    such keys, all of them with beta 2: nothing contracts"""
 
 import numpy as np
 
@@ -11,6 +20,10 @@ def numbers(kind, shape, rng, profile):
     if kind == "key":  # of length one
         if profile == "duplicate" and x.ndim == 4:
             x = x[:, :1] + 1e-3 * x
+        if profile in ("similar", "reflections") and x.ndim == 4:
+            lengths = np.sqrt((x * x).sum(-1, keepdims=True))
+            x = x / lengths
+            x = x[:, :1] + rng.uniform(0, 0.2, lengths.shape) * x
         return x / np.maximum(np.sqrt((x * x).sum(-1, keepdims=True)), 1e-6)
     if kind == "decay":  # natural logarithm
         if profile == "near0":
@@ -21,9 +34,21 @@ def numbers(kind, shape, rng, profile):
             x = -rng.uniform(0, 1e-5, shape)
             x[rng.random(shape) < 0.1] = 0.0
             return x
+        if profile == "strong":
+            return np.full(shape, -5.0)
+        if profile == "steep":
+            return -rng.uniform(0, 5, shape)
+        if profile == "slow":
+            return -rng.uniform(0, 0.03, shape)
+        if profile == "cliffs":
+            x = -rng.uniform(0, 0.02, shape)
+            fallen = rng.random(shape) < 0.02
+            fallen |= rng.random(shape[:3] + (1,) * len(shape[3:])) < 0.03
+            x[fallen] = rng.choice([-50.0, -1e4, -np.inf], int(fallen.sum()))
+            return x
         return -np.exp(rng.uniform(-7, 1.5, shape))
     if kind == "beta":
-        return rng.uniform(0, 2, shape)
+        return np.full(shape, 2.0) if profile == "reflections" else rng.uniform(0, 2, shape)
     if kind == "gate":
         return rng.uniform(0, 1, shape)
     if kind == "recurrent":

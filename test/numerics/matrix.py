@@ -15,7 +15,6 @@ One kernel (recurrence, element types, sizes) is compiled once and runs all batc
               bound of the reference"""
 
 import concurrent.futures
-import pathlib
 import zlib
 
 import numpy as np
@@ -23,10 +22,9 @@ import numpy as np
 import bounds
 import inputs
 from recurrences import ALL
-from spec import Types, bounded, reference, spec_text
+from spec import EXAMPLES, Types, bounded, reference, spec_text
 from tool import Failed, Kernel
 
-EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples" / "recurrences"
 UNSUPPORTED = "has no sequential expansion"
 
 
@@ -65,6 +63,14 @@ class Plan:
                 shapes.append((profile, 3, min(12 if large else 33, longest)))
         return shapes
 
+    def kernel(self, tool, label):
+        """Not yet compiled. An example in its own types is compiled from where it lies."""
+        path = EXAMPLES / self.r.file
+        if not self.r.file or self.types != Types() or self.packed:
+            path = tool.folder / f"spec-{label.replace('/', '_')}.mlir"
+            path.write_text(spec_text(self.r, self.sizes, self.types, self.packed))
+        return Kernel(tool, path, self.r.function, label, self.input_types, self.output_types)
+
     def cases(self, full):
         if self.packed:
             return [("packed", lengths) for lengths in ([7], [3, 0, 1, 9, 1], [0, 5], [0, 0, 0])]
@@ -93,7 +99,7 @@ def plans(full):
             for i, s in enumerate(sizes):
                 if j == 0 or full or i in (1, 2) or len(sizes) == 1:
                     yield Plan(r, t, s, i, False)
-                    if not (r.file or r.text) and (full or (j == 0 and (i == 2 or len(sizes) <= 2 and i == 0))):
+                    if not r.text and (full or (j == 0 and (i == 2 or len(sizes) <= 2 and i == 0))):
                         yield Plan(r, t, s, i, True)
 
 
@@ -327,12 +333,7 @@ class Matrix:
     def prepare(self, item):
         """Compiles a kernel with rwkv-run: the first case of the kernel. In a thread."""
         index, (plan, _) = item
-        if plan.r.file:
-            path, function = EXAMPLES / plan.r.file, plan.r.function
-        else:
-            path, function = self.tool.folder / f"spec{index}.mlir", "f"
-            path.write_text(spec_text(plan.r, plan.sizes, plan.types, plan.packed))
-        kernel = Kernel(self.tool, path, function, f"{index}", plan.input_types, plan.output_types)
+        kernel = plan.kernel(self.tool, f"{index}")
         name = plan.name + "/cli"
         sequences = 2 if plan.packed else None
         given, seen = self.make(plan, name, 1 if plan.packed else 2, 6, sequences=sequences)

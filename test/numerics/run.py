@@ -77,6 +77,12 @@ def main():
     )
     parser.add_argument("--full", action="store_true", help="more sizes and element types")
     parser.add_argument("--only", action="append", metavar="PATTERN", help="cases whose name matches (repeatable)")
+    parser.add_argument(
+        "--schedules",
+        default="step,scan,chunk",
+        metavar="LIST",
+        help="of step, scan, chunk: for the cases schedules/* (default: all)",
+    )
     parser.add_argument("--list", action="store_true", help="names of the cases of the matrix, and nothing more")
     parser.add_argument("--verbose", action="store_true", help="a line per case that passes, too")
     args = parser.parse_args()
@@ -91,15 +97,21 @@ def main():
     import asserted
     import matrix
     import models
+    import schedules
     from tool import Tool
 
     def selected(name):
         return not args.only or any(fnmatch.fnmatch(name, p) or name.startswith(p + "/") for p in args.only)
 
+    kinds = args.schedules.split(",")
+    if not set(kinds) <= set(schedules.KINDS):
+        parser.error(f"expected some of {','.join(schedules.KINDS)} in --schedules, but got {args.schedules}")
     if args.list:
         for plan in matrix.plans(args.full):
             for kind, what in plan.cases(args.full):
                 print(matrix.case_name(plan, kind, what))
+        for name in schedules.names(args.full, kinds):
+            print(name)
         return 0
     if not args.tool:
         parser.error("expected rwkv-run: --tool PATH or $RWKV_RUN")
@@ -117,7 +129,9 @@ def main():
     try:
         tool = Tool(path, library, folder)
         matrix.Matrix(tool, report, seed, args.full, selected).run()
-        asserted.run(tool, report, seed, selected)
+        kinds = schedules.available(tool, report, kinds)
+        schedules.run(tool, report, seed, args.full, kinds, selected)
+        asserted.run(tool, report, seed, kinds, selected)
         models.run(tool, report, seed, args.full, selected)
     finally:
         shutil.rmtree(folder)

@@ -3,6 +3,8 @@
 spec."""
 
 import dataclasses
+import pathlib
+import re
 import types
 from typing import Callable, Optional
 
@@ -10,6 +12,8 @@ import numpy as np
 
 import bounds
 from bounds import Num
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 
 @dataclasses.dataclass
@@ -29,7 +33,8 @@ class Operand:
 @dataclasses.dataclass
 class Recurrence:
     """`body`: the region without its yield; operands and states have their names in `over`, `consts`, `states`; types
-    are !f (scalar), !K, !V, .. (vectors), !KV (matrices), !S, .. (states). `yields`: names of the yielded values.
+    are !f (scalar), !K, !V, .. (vectors), !KV (matrices), !S, .. (states). `yields`: names of the yielded values. With
+    `file`, a file of examples/, its function `function` is the recurrence instead; the order of operands is the same.
 
     `step(x, s, mistake)` is one token in numpy: x has the slices [B, H, ..] of the operands, s the states; it returns
     (outputs, next states). It is called with plain arrays and with bounds.Num.
@@ -41,10 +46,10 @@ class Recurrence:
     over: dict
     states: dict
     outputs: dict
-    body: str
-    yields: list
     step: Callable
     mistakes: tuple
+    body: str = ""
+    yields: tuple = ()
     consts: dict = dataclasses.field(default_factory=dict)
     sizes: tuple = ()  # of {"H": .., "K": .., ..}: what is compiled by default
     more: tuple = ()  # with --full
@@ -54,7 +59,7 @@ class Recurrence:
     types: tuple = ()  # of Types; empty: f32 everywhere
     profiles: tuple = ("normal",)
     rung: str = ""  # the named op that stands for the region
-    file: str = ""  # an example that has the region, any sizes
+    file: str = ""
     function: str = "f"
     tokens: int = 0  # at most, where the bound of a nonlinear recurrence grows with T
     aliases: dict = dataclasses.field(default_factory=dict)
@@ -90,10 +95,42 @@ def shape_text(parts, element):
     return "tensor<" + "x".join([*map(str, parts), element]) + ">"
 
 
+def closing(text, start):
+    """Position of the parenthesis that closes the first one at or after `start`."""
+    depth = 0
+    for i in range(text.index("(", start), len(text)):
+        depth += {"(": 1, ")": -1}.get(text[i], 0)
+        if not depth:
+            return i
+    raise ValueError("expected a closing parenthesis")
+
+
+def example_text(r, element_types, packed):
+    """An example with other element types outside of its region, which stays as it is: aliases of operands begin with a
+    capital letter, those of states with State. Packed: with cu_seqlens as its last argument."""
+    text = (EXAMPLES / r.file).read_text()
+    if element_types.compute != "f32" or element_types.over != element_types.output or element_types.but:
+        raise ValueError(f"{r.file}: no variant with types {element_types.name}")
+
+    def retyped(match):
+        element = element_types.state if match[1].startswith("!State") else element_types.over
+        return f"{match[1]}{match[2]}{element}>"
+
+    text = re.sub(r"^(![A-Z]\w*)( *= tensor<[?0-9x]*x)f32>", retyped, text, flags=re.MULTILINE)
+    if packed:
+        end = closing(text, text.index(f"func.func @{r.function}("))
+        text = text[:end] + ", %cu: tensor<?xi32>" + text[end:]
+        end = closing(text, text.index("init(", end)) + 1
+        text = text[:end] + " reset(%cu : tensor<?xi32>)" + text[end:]
+    return text
+
+
 def spec_text(r, sizes, element_types, packed):
-    """The recurrence as a function @f of a spec."""
+    """The recurrence as a function of a spec: @f, or that of its example."""
     if r.text:
         return r.text(sizes)
+    if r.file:
+        return example_text(r, element_types, packed)
     f = element_types.compute
     alias, seen = [f"!f = {f}"], set()
 

@@ -33,7 +33,7 @@ def wkv7_adjust(inputs, rng, profile):
     rate = rng.uniform(0, 1, inputs["b"].shape)
     inputs["a"] = -inputs["b"]
     inputs["b"] = inputs["b"] * rate
-    if profile != "near1":
+    if profile not in ("near1", "strong", "steep", "cliffs", "slow"):
         inputs["w"] = -np.exp(-0.5) * rng.uniform(0, 1, inputs["w"].shape)
 
 
@@ -144,7 +144,7 @@ add(
 add(
     name="gated-delta-rung", rung="rwkv.gated_delta", types=SIXTEEN_BIT[:2], sizes=SMALL[1:3], more=LARGE, **GATED_DELTA
 )
-add(name="gated-delta-example", file="gated_delta.mlir", function="gated_delta", sizes=SMALL[1:3], **GATED_DELTA)
+add(name="gated-delta-example", file="recurrences/gated_delta.mlir", function="gated_delta", sizes=SMALL[1:3], **GATED_DELTA)
 add(
     name="gated-delta-groups",
     sizes=hkv((6, 5, 7), (4, 16, 8)),

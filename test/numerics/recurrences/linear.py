@@ -40,7 +40,7 @@ WKV6 = dict(
 )
 add(name="wkv6", types=SIXTEEN_BIT, profiles=DECAYS, sizes=SMALL, more=LARGE, **WKV6)
 add(name="wkv6-f64", types=(Types("f64", "f64", "f64"),), sizes=SMALL[1:3], **WKV6)
-add(name="wkv6-example", file="rwkv6.mlir", function="wkv6", sizes=SMALL[1:3], **WKV6)
+add(name="wkv6-example", file="recurrences/rwkv6.mlir", function="wkv6", sizes=SMALL[1:3], **WKV6)
 add(name="wkv6-groups", sizes=hkv((6, 5, 7)), **{**WKV6, "consts": {"u": Operand("K", group=3)}})
 
 
@@ -142,6 +142,12 @@ GLA = dict(
     over={**QKV, "g": Operand("K", "decay")},
 )
 add(name="gla", types=SIXTEEN_BIT, profiles=DECAYS, sizes=SMALL + hkv((1, 128, 128)), more=LARGE, **GLA)
+
+add(
+    name="gla-bounded",
+    sizes=SMALL[1:3],
+    **{**GLA, "body": GLA["body"].replace('"key0"', '"key0" bound [-5.0 : f32, 0.0 : f32]')},
+)
 
 
 def gated_both(x, s, mistake):

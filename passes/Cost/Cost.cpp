@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Cost/Cost.h"
+
+using namespace mlir;
+using namespace rwkv;
+
+namespace {
+
+// Vector instructions that something costs, fitted to measurements on machines without matrix units
+// (bench/recurrences.py).
+constexpr double kStreamed = 1.0;    // a multiply-add on a state that is read from memory for it
+constexpr double kBlocked = 0.55;    // a multiply-add of a product with blocks in registers
+constexpr double kStateAccess = 1.0; // a vector of a state loaded or stored
+constexpr double kFunction = 16;     // a vector of exponentials
+constexpr double kTokenOverhead = 60, kChunkOverhead = 1500;
+
+/// What one state does per token.
+struct Counts {
+  double keys = 1, values = 1, keySum = 0; // sizes: product and sum of the key axes
+  double corrections = 0, reads = 0, writes = 0, decays = 0;
+};
+
+bool isKnown(StateType type) {
+  return !ShapedType::isDynamic(type.getValue()) && llvm::none_of(type.getKeys(), ShapedType::isDynamic);
+}
+
+Counts countState(const AffineState &form, unsigned index) {
+  const CarriedState &state = form.states[index];
+  Counts counts;
+  counts.values = state.type.getValue();
+  for (int64_t key : state.type.getKeys()) {
+    counts.keys *= key;
+    counts.keySum += key;
+  }
+  for (const StateStep &step : state.path) {
+    counts.writes += step.kind == StateStep::Kind::write;
+    counts.decays += step.kind != StateStep::Kind::write;
+  }
+  for (const StateRead &read : form.reads) {
+    if (read.state == index) {
+      (read.corrects ? counts.corrections : counts.reads) += 1;
+    }
+  }
+  return counts;
+}
+
+double lanesOf(TargetAttr target, Type element) {
+  return std::max<double>(1, static_cast<double>(target.getVector()) / element.getIntOrFloatBitWidth());
+}
+
+double bytesOf(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  double bytes = tensor.getElementTypeBitWidth() / 8.0;
+  for (int64_t size : tensor.getShape().drop_front(std::min<int64_t>(3, tensor.getRank()))) {
+    bytes *= ShapedType::isDynamic(size) ? 1 : static_cast<double>(size);
+  }
+  return bytes;
+}
+
+} // namespace
+
+std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &form, TargetAttr target,
+                                  ScheduleKind kind, int64_t tokens) {
+  if (!target || !llvm::all_of(form.states, [](const CarriedState &state) { return isKnown(state.type); })) {
+    return std::nullopt;
+  }
+  Cost cost;
+  for (Value value : recurrence.getOver()) {
+    cost.bytes += bytesOf(value.getType());
+  }
+  for (auto [value, result] : llvm::zip_equal(recurrence.getYield().getOperands(), recurrence.getResultTypes())) {
+    cost.bytes += isa<StateType>(value.getType()) ? 0 : bytesOf(result);
+  }
+  double chunk = static_cast<double>(tokens);
+  cost.time = kind == ScheduleKind::step ? kTokenOverhead : kChunkOverhead * form.states.size() / chunk;
+  for (auto [i, state] : llvm::enumerate(form.states)) {
+    Counts n = countState(form, i);
+    double lanes = lanesOf(target, state.type.getElementType()), size = n.keys * n.values;
+    double elementBytes = state.type.getElementType().getIntOrFloatBitWidth() / 8.0;
+    double accesses = n.corrections + n.writes + n.reads;
+    cost.onChip += elementBytes * size;
+    if (kind == ScheduleKind::step) {
+      double work = size * (accesses + (n.decays > 0));
+      cost.multiplyAdds += work;
+      cost.functions += n.decays * n.keySum;
+      // Each correction is a pass of its own; what follows it is one more, which also stores.
+      cost.time += (kStreamed * work + kStateAccess * size * (n.corrections + 2)) / lanes;
+      cost.time += kFunction * n.decays * n.keySum / lanes;
+      continue;
+    }
+    if (!form.usesMatrixForm(form.strata[state.stratum], kind)) {
+      double work = size * (accesses + 1);
+      cost.multiplyAdds += work;
+      cost.functions += n.decays * size;
+      cost.onChip += elementBytes * 4 * chunk * size;
+      cost.time += (kStreamed * work + kFunction * n.decays * size + kStateAccess * 6 * size) / lanes;
+      continue;
+    }
+    double carried = size * accesses;                                                     // products with the state
+    double inside = chunk * n.writes * (n.corrections + n.reads) * (n.keySum + n.values); // scores, and what they weigh
+    double solve = chunk * n.corrections * n.corrections * n.values / 2;
+    cost.multiplyAdds += carried + inside + solve;
+    cost.functions += n.decays > 0 ? 2 * n.keySum * accesses : 0;
+    cost.onChip += elementBytes * (chunk * chunk * n.writes * (n.corrections + n.reads + 1) +
+                                   2 * chunk * (accesses * n.keySum + n.writes * n.values));
+    cost.time += (kBlocked * (carried + inside + solve) + kStateAccess * 2 * size / chunk) / lanes;
+    cost.time += kFunction * (n.decays > 0 ? 2 * n.keySum * accesses : 0) / lanes;
+  }
+  return cost;
+}
+
+Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, TargetAttr target,
+                            std::optional<ScheduleKind> wanted, int64_t tokens) {
+  MLIRContext *context = recurrence.getContext();
+  Choice best{ScheduleAttr::get(context, ScheduleKind::step, 1), std::nullopt};
+  best.cost = getCost(recurrence, form, target, ScheduleKind::step, 1);
+  bool found = !wanted || *wanted == ScheduleKind::step;
+  for (ScheduleKind kind : {ScheduleKind::scan, ScheduleKind::chunk}) {
+    if ((wanted && *wanted != kind) || !form.isLegal(kind)) {
+      continue;
+    }
+    int64_t limit = form.getChunkLimit(kind);
+    SmallVector<int64_t> candidates = {8, 16, 32, 64, 128};
+    if (tokens > 0) {
+      candidates = {tokens};
+    }
+    llvm::for_each(candidates, [&](int64_t &candidate) { candidate = std::min(candidate, limit); });
+    for (int64_t candidate : candidates) {
+      std::optional<Cost> cost = getCost(recurrence, form, target, kind, candidate);
+      bool fits = !cost || cost->onChip <= static_cast<double>(target.getScratch());
+      bool better = !found || (cost && best.cost && fits && cost->time < best.cost->time);
+      if (better) {
+        best = {ScheduleAttr::get(context, kind, cost ? candidate : std::min<int64_t>(16, candidate)), cost};
+        found = true;
+      }
+    }
+  }
+  return best;
+}

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Files of examples/ladder whose state is turned, mixed, or moved by a function of a matrix."""
+
+import numpy as np
+
+from bounds import Num, exp
+from spec import Operand
+
+from .common import *
+from .ladder import blocks, delta_transition, diagonal, ladder, stacked
+
+STATE = {"S": Operand("K | V")}
+OUTPUT = {"o": Operand("V")}
+
+
+# ---- functions of a generator of rank 2. The definition is the function of the K x K matrix; only the bound of its
+# error comes from a formula with the same intermediate results as the region.
+
+
+def generator(x):
+    return outer(x.b0, x.a0) + outer(x.b1, x.a1)
+
+
+def exponential(matrix):
+    """Its series, after halving so often that the series converges fast."""
+    halvings = 6
+    small = matrix / 2.0**halvings
+    term = total = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape)
+    for n in range(1, 16):
+        term = term @ small / n
+        total = total + term
+    for _ in range(halvings):
+        total = total @ total
+    return total
+
+
+def resolvent(matrix):
+    return np.linalg.inv(np.eye(matrix.shape[-1]) - matrix)
+
+
+def cayley(matrix):
+    eye = np.eye(matrix.shape[-1])
+    return np.linalg.solve(eye - matrix / 2, eye + matrix / 2)
+
+
+def exponential_mixture(s, z):
+    """s phi(Z), phi(z) = sum of z^n / (n + 1)!, as p + q Z."""
+    trace, negative = z[0][0] + z[1][1], z[0][1] * z[1][0] - z[0][0] * z[1][1]
+    c = [1.0]
+    for n in range(2, 13):
+        c.append(c[-1] / n)
+    p, q = 0.0 * s + c[10], 0.0 * s + c[11]
+    for term in reversed(c[:10]):
+        p, q = negative * q + term, trace * q + p
+    p, q = s * p, s * q
+    return [[q * z[0][0] + p, q * z[0][1]], [q * z[1][0], q * z[1][1] + p]]
+
+
+def resolvent_mixture(s, z):
+    m00, m11 = 1.0 - z[0][0], 1.0 - z[1][1]
+    r = s / (m00 * m11 - z[0][1] * z[1][0])
+    return [[r * m11, r * z[0][1]], [r * z[1][0], r * m00]]
+
+
+def cayley_mixture(s, z):
+    return resolvent_mixture(s, [[0.5 * e for e in line] for line in z])
+
+
+def evolution(function, mixture):
+    def bounded(x, kept):
+        a, b = (x.a0, x.a1), (x.b0, x.b1)
+        f = mixture(x.s, [[x.s * dot(a[i], b[j]) for j in (0, 1)] for i in (0, 1)])
+        y = [read(kept, a[0]), read(kept, a[1])]
+        for i in (0, 1):
+            for j in (0, 1):
+                kept = kept + outer(b[i], on_vector(f[i][j]) * y[j])
+        return kept
+
+    def matrix(x, mistake=None):
+        a = generator(x)
+        if mistake == "reads and writes swapped":
+            a = a.swapaxes(-1, -2)
+        if mistake == "second term of the generator left out":
+            a = outer(x.b0, x.a0)
+        a = a if mistake == "step left out" else on_matrix(x.s) * a
+        return np.eye(a.shape[-1]) + a if mistake == "first order" else function(a)
+
+    def step(x, s, mistake):
+        kept = col(exp(x.g)) * s.S
+        if isinstance(kept, Num):
+            values = type(x)(**{n: v.v for n, v in vars(x).items()})
+            formula, exact = bounded(x, kept), matrix(values) @ kept.v
+            new = Num(exact, formula.e + np.abs(formula.v - exact))
+        elif mistake == "decay after the evolution":
+            new = col(exp(x.g)) * (matrix(x) @ s.S)
+        else:
+            new = matrix(x, mistake) @ kept
+        new = new + outer(x.k, x.v)
+        return (read(new, x.q),), (new,)
+
+    return dict(step=step, transition=lambda x, s: matrix(x) @ diagonal(x.g))
+
+
+def short_step(inputs, rng, profile):
+    """|s| |a| |b| <= 1/2: away from the poles, and where the series converges."""
+    inputs["s"] = rng.uniform(0.1, 0.5, inputs["s"].shape) * rng.choice([-1, 1], inputs["s"].shape)
+
+
+for file, function, mixture in (
+    ("exp_evolution", exponential, exponential_mixture),
+    ("resolvent_evolution", resolvent, resolvent_mixture),
+    ("cayley_evolution", cayley, cayley_mixture),
+):
+    ladder(
+        file,
+        over={
+            **QKV,
+            "g": Operand("K", "decay"),
+            **{n: Operand("K", "key") for n in ("a0", "a1", "b0", "b1")},
+            "s": Operand(""),
+        },
+        states=STATE,
+        outputs=OUTPUT,
+        adjust=short_step,
+        mistakes=(
+            "reads and writes swapped",
+            "second term of the generator left out",
+            "step left out",
+            "first order",
+            "decay after the evolution",
+        ),
+        sizes=SMALL[1:],
+        **evolution(function, mixture),
+    )
+
+
+# ---- rotations in the plane of two vectors, by the angle theta w with tan(theta w / 2) = t w
+
+
+def rotation_matrix(x, mistake=None):
+    g = outer(x.b, x.a) - outer(x.a, x.b)
+    w = np.sqrt(np.maximum(dot(x.a, x.a) * dot(x.b, x.b) - dot(x.a, x.b) ** 2, 0.0))
+    half = np.arctan(x.t * w) / np.where(w > 1e-7, w, 1.0)
+    half = np.where(w > 1e-7, half, x.t)
+    theta = half if mistake == "half of the angle" else -2 * half if mistake == "other way round" else 2 * half
+    return exponential(on_matrix(theta) * g)
+
+
+def rotation(x, s, mistake):
+    if isinstance(s.S, Num):
+        m = dot(x.a, x.b)
+        aa, bb = dot(x.a, x.a), dot(x.b, x.b)
+        c = (x.t + x.t) / (1.0 + x.t * x.t * (aa * bb - m * m))
+        ct = c * x.t
+        ya, yb = read(s.S, x.a), read(s.S, x.b)
+        new = s.S
+        for key, f, y in ((x.b, c + ct * m, ya), (x.b, -(ct * aa), yb), (x.a, -(ct * bb), ya), (x.a, ct * m - c, yb)):
+            new = new + outer(key, on_vector(f) * y)
+        values = type(x)(**{n: v.v for n, v in vars(x).items()})
+        exact = rotation_matrix(values) @ s.S.v
+        new = Num(exact, new.e + np.abs(new.v - exact))
+    else:
+        new = (np.eye(x.a.shape[-1]) if mistake == "no rotation" else rotation_matrix(x, mistake)) @ s.S
+    new = new + outer(x.k, x.v)
+    return (read(s.S if mistake == "read before the update" else new, x.q),), (new,)
+
+
+ladder(
+    "rotation_son",
+    over={**QKV, "a": Operand("K", "key"), "b": Operand("K", "key"), "t": Operand("")},
+    states=STATE,
+    outputs=OUTPUT,
+    step=rotation,
+    transition=lambda x, s: rotation_matrix(x),
+    mistakes=("half of the angle", "other way round", "no rotation", "read before the update"),
+    sizes=SMALL[1:],
+)
+
+
+# ---- blocks: complex numbers and quaternions
+
+
+def rows(s, size):
+    """The rows of a state by their place in a block: [size] of [.., P, V]."""
+    n = s.shape
+    split = s.reshape(n[:-2] + (n[-2] // size, size, n[-1]))
+    return [split[..., i, :] for i in range(size)]
+
+
+def joined(parts, shape):
+    return stacked(parts, -2).reshape(shape)
+
+
+def complex_delta(x, s, mistake):
+    real, imaginary = x.R[..., 0, 0], x.R[..., 1, 0]
+    if mistake == "conjugate":
+        imaginary = -imaginary
+    a, b = rows(s.S, 2)
+    a, b = col(real) * a - col(imaginary) * b, col(imaginary) * a + col(real) * b
+    kept = joined([a, b], s.S.shape)
+    source = s.S if mistake == "error of the state before the rotation" else kept
+    new = kept + outer(x.k, on_vector(x.beta) * (x.v - read(source, x.k)))
+    return (read(s.S if mistake == "read before the update" else new, x.q),), (new,)
+
+
+def complex_adjust(inputs, rng, profile):
+    """Rotations that shrink."""
+    inputs["R"] = inputs["R"] * np.exp(-0.2 * rng.uniform(0, 1, inputs["R"].shape[:-2]))[..., None, None]
+
+
+ladder(
+    "complex_delta",
+    over={
+        "q": Operand("K"),
+        "k": Operand("K", "key"),
+        "v": Operand("V"),
+        "beta": Operand("", "beta"),
+        "R": Operand("P two two", "rotation"),
+    },
+    states=STATE,
+    outputs=OUTPUT,
+    step=complex_delta,
+    adjust=complex_adjust,
+    transition=lambda x, s: delta_transition(x.k, x.beta) @ blocks(x.R),
+    mistakes=("conjugate", "error of the state before the rotation", "read before the update"),
+    sizes=(dict(H=2, K=8, V=8, P=4, two=2), dict(H=1, K=6, V=5, P=3, two=2)),
+)
+
+
+def hamilton(p, q):
+    """The product of quaternions, as lists of four."""
+    a, b, c, d = p
+    e, f, g, h = q
+    return [
+        a * e - b * f - c * g - d * h,
+        a * f + b * e + c * h - d * g,
+        a * g - b * h + c * e + d * f,
+        a * h + b * g - c * f + d * e,
+    ]
+
+
+def quaternion(x, s, mistake):
+    u = [col(x.R[..., i, 0]) for i in range(4)]
+    if mistake == "conjugate":
+        u = [u[0], -u[1], -u[2], -u[3]]
+    held = rows(s.S, 4)
+    turned = hamilton(held, u) if mistake == "multiplied from the right" else hamilton(u, held)
+    new = joined(turned, s.S.shape) + outer(x.k, x.v)
+    return (read(s.S if mistake == "read before the update" else new, x.q),), (new,)
+
+
+def quaternion_adjust(inputs, rng, profile):
+    u = rng.standard_normal(inputs["R"].shape[:-2] + (4,))
+    a, b, c, d = np.moveaxis(u / np.sqrt((u * u).sum(-1, keepdims=True)), -1, 0)
+    lines = [[a, -b, -c, -d], [b, a, -d, c], [c, d, a, -b], [d, -c, b, a]]
+    inputs["R"] = np.stack([np.stack(line, -1) for line in lines], -2)
+
+
+ladder(
+    "quaternion",
+    over={**QKV, "R": Operand("P four four")},
+    states=STATE,
+    outputs=OUTPUT,
+    step=quaternion,
+    adjust=quaternion_adjust,
+    transition=lambda x, s: blocks(x.R),
+    mistakes=("conjugate", "multiplied from the right", "read before the update"),
+    sizes=(dict(H=2, K=8, V=8, P=2, four=4), dict(H=1, K=12, V=5, P=3, four=4)),
+)
+
+
+# ---- slots: two states as one with an axis of size 2
+
+
+def slots(s):
+    return s[..., 0, :, :], s[..., 1, :, :]
+
+
+def set_slots(inputs):
+    for name, line in (("first", [1.0, 0.0]), ("second", [0.0, 1.0])):
+        inputs[name] = np.broadcast_to(line, inputs[name].shape).copy()
+
+
+def mixtures(shape, **entries):
+    """2 x 2 matrices, the identity but for the entries given."""
+    r = np.broadcast_to(np.eye(2), shape).copy()
+    for place, value in entries.items():
+        r[..., int(place[1]), int(place[2])] = value
+    return r
+
+
+def titans(x, s, mistake):
+    """Published with the gradient at the start of a chunk; here it is taken at the token."""
+    memory, momentum = slots(s.S)
+    eta, kept = x.R1[..., 0, 1, 1], x.R2[..., 0, 0, 0]
+    surprise = outer(x.k, on_vector(x.theta) * (x.v - read(memory, x.k)))
+    momentum = surprise if mistake == "no momentum" else on_matrix(eta) * momentum + surprise
+    gained = slots(s.S)[1] if mistake == "old momentum" else momentum
+    new = (memory if mistake == "nothing forgotten" else on_matrix(kept) * memory) + gained
+    return (read(memory if mistake == "read before the update" else new, x.q),), (stacked([new, momentum], -3),)
+
+
+def titans_adjust(inputs, rng, profile):
+    set_slots(inputs)
+    shape = inputs["R1"].shape
+    inputs["R1"] = mixtures(shape, r11=rng.uniform(0.5, 0.95, shape[:-2]))
+    inputs["R2"] = mixtures(shape, r00=rng.uniform(0.9, 1, shape[:-2]), r01=1.0)
+    inputs["theta"] = 0.5 * inputs["theta"]
+
+
+SLOT_SIZES = tuple(s | dict(one=1, two=2) for s in SMALL[1:])
+ladder(
+    "titans_momentum",
+    over={
+        "q": Operand("K"),
+        "k": Operand("K", "key"),
+        "v": Operand("V"),
+        "theta": Operand("", "gate"),
+        "R1": Operand("one two two"),
+        "R2": Operand("one two two"),
+    },
+    consts={"first": Operand("two"), "second": Operand("two")},
+    states={"S": Operand("two K | V")},
+    outputs=OUTPUT,
+    step=titans,
+    adjust=titans_adjust,
+    mistakes=("no momentum", "old momentum", "nothing forgotten", "read before the update"),
+    tokens=20,
+    sizes=SLOT_SIZES,
+)
+
+
+def slot_mix(x, s, mistake):
+    first, second = slots(s.S)
+    leak = on_matrix(x.R[..., 0, 0, 1])
+    if mistake == "leak the other way":
+        first, second = first, second + leak * first
+    elif mistake != "no leak":
+        first = first + leak * second
+    decay = on_matrix(exp(x.g))
+    first, second = decay * first, decay * second
+    keys = (x.kl, x.k) if mistake == "keys swapped" else (x.k, x.kl)
+    first = first + outer(keys[0], on_vector(x.beta) * (x.v - read(first, keys[0])))
+    second = second + outer(keys[1], on_vector(x.betal) * (x.vl - read(second, keys[1])))
+    return (read(second if mistake == "second slot read" else first, x.q),), (stacked([first, second], -3),)
+
+
+def slot_mix_adjust(inputs, rng, profile):
+    set_slots(inputs)
+    inputs["R"] = mixtures(inputs["R"].shape, r01=0.3 * rng.standard_normal(inputs["R"].shape[:-2]))
+
+
+ladder(
+    "slot_mix",
+    over={
+        "q": Operand("K"),
+        "k": Operand("K", "key"),
+        "v": Operand("V"),
+        "beta": Operand("", "beta"),
+        "kl": Operand("K", "key"),
+        "vl": Operand("V"),
+        "betal": Operand("", "beta"),
+        "g": Operand("", "decay"),
+        "R": Operand("one two two"),
+    },
+    consts={"first": Operand("two"), "second": Operand("two")},
+    states={"S": Operand("two K | V")},
+    outputs=OUTPUT,
+    step=slot_mix,
+    adjust=slot_mix_adjust,
+    mistakes=("leak the other way", "no leak", "keys swapped", "second slot read"),
+    tokens=20,
+    sizes=SLOT_SIZES,
+)
