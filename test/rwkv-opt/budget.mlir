@@ -3,7 +3,7 @@
 // instruction cache, a compilation that nobody waits for.
 
 // DEFINE: %{h} = --argument 1x7x4x64xf32
-// DEFINE: %{compile} = rwkv-opt %s --function wkv7 %{h} %{h} %{h} %{h} %{h} %{h} --argument 1x4x64x64xf32 --emit=asm
+// DEFINE: %{compile} = rwkv-opt %s --function wkv7 %{h} %{h} %{h} %{h} %{h} %{h} --argument 1x4x64x64xf32 --schedule step --emit=asm
 // RUN: %python %S/Inputs/check.py within 10 %{compile} --target=x86-64-v4 -o %t.s
 // RUN: %python %S/Inputs/check.py budget %t.s 1500
 // RUN: FileCheck %s --input-file=%t.s

@@ -9,7 +9,7 @@
 // TARGET: invalid.mlir:{{.*}} error: unknown target 'z80'; expected host, x86-64-v3, x86-64-v4 or aarch64
 
 // RUN: %{opt} %{f} --emit=exe 2>&1 | FileCheck %s --check-prefix=KIND
-// KIND: error: expected to emit mlir, llvm, asm, obj or pack, but got 'exe'
+// KIND: error: expected to emit explain, picture, mlir, llvm, asm, obj or pack, but got 'exe'
 
 // RUN: %{opt} %{f} --emit=asm --param eps 2>&1 | FileCheck %s --check-prefix=PARAM
 // PARAM: rwkv-opt: error: expected --param name=number, but got 'eps'
