@@ -5,15 +5,17 @@
 include "mlir/Pass/PassBase.td"
 
 def RwkvGeneralizePass : Pass<"rwkv-generalize"> {
-  let summary = "Rewrite named rungs into rwkv.recurrence";
+  let summary = "Rewrite named rungs into rwkv.recurrence, and short forms of its region into what they are short for";
   let description = [{
+    Every op that implements `SugarOpInterface` is replaced by what its `expand` builds.
     Every op that implements `RungOpInterface` becomes the `rwkv.recurrence` whose region its `buildStep` builds. Later
     passes know only `rwkv.recurrence`. Numeric effect: none.
 
     Before: `%o, %s = rwkv.<rung> over(%q, %k, %v, %g, %beta) init(%s0) : ..`
     After: `%o, %s = rwkv.recurrence over(%x = %q : .., ..) init(%S = %s0 : ..) -> (..) { rwkv.decay .. rwkv.yield .. }`
   }];
-  let statistics = [Statistic<"numRungs", "rungs", "Number of named rungs rewritten">];
+  let statistics = [Statistic<"numRungs", "rungs", "Number of named rungs rewritten">,
+                    Statistic<"numSugar", "short forms", "Number of short forms expanded">];
 }
 
 def RwkvSpecializePass : Pass<"rwkv-specialize", "::mlir::ModuleOp"> {

@@ -104,7 +104,8 @@ void LayersOp::print(OpAsmPrinter &printer) {
     printer.printRegion(body, /*printEntryBlockArgs=*/false);
   }
   printer.printOptionalAttrDictWithKeyword(
-      (*this)->getAttrs(), {getIndexAttrName(), getCountAttrName(), getBoundsAttrName(), getOperandSegmentSizesAttrName()});
+      (*this)->getAttrs(),
+      {getIndexAttrName(), getCountAttrName(), getBoundsAttrName(), getOperandSegmentSizesAttrName()});
 }
 
 static bool ascends(ArrayRef<int64_t> bounds) {

@@ -16,9 +16,9 @@ std::optional<LayerCondition> LayerCondition::parse(StringRef text, std::string 
     return fail();
   }
   rest = rest.ltrim();
-  static constexpr std::pair<StringLiteral, Compare> kCompares[] = {
-      {"==", Compare::eq}, {"!=", Compare::ne}, {"<=", Compare::le},
-      {">=", Compare::ge}, {"<", Compare::lt},  {">", Compare::gt}};
+  static constexpr std::pair<StringLiteral, Compare> kCompares[] = {{"==", Compare::eq}, {"!=", Compare::ne},
+                                                                    {"<=", Compare::le}, {">=", Compare::ge},
+                                                                    {"<", Compare::lt},  {">", Compare::gt}};
   for (auto [spelling, compare] : kCompares) {
     if (rest.consume_front(spelling)) {
       LayerCondition condition{compare, 0};
@@ -179,7 +179,8 @@ static LogicalResult verifyPerSequence(Operation *op, StringRef what, Type xType
   };
   auto differ = [](int64_t a, int64_t b) { return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b; };
   if (x.getRank() < 2 || last.getRank() != x.getRank() - 1 ||
-      (!packed && differ(x.getDimSize(0), last.getDimSize(0))) || last.getShape().drop_front() != x.getShape().drop_front(2) || last.getElementType() != x.getElementType()) {
+      (!packed && differ(x.getDimSize(0), last.getDimSize(0))) ||
+      last.getShape().drop_front() != x.getShape().drop_front(2) || last.getElementType() != x.getElementType()) {
     return mismatch();
   }
   ArrayRef<StringAttr> xNames = getAxisNames(x), lastNames = getAxisNames(last);
@@ -213,9 +214,8 @@ LogicalResult ReshapeOp::verify() {
     // Sizes are compared once the names are solved; batch, time and sequences stay.
     auto openAxes = [](RankedTensorType type) {
       ArrayRef<StringAttr> names = getAxisNames(type);
-      return names.take_while([](StringAttr name) {
-        return name.getValue() == "B" || name.getValue() == "T" || name.getValue() == "S";
-      });
+      return names.take_while(
+          [](StringAttr name) { return name.getValue() == "B" || name.getValue() == "T" || name.getValue() == "S"; });
     };
     if (openAxes(from) != openAxes(to)) {
       return emitOpError("expected the same leading axes, but got ") << from << " and " << to;

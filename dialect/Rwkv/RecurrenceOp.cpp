@@ -259,7 +259,7 @@ LogicalResult RecurrenceOp::verifyRegions() {
     }
     auto isState = [](Type type) { return isa<StateType>(type); };
     if ((llvm::any_of(op.getOperandTypes(), isState) || llvm::any_of(op.getResultTypes(), isState)) &&
-        !isa<StateStepOpInterface>(op)) {
+        !isa<StateStepOpInterface, SugarOpInterface>(op)) {
       return op.emitOpError("expected only state ops on a state");
     }
   }

@@ -10,6 +10,15 @@ using AsmOperand = mlir::OpAsmParser::UnresolvedOperand;
 using AsmOperands = llvm::SmallVectorImpl<AsmOperand>;
 using AsmTypes = llvm::SmallVectorImpl<mlir::Type>;
 
+/// A state type; null after an error.
+StateType parseStateType(mlir::OpAsmParser &parser, mlir::Type &type);
+/// The types of one key per key axis of `state`; an error if there are not as many keys.
+mlir::ParseResult deriveKeyTypes(mlir::OpAsmParser &parser, llvm::StringRef op, StateType state,
+                                 const AsmOperands &keys, AsmTypes &keyTypes);
+// The same rules as verifiers: the generic form can say anything.
+llvm::LogicalResult verifyType(mlir::Operation *op, llvm::StringRef what, mlir::Type expected, mlir::Type found);
+llvm::LogicalResult verifyKeys(mlir::Operation *op, StateType state, mlir::OperandRange keys);
+
 // Only the state type is written; the other types follow from it.
 mlir::ParseResult parseReadTypes(mlir::OpAsmParser &parser, mlir::Type &state, const AsmOperands &keys,
                                  AsmTypes &keyTypes, mlir::Type &value);
@@ -22,6 +31,16 @@ void printWriteTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type 
                      mlir::TypeRange, mlir::Type, mlir::Value, mlir::Type);
 mlir::ParseResult parseDecayTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::StringAttr axis, mlir::Type &log);
 void printDecayTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::StringAttr, mlir::Type);
+mlir::ParseResult parseDeltaTypes(mlir::OpAsmParser &parser, mlir::Type &state, const AsmOperands &keys,
+                                  AsmTypes &keyTypes, mlir::Type &value, const std::optional<AsmOperand> &scale,
+                                  mlir::Type &scaleType, const AsmOperands &readKeys, AsmTypes &readKeyTypes);
+void printDeltaTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::OperandRange,
+                     mlir::TypeRange, mlir::Type, mlir::Value, mlir::Type, mlir::OperandRange, mlir::TypeRange);
+mlir::ParseResult parseEvolveTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &s,
+                                   const AsmOperands &readKeys, AsmTypes &readKeyTypes, const AsmOperands &writeKeys,
+                                   AsmTypes &writeKeyTypes);
+void printEvolveTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type, mlir::OperandRange,
+                      mlir::TypeRange, mlir::OperandRange, mlir::TypeRange);
 mlir::ParseResult parseMaximumTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &added, mlir::Type &value);
 void printMaximumTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type, mlir::Type);
 mlir::ParseResult parseSetTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &value);

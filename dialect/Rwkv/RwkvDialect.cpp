@@ -10,6 +10,7 @@ using namespace rwkv;
 
 #include "dialect/Interfaces/RungOpInterface.cpp.inc"
 #include "dialect/Interfaces/StateStepOpInterface.cpp.inc"
+#include "dialect/Interfaces/SugarOpInterface.cpp.inc"
 #include "dialect/Rwkv/RwkvDialect.cpp.inc"
 #include "dialect/Rwkv/RwkvEnums.cpp.inc"
 

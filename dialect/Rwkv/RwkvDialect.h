@@ -22,6 +22,7 @@
 
 #include "dialect/Interfaces/RungOpInterface.h.inc"
 #include "dialect/Interfaces/StateStepOpInterface.h.inc"
+#include "dialect/Interfaces/SugarOpInterface.h.inc"
 
 #include "dialect/Rwkv/RwkvDialect.h.inc"
 #include "dialect/Rwkv/RwkvEnums.h.inc"

@@ -4,6 +4,7 @@
 #define RWKV_DIALECT_RWKV_RWKVOPS_TD
 
 include "dialect/Rwkv/RwkvRecurrenceOps.td"
+include "dialect/Rwkv/RwkvSugarOps.td"
 include "dialect/Rwkv/RwkvTensorOps.td"
 include "dialect/Rwkv/RwkvModelOps.td"
 include "dialect/Rwkv/Rungs.td"

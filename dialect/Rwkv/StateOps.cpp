@@ -5,7 +5,7 @@
 using namespace mlir;
 using namespace rwkv;
 
-static StateType parseStateType(OpAsmParser &parser, Type &type) {
+StateType rwkv::parseStateType(OpAsmParser &parser, Type &type) {
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseType(type)) {
     return {};
@@ -17,8 +17,8 @@ static StateType parseStateType(OpAsmParser &parser, Type &type) {
   return state;
 }
 
-static ParseResult deriveKeyTypes(OpAsmParser &parser, StringRef op, StateType state, const AsmOperands &keys,
-                                  SmallVectorImpl<Type> &keyTypes) {
+ParseResult rwkv::deriveKeyTypes(OpAsmParser &parser, StringRef op, StateType state, const AsmOperands &keys,
+                                 AsmTypes &keyTypes) {
   if (keys.size() != state.getKeys().size()) {
     return parser.emitError(parser.getNameLoc(), "'")
            << op << "' expected " << state.getKeys().size() << " key(s) for the key axes of " << state << ", but got "
@@ -117,14 +117,14 @@ void rwkv::printMaximumTypes(OpAsmPrinter &printer, Operation *, Type state, Typ
 
 // The generic form can say anything: the rules once more as verifiers.
 
-static LogicalResult verifyType(Operation *op, StringRef what, Type expected, Type found) {
+LogicalResult rwkv::verifyType(Operation *op, StringRef what, Type expected, Type found) {
   if (expected != found) {
     return op->emitOpError("expected ") << what << " of type " << expected << ", but got " << found;
   }
   return success();
 }
 
-static LogicalResult verifyKeys(Operation *op, StateType state, OperandRange keys) {
+LogicalResult rwkv::verifyKeys(Operation *op, StateType state, OperandRange keys) {
   if (keys.size() != state.getKeys().size()) {
     return op->emitOpError("expected ") << state.getKeys().size() << " key(s) for the key axes of " << state
                                         << ", but got " << keys.size();

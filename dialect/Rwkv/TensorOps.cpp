@@ -158,8 +158,8 @@ LogicalResult BroadcastOp::verify() { // broadcast_c1
     bool ascends = axis == 0 || positions[axis - 1] < position;
     if (position < 0 || position >= result.getRank() || !ascends ||
         result.getDimSize(position) != operand.getDimSize(axis)) {
-      return emitOpError("expected axis ") << axis << " of " << operand << " to be an axis of " << result
-                                           << ", in the same order";
+      return emitOpError("expected axis ")
+             << axis << " of " << operand << " to be an axis of " << result << ", in the same order";
     }
   }
   return success();
@@ -178,9 +178,9 @@ LogicalResult MatvecOp::verify() {
   auto matrix = cast<RankedTensorType>(getMatrix().getType());
   auto x = cast<RankedTensorType>(getX().getType());
   auto result = cast<RankedTensorType>(getResult().getType());
-  if (matrix.getRank() != 2 || x.getRank() != 1 || result.getRank() != 1 ||
-      matrix.getDimSize(1) != x.getDimSize(0) || matrix.getDimSize(0) != result.getDimSize(0) ||
-      matrix.getElementType() != x.getElementType() || x.getElementType() != result.getElementType()) {
+  if (matrix.getRank() != 2 || x.getRank() != 1 || result.getRank() != 1 || matrix.getDimSize(1) != x.getDimSize(0) ||
+      matrix.getDimSize(0) != result.getDimSize(0) || matrix.getElementType() != x.getElementType() ||
+      x.getElementType() != result.getElementType()) {
     return emitOpError("expected shapes [m, n], [n] -> [m], but got ") << matrix << ", " << x << " -> " << result;
   }
   return success();

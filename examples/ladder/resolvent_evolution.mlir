@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The state evolves by the resolvent of a generator A of rank 2: an implicit Euler step of length s. With X_ij = a_i .
-// b_j, a 2 x 2 matrix, it costs two reads and two writes, exactly:
+// The state evolves by the resolvent of a generator A of rank 2, the implicit Euler rule with step s.
 //
-//   A = b0 a0^T + b1 a1^T        (1 - s A)^-1 = 1 + s B (1 - s X)^-1 (a0 a1)^T,  B = (b0 b1)
+//   A = b0 a0^T + b1 a1^T        S <- diag(e^g) S        S <- (1 - s A)^-1 S + k v^T        o = S^T q
 //
-//   S <- diag(e^g) S        S <- (1 - s A)^-1 S + k v^T        o = S^T q
+// `rwkv.evolve` is short for two reads and two writes (see its description): the inverse is 1 plus a matrix of rank 2.
 //
 //   rwkv-run call resolvent_evolution.mlir resolvent_evolution q.npy k.npy v.npy g.npy a0.npy a1.npy b0.npy b1.npy \
 //       s.npy s0.npy -o out
@@ -14,14 +13,13 @@
 //   g        [B, T, H, K]   natural logarithm of the decay, <= 0
 //   a0, a1   [B, T, H, K]   what the generator reads
 //   b0, b1   [B, T, H, K]   where it writes that
-//   s        [B, T, H]      length of the step; a pole where 1 / s is an eigenvalue of X: |s| |a| |b| < 1/2 is safe
+//   s        [B, T, H]      length of the step; a pole where 1 / s is an eigenvalue of A: |s| |a| |b| <= 1/2 is safe
 //   s0       [B, H, K, V]   state before the first token; the state after the last one is the second result
 !Key   = tensor<?x?x?x?xf32>
 !Value = tensor<?x?x?x?xf32>
 !Gate  = tensor<?x?x?xf32>
 !State = tensor<?x?x?x?xf32>
 !S = !rwkv.state<?|?xf32>
-!k = tensor<?xf32>
 !v = tensor<?xf32>
 
 func.func @resolvent_evolution(%q: !Key, %k: !Key, %v: !Value, %g: !Key, %a0: !Key, %a1: !Key, %b0: !Key, %b1: !Key,
@@ -30,46 +28,11 @@ func.func @resolvent_evolution(%q: !Key, %k: !Key, %v: !Value, %g: !Key, %a0: !K
       over(%qt = %q : !Key, %kt = %k : !Key, %vt = %v : !Value, %gt = %g : !Key, %c0 = %a0 : !Key, %c1 = %a1 : !Key,
            %d0 = %b0 : !Key, %d1 = %b1 : !Key, %st = %s : !Gate)
       init(%S = %s0 : !State) -> (!Value, !State) {
-    // Z = s X, M = 1 - Z
-    %x00 = rwkv.dot %c0, %d0 : !k -> f32
-    %x01 = rwkv.dot %c0, %d1 : !k -> f32
-    %x10 = rwkv.dot %c1, %d0 : !k -> f32
-    %x11 = rwkv.dot %c1, %d1 : !k -> f32
-    %z00 = arith.mulf %st, %x00 : f32
-    %z01 = arith.mulf %st, %x01 : f32
-    %z10 = arith.mulf %st, %x10 : f32
-    %z11 = arith.mulf %st, %x11 : f32
-    %one = rwkv.fill 1.0 : f32
-    %m00 = arith.subf %one, %z00 : f32
-    %m11 = arith.subf %one, %z11 : f32
-    // s M^-1 = s / det M * (1 - z11, z01; z10, 1 - z00)
-    %md  = arith.mulf %m00, %m11 : f32
-    %zd  = arith.mulf %z01, %z10 : f32
-    %det = arith.subf %md, %zd : f32
-    %r   = arith.divf %st, %det : f32
-    %f00 = arith.mulf %r, %m11 : f32
-    %f01 = arith.mulf %r, %z01 : f32
-    %f10 = arith.mulf %r, %z10 : f32
-    %f11 = arith.mulf %r, %m00 : f32
-    // both reads see the same state; each write adds a combination of them
-    %S0  = rwkv.decay %S, %gt on "key0" : !S
-    %y0  = rwkv.read  %S0[%c0] : !S
-    %y1  = rwkv.read  %S0[%c1] : !S
-    %v00 = rwkv.broadcast %f00 : f32 -> !v
-    %v01 = rwkv.broadcast %f01 : f32 -> !v
-    %v10 = rwkv.broadcast %f10 : f32 -> !v
-    %v11 = rwkv.broadcast %f11 : f32 -> !v
-    %p00 = arith.mulf %v00, %y0 : !v
-    %p01 = arith.mulf %v01, %y1 : !v
-    %p10 = arith.mulf %v10, %y0 : !v
-    %p11 = arith.mulf %v11, %y1 : !v
-    %w0  = arith.addf %p00, %p01 : !v
-    %w1  = arith.addf %p10, %p11 : !v
-    %S1  = rwkv.write %S0[%d0], %w0 : !S
-    %S2  = rwkv.write %S1[%d1], %w1 : !S
-    %S3  = rwkv.write %S2[%kt], %vt : !S
-    %ot  = rwkv.read  %S3[%qt] : !S
-    rwkv.yield %ot, %S3 : !v, !S
+    %S0 = rwkv.decay %S, %gt on "key0" : !S
+    %S1 = rwkv.evolve resolvent %S0, %st reads [%c0, %c1] writes [%d0, %d1] : !S
+    %S2 = rwkv.write %S1[%kt], %vt : !S
+    %ot = rwkv.read  %S2[%qt] : !S
+    rwkv.yield %ot, %S2 : !v, !S
   }
   return %o, %sn : !Value, !State
 }

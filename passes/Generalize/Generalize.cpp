@@ -45,6 +45,14 @@ struct GeneralizePass : rwkv::impl::RwkvGeneralizePassBase<GeneralizePass> {
       rung->erase();
       ++numRungs;
     }
+    SmallVector<SugarOpInterface> sugar;
+    getOperation()->walk([&](SugarOpInterface op) { sugar.push_back(op); });
+    for (SugarOpInterface op : sugar) {
+      builder.setInsertionPoint(op);
+      op->getResult(0).replaceAllUsesWith(op.expand(builder));
+      op->erase();
+      ++numSugar;
+    }
   }
 };
 } // namespace
