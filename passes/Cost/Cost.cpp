@@ -6,18 +6,21 @@ using namespace rwkv;
 
 namespace {
 
-// Vector instructions that something costs, fitted to measurements on machines without matrix units
-// (bench/recurrences.py).
-constexpr double kStreamed = 1.0;    // a multiply-add on a state that is read from memory for it
-constexpr double kBlocked = 0.55;    // a multiply-add of a product with blocks in registers
+// Vector instructions that something costs, fitted to measurements on machines without matrix units:
+// bench/recurrences.py with heads of 32 to 128 predicts the order of the schedules, and times to about a third.
+constexpr double kStreamed = 1.0; // a multiply-add on a state that is read from memory for it
+constexpr double kBlocked = 1.0;  // a multiply-add of a product with blocks in registers, its edges and copies included
 constexpr double kStateAccess = 1.0; // a vector of a state loaded or stored
-constexpr double kFunction = 16;     // a vector of exponentials
-constexpr double kTokenOverhead = 60, kChunkOverhead = 1500;
+constexpr double kFunction = 24;     // a vector of exponentials
+constexpr double kTokenOverhead = 60, kChunkOverhead = 12000;
+// States above this leave the nearest memory, and every pass over them costs more.
+constexpr double kNearBytes = 32 * 1024, kFar = 1.6;
 
 /// What one state does per token.
 struct Counts {
   double keys = 1, values = 1, keySum = 0; // sizes: product and sum of the key axes
   double corrections = 0, reads = 0, writes = 0, decays = 0;
+  bool decaysKeys = false;
 };
 
 bool isKnown(StateType type) {
@@ -35,6 +38,7 @@ Counts countState(const AffineState &form, unsigned index) {
   for (const StateStep &step : state.path) {
     counts.writes += step.kind == StateStep::Kind::write;
     counts.decays += step.kind != StateStep::Kind::write;
+    counts.decaysKeys |= step.isTransition() && step.axis == StateStep::Axis::key;
   }
   for (const StateRead &read : form.reads) {
     if (read.state == index) {
@@ -84,7 +88,8 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
       cost.multiplyAdds += work;
       cost.functions += n.decays * n.keySum;
       // Each correction is a pass of its own; what follows it is one more, which also stores.
-      cost.time += (kStreamed * work + kStateAccess * size * (n.corrections + 2)) / lanes;
+      double far = elementBytes * size > kNearBytes ? kFar : 1.0;
+      cost.time += far * (kStreamed * work + kStateAccess * size * (n.corrections + 2)) / lanes;
       cost.time += kFunction * n.decays * n.keySum / lanes;
       continue;
     }
@@ -99,12 +104,15 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     double carried = size * accesses;                                                     // products with the state
     double inside = chunk * n.writes * (n.corrections + n.reads) * (n.keySum + n.values); // scores, and what they weigh
     double solve = chunk * n.corrections * n.corrections * n.values / 2;
+    double functions = n.decaysKeys   ? 2 * n.keySum * accesses
+                       : n.decays > 0 ? chunk * n.writes * (accesses - n.writes)
+                                      : 0;
     cost.multiplyAdds += carried + inside + solve;
-    cost.functions += n.decays > 0 ? 2 * n.keySum * accesses : 0;
+    cost.functions += functions;
     cost.onChip += elementBytes * (chunk * chunk * n.writes * (n.corrections + n.reads + 1) +
                                    2 * chunk * (accesses * n.keySum + n.writes * n.values));
     cost.time += (kBlocked * (carried + inside + solve) + kStateAccess * 2 * size / chunk) / lanes;
-    cost.time += kFunction * (n.decays > 0 ? 2 * n.keySum * accesses : 0) / lanes;
+    cost.time += kFunction * functions / lanes;
   }
   return cost;
 }
