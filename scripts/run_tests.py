@@ -176,6 +176,11 @@ class Suites:
         more = ["--full"] if self.full else []
         return self._script("test/numerics/run.py", 7200 if self.full else 1200, *more)
 
+    def properties(self):
+        """randomly generated legal regions, every schedule against float64 and against each other"""
+        count = "3000" if self.full else "300"
+        return self._script("test/numerics/property.py", 7200 if self.full else 1200, "--count", count)
+
     def install(self):
         """a C program against the installed runtime, found by CMake and by pkg-config"""
         return self._script("test/integration/install/run.py", 600, "--build-dir", self.build)
@@ -217,7 +222,7 @@ class Suites:
         return total
 
 
-ALWAYS = ["lit", "unit", "sanitize", "cli", "numerics", "install"]
+ALWAYS = ["lit", "unit", "sanitize", "cli", "numerics", "properties", "install"]
 FULL = ALWAYS + ["thread", "gcc"]
 
 

@@ -435,8 +435,7 @@ void AffineState::checkBatched(RecurrenceOp recurrence) {
       known &= shapeOf(op.getOperand(0).getType()).size() <= 2 && shapeOf(op.getResult(0).getType()).size() <= 2;
     }
     if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-      auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
-      known = isa<FloatAttr>(constant.getValue()) || (dense && dense.isSplat());
+      known = isa<FloatAttr, DenseFPElementsAttr>(constant.getValue());
     }
     if (!known && !batched.op) {
       batched = {&op, "L1", "'" + op.getName().getStringRef().str() + "' has no form for many tokens at once"};

@@ -103,9 +103,8 @@ Batch::Entry Batch::compute(Operation *op) {
     if (auto number = dyn_cast<FloatAttr>(constant.getValue())) {
       return {e.constant(number.getValueAsDouble(), flat), false};
     }
-    auto dense = dyn_cast<DenseFPElementsAttr>(constant.getValue());
-    bool splat = dense && dense.isSplat();
-    return {splat ? e.constant(dense.getSplatValue<APFloat>().convertToDouble(), flat) : Value(), false};
+    auto values = dyn_cast<DenseFPElementsAttr>(constant.getValue());
+    return {values ? e.constant(values, flat) : Value(), false};
   }
   SmallVector<Entry> operands;
   bool perToken = false;

@@ -126,11 +126,8 @@ private:
           return e.sum(e.mul(matrix, e.broadcast(at(matvec.getX()), matrix.getType(), 1)), 1);
         })
         .Case([&](arith::ConstantOp constant) -> Value {
-          auto tensor = dyn_cast<DenseFPElementsAttr>(constant.getValue());
-          if (tensor && tensor.isSplat()) {
-            return e.constant(tensor.getSplatValue<APFloat>().convertToDouble(), type);
-          }
-          return tensor ? Value() : e.b.clone(*op)->getResult(0);
+          auto values = dyn_cast<DenseFPElementsAttr>(constant.getValue());
+          return values ? e.constant(values, type) : e.b.clone(*op)->getResult(0);
         })
         .Default([&](Operation *) -> Value {
           if (!op->hasTrait<OpTrait::Elementwise>() || op->getNumResults() != 1) {

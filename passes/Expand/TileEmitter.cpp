@@ -43,6 +43,27 @@ Value TileEmitter::constant(double value, Type type) {
   return arith::ConstantOp::create(b, loc, attr);
 }
 
+Value TileEmitter::constant(DenseFPElementsAttr values, Type type) {
+  if (values.isSplat()) {
+    return constant(values.getSplatValue<APFloat>().convertToDouble(), type);
+  }
+  Value tile = constant(0.0, type);
+  ArrayRef<int64_t> shape = tile::getTileShape(type);
+  Type element = getElementTypeOrSelf(type);
+  for (auto [i, value] : llvm::enumerate(values.getValues<APFloat>())) {
+    if (value.isPosZero()) {
+      continue;
+    }
+    auto position = static_cast<int64_t>(i);
+    SmallVector<Value> offsets = {index(position % shape.back())};
+    if (shape.size() == 2) {
+      offsets.insert(offsets.begin(), index(position / shape.back()));
+    }
+    tile = insert(constant(value.convertToDouble(), element), tile, offsets);
+  }
+  return tile;
+}
+
 Value TileEmitter::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
 
 // ---- shapes

@@ -20,6 +20,8 @@ public:
   static mlir::Type computeType(mlir::Type element);
 
   mlir::Value constant(double value, mlir::Type type);
+  /// Few numbers, element by element (row-major).
+  mlir::Value constant(mlir::DenseFPElementsAttr values, mlir::Type type);
   mlir::Value index(int64_t value);
   /// Repeats a scalar, or a vector along axis `on`, to `type`; a value of that type is returned as it is.
   mlir::Value broadcast(mlir::Value x, mlir::Type type, int64_t on = 0);
