@@ -71,6 +71,15 @@ func.func @bound_count(%S: !rwkv.state<8|4xf32>, %w: tensor<8xf32>) {
 
 // -----
 
+// decay_c3
+func.func @certified(%S: !rwkv.state<8|4xf32>, %w: tensor<8xf32>) {
+  // expected-error @below {{'rwkv.decay' op expected a bound that is certified, but got none}}
+  %0 = rwkv.decay %S, %w on "key0" certified : !rwkv.state<8|4xf32>
+  return
+}
+
+// -----
+
 func.func @not_a_state(%w: tensor<8xf32>) {
   // expected-error @below {{expected a !rwkv.state type, but got 'tensor<8xf32>'}}
   %0 = rwkv.decay %w, %w on "key0" : tensor<8xf32>

@@ -21,6 +21,16 @@ func.func @decay(%S: !rwkv.state<2x8|4xf32>, %w0: tensor<2xf32>, %w1: tensor<8xf
   return %4 : !rwkv.state<2x8|4xf32>
 }
 
+// A bound that is known to hold.
+// CHECK-LABEL: func @certified
+func.func @certified(%S: !rwkv.state<8|4xf32>, %w: tensor<8xf32>, %g: f32) -> !rwkv.state<8|4xf32> {
+  // CHECK: rwkv.decay %{{.*}}, %{{.*}} on "key0" bound [-1.000000e+00 : f32, 0.000000e+00 : f32] certified : !state
+  %0 = rwkv.decay %S, %w on "key0" bound [-1.0 : f32, 0.0 : f32] certified : !rwkv.state<8|4xf32>
+  // CHECK: rwkv.decay %{{.*}}, %{{.*}} on "all" bound [-1.000000e+00 : f32, 0.000000e+00 : f32] certified {note = "x"} : !state
+  %1 = rwkv.decay %0, %g on "all" bound [-1.0 : f32, 0.0 : f32] certified {note = "x"} : !rwkv.state<8|4xf32>
+  return %1 : !rwkv.state<8|4xf32>
+}
+
 // CHECK-LABEL: func @vector_state
 func.func @vector_state(%S: !rwkv.state<|?xf64>, %z: tensor<?xf64>) -> !rwkv.state<|?xf64> {
   // CHECK: rwkv.decay %{{.*}}, %{{.*}} on "value" : !{{state[0-9]*}}

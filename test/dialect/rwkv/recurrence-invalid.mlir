@@ -467,3 +467,36 @@ func.func @select(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
   }
   return
 }
+
+// -----
+
+func.func @empty_chunk(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
+  %s = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  // expected-error @below {{expected a chunk of at least one token, but got 0}}
+  } attributes {schedule = #rwkv.schedule<chunk, C = 0>}
+  return
+}
+
+// -----
+
+func.func @negative_chunk(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
+  %s = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  // expected-error @below {{expected a chunk of at least one token, but got -16}}
+  } attributes {schedule = #rwkv.schedule<scan, C = -16>}
+  return
+}
+
+// -----
+
+func.func @chunk_of_steps(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
+  %s = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  // expected-error @below {{expected a chunk of at least one token only where there are chunks, but got 4}}
+  } attributes {schedule = #rwkv.schedule<step, C = 4>}
+  return
+}

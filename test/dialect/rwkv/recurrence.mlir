@@ -85,3 +85,25 @@ func.func @unchanged(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) -> tenso
   }
   return %s : tensor<?x2x8x8xf32>
 }
+
+// A schedule is kept as it is written; steps have no chunk.
+// CHECK-LABEL: func @schedules
+func.func @schedules(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>)
+    -> (tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>) {
+  // CHECK: } attributes {schedule = #rwkv.schedule<step>}
+  %0 = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  } attributes {schedule = #rwkv.schedule<step, C = 1>}
+  // CHECK: } attributes {note = "x", schedule = #rwkv.schedule<chunk, C = 16>}
+  %1 = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  } attributes {note = "x", schedule = #rwkv.schedule<chunk, C = 16>}
+  // CHECK: } attributes {schedule = #rwkv.schedule<scan>}
+  %2 = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  } attributes {schedule = #rwkv.schedule<scan>}
+  return %0, %1, %2 : tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>
+}

@@ -77,24 +77,6 @@ rwkv.model @m {
 
 // -----
 
-!K = tensor<?x?x2x8xf32>
-!S = tensor<?x2x8x8xf32>
-
-func.func @constant(%k: !K, %s: !S) -> !S {
-  %0 = rwkv.fused heads -> (!S) {
-    %n = rwkv.recurrence over(%kt = %k : !K) init(%S = %s : !S) -> (!S) {
-      // expected-error@+1 {{'arith.constant' op has no sequential expansion}}
-      %c = arith.constant dense<[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]> : tensor<8xf32>
-      %S1 = rwkv.write %S[%c], %kt : !rwkv.state<8|8xf32>
-      rwkv.yield %S1 : !rwkv.state<8|8xf32>
-    }
-    rwkv.yield %n : !S
-  }
-  return %0 : !S
-}
-
-// -----
-
 !M = tensor<?x?x2x2x3x4xf32>
 !S = tensor<?x2x8xf32>
 
