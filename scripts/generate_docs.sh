@@ -1,24 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Writes the reference of dialects and passes from their TableGen files.
-#   scripts/generate_docs.sh [--check] [--output FOLDER]
-# --check writes nothing and fails if docs/generated is not what would be written. MLIR_TBLGEN and MLIR_INCLUDE override
-# where mlir-tblgen and MLIR's .td files are.
+#   scripts/generate_docs.sh [--check] [--output FOLDER] [--ladder RWKV_OPT]
+# --check writes nothing and fails if docs/generated is not what would be written. --ladder also writes (or checks) which
+# schedules the layers of examples/ladder have, which needs a build: docs/generated/ladder.md and, without --output, the
+# table in README.md. MLIR_TBLGEN and MLIR_INCLUDE override where mlir-tblgen and MLIR's .td files are.
 set -euo pipefail
 export LC_ALL=C
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 output="$root/docs/generated"
 check=0
+ladder=()
 while (($#)); do
   case "$1" in
   --check) check=1 ;;
   --output)
     output="${2:?expected a folder after --output}"
+    ladder+=(--output "$output")
+    shift
+    ;;
+  --ladder)
+    rwkv_opt="${2:?expected the path of rwkv-opt after --ladder}"
     shift
     ;;
   *)
-    echo "$0: expected --check or --output FOLDER, but got '$1'" >&2
+    echo "$0: expected --check, --output FOLDER or --ladder RWKV_OPT, but got '$1'" >&2
     exit 2
     ;;
   esac
@@ -84,4 +91,8 @@ for name in rwkv tile passes; do
     cp "$work/$name.md" "$output/$name.md"
   fi
 done
+if [[ -n "${rwkv_opt:-}" ]]; then
+  ((check)) && ladder+=(--check)
+  python3 "$root/scripts/ladder_table.py" "$rwkv_opt" "${ladder[@]}" || status=1
+fi
 exit $status
