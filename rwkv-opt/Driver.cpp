@@ -112,7 +112,12 @@ FailureOr<std::string> explain(ModuleOp module, const CompileOptions &options, S
   std::string text;
   llvm::raw_string_ostream os(text);
   auto target = module->getAttrOfType<TargetAttr>("rwkv.target");
+  std::optional<ScheduleKind> wanted = symbolizeScheduleKind(options.schedule);
   module.walk([&](RecurrenceOp recurrence) {
+    AffineState form(recurrence);
+    if (wanted && !recurrence.getSchedule() && form.isLegal(*wanted)) {
+      recurrence.setScheduleAttr(chooseSchedule(recurrence, form, target, wanted, options.chunk).schedule);
+    }
     if (options.emit == "picture") {
       explainPicture(os, recurrence, target, sourceLine);
       return WalkResult::interrupt();
@@ -184,6 +189,7 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options, S
 CompileResult rwkv::compileToPack(const std::string &spec, const std::string &name, const CompileOptions &options) {
   CompileResult result;
   MLIRContext context(getDialectRegistry());
+  context.loadDialect<RwkvDialect>(); // the target is one of its attributes, whatever the text uses
   context.printOpOnDiagnostic(false);
   DiagnosticText diagnostics(context);
   llvm::SourceMgr sources;

@@ -21,9 +21,10 @@
 namespace cl = llvm::cl;
 
 static cl::OptionCategory category("rwkv-opt: compiling a spec");
-static cl::opt<std::string> emitKind("emit",
-                                     cl::desc("Compile and write: explain (text), picture (svg), mlir (kernels and launches), llvm, asm, obj, pack"),
-                                     cl::value_desc("kind"), cl::cat(category));
+static cl::opt<std::string> emitKind(
+    "emit",
+    cl::desc("Compile and write: explain (text), picture (svg), mlir (kernels and launches), llvm, asm, obj, pack"),
+    cl::value_desc("kind"), cl::cat(category));
 static cl::opt<std::string> targetName("target", cl::desc("Machine to compile for"), cl::init("host"),
                                        cl::cat(category));
 static cl::opt<std::string> checkpointPath("checkpoint", cl::desc("Checkpoint that a model's sizes are solved from"),

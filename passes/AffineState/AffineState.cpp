@@ -481,7 +481,7 @@ bool AffineState::usesMatrixForm(const Stratum &stratum, ScheduleKind kind) cons
 }
 
 int64_t AffineState::getChunkLimit(ScheduleKind kind) const {
-  double limit = 1024;
+  double limit = kMostTokens;
   for (const CarriedState &state : states) {
     double perToken = 0;
     for (const StateStep &step : state.path) {

@@ -73,6 +73,9 @@ struct Stratum {
 
 class AffineState {
 public:
+  /// The longest chunk that anything is laid out for.
+  static constexpr int64_t kMostTokens = 1024;
+
   explicit AffineState(RecurrenceOp recurrence);
 
   std::vector<CarriedState> states;

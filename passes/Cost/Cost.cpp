@@ -138,7 +138,8 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
       bool fits = !cost || cost->onChip <= static_cast<double>(target.getScratch());
       bool better = !found || (cost && best.cost && fits && cost->time < best.cost->time);
       if (better) {
-        best = {ScheduleAttr::get(context, kind, cost ? candidate : std::min<int64_t>(16, candidate)), cost};
+        int64_t length = cost || tokens > 0 ? candidate : std::min<int64_t>(16, limit);
+        best = {ScheduleAttr::get(context, kind, length), cost};
         found = true;
       }
     }

@@ -39,7 +39,9 @@ protected:
       }
       if (int64_t limit = form.getChunkLimit(schedule.getKind()); schedule.getChunk() > limit) {
         return recurrence.emitOpError("expected chunks of at most ")
-               << limit << " tokens, which the decay of the value axis permits, but got " << schedule.getChunk();
+               << limit << " tokens"
+               << (limit < AffineState::kMostTokens ? ", which the decay of the value axis permits," : "")
+               << " but got " << schedule.getChunk();
       }
       Value length = arith::SubIOp::create(b, loc, end, start), size = index(schedule.getChunk());
       Value count = arith::DivUIOp::create(b, loc, length, size);

@@ -159,7 +159,7 @@ private:
       if (refusal.op) {
         os << refusal.reason << " (" << refusal.rule << ")\n          at " << locationOf(refusal.op->getLoc())
            << sourceLine(refusal.op->getLoc());
-      } else if (int64_t limit = form.getChunkLimit(kind); limit < 1024) {
+      } else if (int64_t limit = form.getChunkLimit(kind); limit < AffineState::kMostTokens) {
         os << ", at most " << limit << " tokens at once because the value axis decays";
       }
       os << "\n";
@@ -204,7 +204,8 @@ private:
         }
       }
     }
-    os << "  bytes: on chip of one head while it runs; time: in vector instructions, to compare with each other\n";
+    os << "  bytes: operands and outputs of a token; on chip: bytes of one head while it runs; time: in vector "
+          "instructions\n";
   }
 
   raw_ostream &os;

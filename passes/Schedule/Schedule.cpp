@@ -23,6 +23,11 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
       getOperation()->emitError("expected schedule auto, step, scan or chunk, but got '") << schedule << "'";
       return signalPassFailure();
     }
+    if (chunk < 0 || chunk > AffineState::kMostTokens) {
+      getOperation()->emitError("expected a chunk of 0 to ")
+          << AffineState::kMostTokens << " tokens, but got " << chunk;
+      return signalPassFailure();
+    }
     numCertified += certifyBounds(getOperation());
     auto walk = getOperation()->walk([&](RecurrenceOp recurrence) {
       return recurrence.getSchedule() ? WalkResult::advance() : annotate(recurrence, forced);

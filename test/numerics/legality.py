@@ -15,8 +15,8 @@ TABLE = {
     # Linear attention: decays of rows, columns or everything, and writes of what does not depend on the state. Bonus
     # terms are peeks; outputs may be any function of reads.
     ("chunk", "scan"): """
-        retnet simple-gla mamba2-groups gla gla-bounded gated-both-axes value-decay wkv5 wkv6 wkv6-f64 wkv6-example
-        wkv6-groups
+        retnet simple-gla mamba2-groups gla gla-bounded gated-both-axes value-decay wkv5 wkv5-rung wkv6 wkv6-f64
+        wkv6-example wkv6-rung wkv6-groups
         tensor-state tensor-state-bf16 tensor-state-example tensor-state-3
         read-only write-only several-outputs peeks neighbours two-recurrences
         mlstm ladder-mlstm
@@ -25,14 +25,15 @@ TABLE = {
     # Delta rules and transforms: a read comes back to its state.
     ("chunk",): """
         wkv7 wkv7-rung wkv7-f64 wkv7-groups gated-delta gated-delta-rung gated-delta-example gated-delta-groups
-        delta-net delta-product-2 kda transform
+        delta-net delta-short delta-reads delta-product-2 kda transform
+        evolve-exp evolve-exp-2 evolve-resolvent evolve-cayley
         ladder-rwkv7 ladder-deltanet ladder-gated-deltanet ladder-kda ladder-comba ladder-delta-product
         ladder-two-sided-delta ladder-oja ladder-tensor-delta ladder-complex-delta ladder-quaternion
         ladder-titans-momentum ladder-slot-mix ladder-exp-evolution ladder-resolvent-evolution ladder-cayley-evolution
         ladder-rotation-son""",
     # No key axes, or a decay of every element; the running maximum of stabilised sums is a scan of its own kind.
     ("scan",): """
-        each mamba-1 hgrn hgrn-f64 vector-scaled
+        each mamba-1 hgrn hgrn-f64 vector-scaled wkv4-rung
         ladder-mamba1 ladder-hgrn ladder-rwkv4""",
     # Overwritten states; vector states that feed each other.
     (): """

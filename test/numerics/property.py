@@ -35,6 +35,7 @@ from random_regions.generate import generate
 from random_regions.legality import analyse
 from random_regions.region import Region
 from random_regions.shrink import shrink, size
+import tool as program
 from tool import Failed, Kernel, Tool
 
 EXAMPLES = """examples:
@@ -49,6 +50,7 @@ SCHEDULES = ("step", "scan", "chunk")
 CHUNKS = (1, 2, 3, 4, 5, 7, 8, 16, 32)
 SHRUNK = 4  # failures that are made smaller, by default; the others are only reported
 ALIKE = 2  # of these at most, that fail in the same way
+PATIENCE = 5  # seconds for a smaller region, where the fault is that rwkv-run does not end
 ENOUGH = 150  # regions, to make each mistake noticed
 REFUSED = 1  # exit code of rwkv-run for a spec that it does not compile
 
@@ -71,6 +73,7 @@ class Work:
     cases: list
     expected: list
     kernels: dict  # schedule: (chunk, Kernel, results of rwkv-run) or (chunk, None, Failure)
+    seconds: dict  # schedule: how long rwkv-run took
 
 
 def without_names(message):
@@ -212,7 +215,7 @@ class Properties:
         self.schedules = self.known(schedules)
         self.count = {"must": {}, "may": {}, "no": {}, "refused": {}}
         self.features, self.refusals, self.worst = {}, {}, {}
-        self.alike = {}
+        self.alike, self.slowest = {}, {}
         self.unnoticed, self.regions = list(mistakes.NAMES), 0
 
     def known(self, wanted):
@@ -234,15 +237,16 @@ class Properties:
             rng = np.random.default_rng([seed, 2])
             cases = [operands.draw(region, rng, hard) for _ in range(2)]
             chunk = int(rng.choice(CHUNKS))
-            work = Work(seed, region, analyse(region), cases, [], {})
+            work = Work(seed, region, analyse(region), cases, [], {}, {})
             work.expected = [compare.references(region, case) for case in cases]
             for schedule in self.schedules:
                 if work.verdict.schedules[schedule] == "no" and not work.verdict.broken:
                     continue
                 try:
-                    name = f"{seed}-{schedule}"
+                    name, start = f"{seed}-{schedule}", time.monotonic()
                     kernel, first = compile_region(self.tool, name, region, cases[0], schedule, chunk)
                     work.kernels[schedule] = chunk, kernel, first
+                    work.seconds[schedule] = time.monotonic() - start
                 except Failure as failure:
                     work.kernels[schedule] = chunk, None, failure
             return work
@@ -254,6 +258,8 @@ class Properties:
         self.regions += 1
         for feature in work.verdict.features:
             self.features[feature] = self.features.get(feature, 0) + 1
+        for schedule, seconds in work.seconds.items():
+            self.slowest[schedule] = max(self.slowest.get(schedule, (0.0, 0)), (seconds, work.seed))
         for schedule, (chunk, kernel, first) in work.kernels.items():
             label = work.verdict.schedules[schedule]
             self.add(label, schedule)
@@ -303,13 +309,16 @@ class Properties:
         expected = compare.references(region, case)
         if not all(np.isfinite(r.exact).all() for r in expected.values()):
             return None
-        kernel = None
+        kernel, limit = None, program.LIMIT
+        if way == ("no end",):
+            program.LIMIT = PATIENCE
         try:
             kernel, first = compile_region(self.tool, "smaller", region, case, schedule, chunk)
             check_kernel(kernel, region, [case], [expected], first)
         except Failure as failure:
             return failure if failure.way == way else None
         finally:
+            program.LIMIT = limit
             if kernel:
                 discard(self.tool, kernel)
         return None
@@ -333,7 +342,8 @@ class Properties:
 
         for other in work.cases:  # one case alone; where only both together fail, the first is shown as it is
             if fails(region, other, chunk):
-                region, case, chunk = shrink(region, other, chunk, schedule, fails)
+                seconds = 240 if failure.way == ("no end",) else 90
+                region, case, chunk = shrink(region, other, chunk, schedule, fails, seconds)
                 break
         before, after = size(work.region, work.cases[0]), size(region, case)
         shown = [f"\n       {before[0]} ops and {before[1]} numbers, made smaller: {after[0]} and {after[1]}"]
@@ -400,6 +410,8 @@ class Properties:
                 f"{schedule:6} {must} regions must run, {may} may ({refused[0]} refused), {no} break a rule"
                 f" ({refused[1]} refused); error at most {self.worst.get(schedule, 0.0):.2g} of what is allowed"
             )
+        slowest = [f"{name} {s:.1f} s (seed {seed})" for name, (s, seed) in self.slowest.items()]
+        self.report.line(f"slowest to compile and run: {', '.join(slowest)}")
         for (schedule, text), n in sorted(self.refusals.items(), key=lambda x: -x[1]):
             self.report.line(f"  refused with {schedule}, {n} times: {text}")
         features = sorted(self.features.items(), key=lambda x: -x[1])

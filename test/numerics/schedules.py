@@ -51,7 +51,7 @@ LONGEST = {"crosswise": 33}  # it grows without limit
 # These carry an exponent m as large as their keys and add to it with every token. The rounding of m is a relative error
 # of everything scaled by e^m: about u |m| per token until the next larger key, in any schedule. So they may err as much
 # as the same formula in f32, token by token, times a factor.
-ILL_CONDITIONED = ("ladder-rwkv4", "ladder-mlstm")
+ILL_CONDITIONED = ("ladder-rwkv4", "wkv4-rung", "ladder-mlstm")
 FACTOR = 8
 # Reflections along keys that are nearly the same: a chunk of 64 solved by substitution in f32 loses up to ten times
 # what token by token loses in f32, and a method that is not stable, such as products of powers, loses everything.

@@ -58,7 +58,7 @@ class Recurrence:
     adjust: Optional[Callable] = None  # (inputs, rng, profile): relations between the operands
     types: tuple = ()  # of Types; empty: f32 everywhere
     profiles: tuple = ("normal",)
-    rung: str = ""  # the named op that stands for the region
+    rung: str = ""  # the named op that stands for the region; its operands are in the order of `over` and `consts`
     file: str = ""
     function: str = "f"
     tokens: int = 0  # at most, where the bound of a nonlinear recurrence grows with T
@@ -169,9 +169,11 @@ def spec_text(r, sizes, element_types, packed):
     if r.rung:
         over = ", ".join(f"%in_{n}" for n in r.over)
         init = ", ".join(f"%in_{n}" for n in r.states)
+        const = " const(" + ", ".join(f"%in_{n}" for n in r.consts) + ")" if r.consts else ""
         given = ", ".join(declared.values()) + (", tensor<?xi32>" if packed else "")
         reset = " reset(%cu)" if packed else ""
-        lines.append(f"  %y:{len(results)} = {r.rung} over({over}) init({init}){reset} : ({given}) -> ({returned})")
+        clauses = f"over({over}){const} init({init}){reset}"
+        lines.append(f"  %y:{len(results)} = {r.rung} {clauses} : ({given}) -> ({returned})")
     else:
         clauses = []
         for clause, group in [("over", r.over), ("const", r.consts), ("init", r.states)]:

@@ -41,6 +41,15 @@ func.func @linear(%q: !io, %k: !io, %v: !io, %s0: !st) -> (!io, !st) {{
 }}
 """
 
+# The delta rule: what it reads comes back to the state, so that it has no scan.
+DELTA = SPEC.replace(
+    "    %S1 = rwkv.write %S[%kt], %vt : !S\n",
+    """    %y = rwkv.read %S[%kt] : !S
+    %e = arith.subf %vt, %y : tensor<8xf32>
+    %S1 = rwkv.write %S[%kt], %e : !S
+""",
+)
+
 
 def safetensors(arrays):
     """The bytes of a file with these {name: (dtype, array)}; a dtype of None is the array's own."""
@@ -114,6 +123,12 @@ class CommandLine(Base):
             (["generate", "x", "--temperature", "hot"], "--temperature: expected a number, found 'hot'"),
             (["generate", "x", "--top-p", "2"], "--top-p: expected a number above 0 and at most 1, found '2'"),
             (["generate", "x", "--schedule", "loop"], "--schedule: expected auto, step, scan or chunk, found 'loop'"),
+            (["generate", "x", "--chunk=-1"], "--chunk: expected an integer from 0 to 1024, found '-1'"),
+            (["call", "x", "f", "-o", "y", "--chunk=abc"], "--chunk: expected an integer from 0 to 1024, found 'abc'"),
+            (["logits", "x", "--chunk", "7.5"], "--chunk: expected an integer from 0 to 1024, found '7.5'"),
+            (["generate", "x", "--chunk", "1025"], "--chunk: expected an integer from 0 to 1024, found '1025'"),
+            (["generate", "x", "--prompt", "a", "--pack", "p", "--chunk", "8"], "--pack excludes --chunk"),
+            (["logits", "x", "--tokens", "1", "--pack", "p", "--schedule", "step"], "--pack excludes --schedule"),
             (["generate", "x", "--param", "eps"], "--param: expected NAME=VALUE, found 'eps'"),
             (["logits", "x"], "logits: expected --tokens or --tokens-file, found neither"),
             (
@@ -255,6 +270,47 @@ class Call(Base):
             np.testing.assert_allclose(np.load(self.folder / "y1.npy"), state, atol=2e-5)
         self.no_leftovers()
 
+    def test_schedules(self):
+        # Sequences of whole chunks and a rest; of less than a chunk; of none. Step is compared bit for bit elsewhere.
+        random = np.random.default_rng(2)
+        for text, kinds in [
+            (SPEC, [["scan"], ["scan", 8], ["chunk"], ["chunk", 1], ["chunk", 8], ["chunk", 24]]),
+            (DELTA, [["chunk"], ["chunk", 1], ["chunk", 8], ["chunk", 24]]),
+        ]:
+            spec = self.file("spec.mlir", text.format(type="f32"))
+            for tokens in [37, 5, 0]:
+                self.inputs = [random.standard_normal((2, tokens, 3, 8)).astype(np.float32) for _ in range(3)]
+                self.inputs[1] /= np.sqrt((self.inputs[1] ** 2).sum(-1, keepdims=True))
+                paths = self.save()
+                results = []
+                for kind, *chunk in [["step"], *kinds]:
+                    options = [f"--schedule={kind}", *(f"--chunk={n}" for n in chunk)]
+                    result = self.run_tool("call", spec, "linear", *paths, "-o", self.folder / "y", *options)
+                    self.assertEqual((result.returncode, result.stdout, result.stderr), (0, b"", b""), options)
+                    results.append([np.load(self.folder / f"y{i}.npy") for i in (0, 1)])
+                    for found, expected in zip(results[-1], results[0]):
+                        with self.subTest(spec=text is DELTA, tokens=tokens, options=options):
+                            self.assertEqual(found.shape, expected.shape)
+                            largest = np.abs(expected).max(initial=0)
+                            np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * largest)
+        # Another schedule is another pack: the cache does not give one for the other.
+        self.assertGreater(len(list((self.folder / "cache").iterdir())), 10)
+
+    def test_illegal_schedule(self):
+        spec = self.file("delta.mlir", DELTA.format(type="f32"))
+        for option in [["--schedule=scan"], ["--schedule=scan", "--chunk=8"]]:
+            result = self.run_tool("call", spec, "linear", *self.save(), "-o", self.folder / "y", *option)
+            self.assertEqual((result.returncode, result.stdout), (1, b""))
+            self.assertEqual(
+                result.stderr.decode(),
+                f"rwkv-run: error: cannot compile {spec} for function linear:\n"
+                f"{spec}:6:12: error: 'rwkv.recurrence' op schedule scan is not legal\n"
+                f"{spec}:9:11: note: L2: it depends on what this token reads from the state, so elements do not run on "
+                "their own\n",
+            )
+        self.assertEqual(list(self.folder.glob("y*")), [])
+        self.no_leftovers()
+
     def test_safetensors(self):
         spec = self.file("linear.mlir", SPEC.format(type="f32"))
         self.run_tool("call", spec, "linear", *self.save(), "-o", self.folder / "y")
@@ -341,8 +397,9 @@ class Model(Base):
         np.testing.assert_allclose(found, expected["logits"], rtol=0, atol=1e-3)
         last = self.logits("--tokens", ",".join(map(str, expected["tokens"])))
         np.testing.assert_allclose(last, expected["logits"][-1], rtol=0, atol=1e-3)
-        step = self.logits("--tokens-file", tokens, "--schedule", "step")
-        np.testing.assert_allclose(step, expected["logits"][-1], rtol=0, atol=1e-3)
+        for schedule in [["step"], ["chunk", "--chunk", 8]]:
+            last = self.logits("--tokens-file", tokens, "--schedule", *schedule)
+            np.testing.assert_allclose(last, expected["logits"][-1], rtol=0, atol=1e-3)
 
     def test_shown(self):
         self.shared_cache()

@@ -257,7 +257,7 @@ def size(region, case):
 KINDS = ("outputs", "states", "many_ops", "tokens", "sequences", "heads", "ops", "sizes", "forms", "numbers")
 
 
-def shrink(region, case, chunk, schedule, fails, seconds=90):
+def shrink(region, case, chunk, schedule, fails, seconds):
     """`fails(region, case, chunk)` runs it. Returns the smallest (region, case, chunk) found in that time."""
     end = time.monotonic() + seconds
     wanted = analyse(region).schedules[schedule]

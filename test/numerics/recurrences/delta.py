@@ -169,23 +169,85 @@ def delta_net(x, s, mistake):
     return (read(s.S if mistake == "read before the update" else new, x.q),), (new,)
 
 
-add(
-    name="delta-net",
+DELTA_NET = dict(
     over={n: o for n, o in GATED_DELTA_OPERANDS.items() if n != "g"},
     states={"S": Operand("K | V")},
     outputs={"o": Operand("V")},
     yields=["%o", "%S1"],
-    body="""
-        %y  = rwkv.read  %S[%k] : !S
-        %e  = arith.subf %v, %y : !V
-        %S1 = rwkv.write %S[%k], %e scale %beta : !S
-        %o  = rwkv.read  %S1[%q] : !S""",
     step=delta_net,
     transition=lambda x, s: np.eye(x.k.shape[-1]) - on_matrix(x.beta) * outer(x.k, x.k),
     mistakes=("keys not removed", "beta left out", "read before the update"),
     profiles=("normal", "duplicate"),
     sizes=SMALL[1:],
     more=LARGE,
+)
+add(
+    name="delta-net",
+    body="""
+        %y  = rwkv.read  %S[%k] : !S
+        %e  = arith.subf %v, %y : !V
+        %S1 = rwkv.write %S[%k], %e scale %beta : !S
+        %o  = rwkv.read  %S1[%q] : !S""",
+    **DELTA_NET,
+)
+add(
+    name="delta-short",
+    body="""
+        %S1 = rwkv.delta %S[%k], %v scale %beta : !S
+        %o  = rwkv.read  %S1[%q] : !S""",
+    **{**DELTA_NET, "more": ()},
+)
+
+
+# ---- the same with a key of its own for the read, without and with a scale, after a decay
+
+
+def delta_reads(x, s, mistake):
+    kept = s.S if mistake == "no decay" else on_matrix(exp(x.g)) * s.S
+    a, k = (x.k, x.a) if mistake == "keys swapped" else (x.a, x.k)
+    new = kept + outer(k, x.v - read(kept, k if mistake == "the written key read" else a))
+    source = kept if mistake == "second step reads the state of the first" else new
+    error = x.v - read(source, x.l)
+    new = new + outer(x.k, error if mistake == "beta left out" else on_vector(x.beta) * error)
+    return (read(new, x.q),), (new,)
+
+
+def delta_reads_transition(x, s):
+    eye = np.eye(x.k.shape[-1])
+    second = eye - on_matrix(x.beta) * outer(x.k, x.l)
+    return on_matrix(np.exp(x.g)) * (second @ (eye - outer(x.k, x.a)))
+
+
+def delta_reads_adjust(inputs, rng, profile):
+    """Reads that are near the write, and half of it: what is there shrinks."""
+    k = inputs["k"]
+    inputs["a"] = 0.5 * k + 0.2 * inputs["a"]
+    inputs["l"] = 0.4 * k + 0.2 * inputs["l"]
+
+
+add(
+    name="delta-reads",
+    over={**GATED_DELTA_OPERANDS, "a": Operand("K", "key"), "l": Operand("K", "key")},
+    states={"S": Operand("K | V")},
+    outputs={"o": Operand("V")},
+    yields=["%o", "%S3"],
+    body="""
+        %S1 = rwkv.decay %S, %g on "all" : !S
+        %S2 = rwkv.delta %S1[%k], %v reads [%a] : !S
+        %S3 = rwkv.delta %S2[%k], %v scale %beta reads [%l] : !S
+        %o  = rwkv.read  %S3[%q] : !S""",
+    step=delta_reads,
+    transition=delta_reads_transition,
+    adjust=delta_reads_adjust,
+    mistakes=(
+        "no decay",
+        "keys swapped",
+        "the written key read",
+        "second step reads the state of the first",
+        "beta left out",
+    ),
+    profiles=("normal", "near1"),
+    sizes=SMALL[1:],
 )
 
 

@@ -134,6 +134,168 @@ for file, function, mixture in (
     )
 
 
+# ---- `rwkv.evolve` of rank 1, where the function of the matrix is known: with x = s a . b, f(s b a^T) is 1 plus
+# s psi(x) b a^T. exp: psi = (e^x - 1) / x; resolvent: 1 / (1 - x); Cayley: 1 / (1 - x / 2). |x| is 1e-6 to 8; positive
+# x end before a pole, and what they grow by, a decay takes back.
+
+
+def exp_psi(x):
+    return np.where(x == 0, 1.0, np.expm1(x) / np.where(x == 0, 1.0, x))
+
+
+def doubled_psi(x):
+    """exp_psi with the intermediate results of the op, for bounds: a polynomial at x / 16, four doublings."""
+    y, coefficients = x * 0.0625, [1.0]
+    for n in range(2, 11):
+        coefficients.append(coefficients[-1] / n)
+    phi = 0.0 * x + coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        phi = phi * y + c
+    for _ in range(4):
+        phi = phi * (y * phi * 0.5 + 1.0)
+        y = y + y
+    return phi
+
+
+def evolved(psi, bounded_psi):
+    def coefficient(x, mistake=None):
+        d = 0.0 * x.s if mistake == "first order" else x.s * dot(x.a, x.b)
+        return x.s * psi(-d if mistake == "sign of the argument" else d)
+
+    def step(x, s, mistake):
+        kept = on_matrix(exp(x.g)) * s.S
+        a, b = (x.b, x.a) if mistake == "reads and writes swapped" else (x.a, x.b)
+        if isinstance(kept, Num):
+            values = type(x)(**{n: v.v for n, v in vars(x).items()})
+            formula = kept + outer(b, on_vector(x.s * bounded_psi(x.s * dot(a, b))) * read(kept, a))
+            exact = kept.v + outer(b.v, on_vector(coefficient(values)) * read(kept.v, a.v))
+            new = Num(exact, formula.e + np.abs(formula.v - exact))
+        else:
+            new = kept + outer(b, on_vector(coefficient(x, mistake)) * read(kept, a))
+        if mistake == "nothing evolves":
+            new = kept
+        new = new + outer(x.k, x.v)
+        return (read(s.S if mistake == "read before the update" else new, x.q),), (new,)
+
+    def transition(x, s):
+        eye = np.eye(x.a.shape[-1])
+        return on_matrix(np.exp(x.g)) * (eye + on_matrix(coefficient(x)) * outer(x.b, x.a))
+
+    return dict(step=step, transition=transition)
+
+
+def evolve_adjust(largest):
+    def adjust(inputs, rng, profile):
+        a, shape = inputs["a"], inputs["s"].shape
+        b = a + 0.4 * inputs["b"]  # near a: no product of keys is near zero
+        inputs["b"] = b / np.maximum(np.sqrt((b * b).sum(-1, keepdims=True)), 1e-6)
+        grows = rng.random(shape) < 0.3
+        x = np.exp(rng.uniform(np.log(1e-6), np.log(np.where(grows, largest, 8.0)), shape))
+        inputs["s"] = np.where(grows, x, -x) / (inputs["a"] * inputs["b"]).sum(-1)
+        inputs["g"] = inputs["g"] - np.where(grows, x, 0.0)
+
+    return adjust
+
+
+for function, psi, bounded_psi, largest in (
+    ("exp", exp_psi, doubled_psi, 8.0),
+    ("resolvent", lambda x: 1.0 / (1.0 - x), lambda x: 1.0 / (1.0 - x), 0.5),
+    ("cayley", lambda x: 1.0 / (1.0 - 0.5 * x), lambda x: 1.0 / (1.0 - 0.5 * x), 1.0),
+):
+    add(
+        name=f"evolve-{function}",
+        over={**QKV, "g": Operand("", "decay"), "a": Operand("K", "key"), "b": Operand("K", "key"), "s": Operand("")},
+        states=STATE,
+        outputs=OUTPUT,
+        yields=["%o", "%S3"],
+        body=f"""
+            %S1 = rwkv.decay %S, %g on "all" : !S
+            %S2 = rwkv.evolve {function} %S1, %s reads [%a] writes [%b] : !S
+            %S3 = rwkv.write %S2[%k], %v : !S
+            %o  = rwkv.read  %S3[%q] : !S""",
+        adjust=evolve_adjust(largest),
+        mistakes=(
+            "reads and writes swapped",
+            "sign of the argument",
+            "first order",
+            "nothing evolves",
+            "read before the update",
+        ),
+        profiles=("normal", "near1"),
+        sizes=SMALL[1:],
+        **evolved(psi, bounded_psi),
+    )
+
+
+# ---- `rwkv.evolve exp` of rank 2, with the norm of s A up to 8 where the files of the ladder end at 1/2
+
+
+def times(x, y):
+    return [[x[i][0] * y[0][j] + x[i][1] * y[1][j] for j in (0, 1)] for i in (0, 1)]
+
+
+def plus(x, c):
+    return [[x[i][j] + c if i == j else x[i][j] for j in (0, 1)] for i in (0, 1)]
+
+
+def doubled_mixture(s, z):
+    """s phi(Z) with the intermediate results of the op, for bounds."""
+    y, coefficients = [[0.0625 * e for e in line] for line in z], [1.0]
+    for n in range(2, 11):
+        coefficients.append(coefficients[-1] / n)
+    phi = plus([[0.0 * e for e in line] for line in y], coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        phi = plus(times(phi, y), c)
+    for _ in range(4):
+        phi = times(phi, plus([[0.5 * e for e in line] for line in times(y, phi)], 1.0))
+        y = [[e + e for e in line] for line in y]
+    return [[s * e for e in line] for line in phi]
+
+
+def long_step(inputs, rng, profile):
+    """A generator that is nearly symmetric and, for most tokens, negative: |s| |A| is 1e-6 to 8. What it can grow by is
+    taken back."""
+    shape = inputs["s"].shape
+    for n in "01":
+        b = inputs["a" + n] + 0.4 * inputs["b" + n]
+        inputs["b" + n] = b / np.maximum(np.sqrt((b * b).sum(-1, keepdims=True)), 1e-6)
+    a, b = (np.stack([inputs[n + i] for i in "01"], -1) for n in "ab")
+    size = np.linalg.norm(b @ np.swapaxes(a, -1, -2), 2, (-2, -1))
+    grows = rng.random(shape) < 0.3
+    x = np.exp(rng.uniform(np.log(1e-6), np.log(8.0), shape))
+    inputs["s"] = np.where(grows, x, -x) / size
+    inputs["g"] = inputs["g"] - np.where(grows, x, 0.2 * x)[..., None]
+
+
+add(
+    name="evolve-exp-2",
+    over={
+        **QKV,
+        "g": Operand("K", "decay"),
+        **{n: Operand("K", "key") for n in ("a0", "a1", "b0", "b1")},
+        "s": Operand(""),
+    },
+    states=STATE,
+    outputs=OUTPUT,
+    yields=["%o", "%S3"],
+    body="""
+        %S1 = rwkv.decay %S, %g on "key0" : !S
+        %S2 = rwkv.evolve exp %S1, %s reads [%a0, %a1] writes [%b0, %b1] : !S
+        %S3 = rwkv.write %S2[%k], %v : !S
+        %o  = rwkv.read  %S3[%q] : !S""",
+    adjust=long_step,
+    mistakes=(
+        "reads and writes swapped",
+        "second term of the generator left out",
+        "step left out",
+        "first order",
+        "decay after the evolution",
+    ),
+    sizes=SMALL[1:],
+    **evolution(exponential, doubled_mixture),
+)
+
+
 # ---- rotations in the plane of two vectors, by the angle theta w with tan(theta w / 2) = t w
 
 

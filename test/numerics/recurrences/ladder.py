@@ -133,9 +133,7 @@ def wkv4_adjust(inputs, rng, profile):
     inputs["den"] = np.abs(inputs["den"]) + 0.5
 
 
-ladder(
-    "rwkv4",
-    "wkv4",
+WKV4 = dict(
     over={"k": Operand("V"), "v": Operand("V")},
     consts={"w": Operand("V", "decay"), "u": Operand("V")},
     states={n: Operand("| V") for n in ("num", "den", "m")},
@@ -146,6 +144,8 @@ ladder(
     tokens=40,
     sizes=VECTORS[1:],
 )
+ladder("rwkv4", "wkv4", **WKV4)
+add(name="wkv4-rung", rung="rwkv.wkv4", types=SIXTEEN, **WKV4)
 
 
 # ---- mLSTM with its stabiliser, arXiv:2405.04517, equations 15, 19 to 27

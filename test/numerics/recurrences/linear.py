@@ -41,6 +41,14 @@ WKV6 = dict(
 add(name="wkv6", types=SIXTEEN_BIT, profiles=DECAYS, sizes=SMALL, more=LARGE, **WKV6)
 add(name="wkv6-f64", types=(Types("f64", "f64", "f64"),), sizes=SMALL[1:3], **WKV6)
 add(name="wkv6-example", file="recurrences/rwkv6.mlir", function="wkv6", sizes=SMALL[1:3], **WKV6)
+add(
+    name="wkv6-rung",
+    rung="rwkv.wkv6",
+    types=SIXTEEN_BIT[:2],
+    sizes=SMALL[1:3],
+    more=LARGE,
+    **{**WKV6, "over": {n: WKV6["over"][n] for n in "rwkv"}},
+)
 add(name="wkv6-groups", sizes=hkv((6, 5, 7)), **{**WKV6, "consts": {"u": Operand("K", group=3)}})
 
 
@@ -56,8 +64,7 @@ def wkv5(x, s, mistake):
     return (read((s.S + kv) if mistake == "bonus left out" else (s.S + col(x.u) * kv), x.r),), (kept + kv,)
 
 
-add(
-    name="wkv5",
+WKV5 = dict(
     over={"r": Operand("K"), "k": Operand("K"), "v": Operand("V")},
     consts={"w": Operand("K", "decay"), "u": Operand("K")},
     states={"S": Operand("K | V")},
@@ -72,9 +79,10 @@ add(
     step=wkv5,
     mistakes=("decay on the value axis", "bonus left out", "no decay"),
     types=(Types(), Types("bf16", "f32", "bf16", (("w", "f32"), ("u", "f32")))),
-    sizes=SMALL,
     more=LARGE,
 )
+add(name="wkv5", sizes=SMALL, **WKV5)
+add(name="wkv5-rung", rung="rwkv.wkv5", sizes=SMALL[1:3], **WKV5)
 
 
 # ---- RetNet, arXiv:2307.08621: one decay per head, constant; simple GLA and Mamba-2: one per head and token
