@@ -170,14 +170,14 @@ private:
 
   /// Where an op writes its result: over an operand, or in memory of its own.
   Memory place(Operation *op) {
-    auto it = inPlace->find(op);
-    return it == inPlace->end() ? allocate(op->getResult(0).getType()) : getMemory(it->second);
+    auto it = inPlace.find(op);
+    return it == inPlace.end() ? allocate(op->getResult(0).getType()) : getMemory(it->second);
   }
 
   /// Where an insert writes its part: into a copy of the tile if somebody still needs the old one.
   Memory getInsertTarget(tile::InsertOp insert) {
     Memory whole = getMemory(insert.getX());
-    if (!inPlace->contains(insert)) {
+    if (!inPlace.contains(insert)) {
       Memory from = whole;
       whole = allocate(insert.getType());
       ArrayRef<int64_t> shape = tile::getTileShape(insert.getType());
@@ -284,13 +284,13 @@ private:
 
   void lowerPiece(ArrayRef<Operation *> piece, ValueRange carried, ArrayRef<Value> carriedArgs,
                   ArrayRef<Memory> targets) {
-    Plan plan(piece, carried, carriedArgs);
+    Plan plan(piece, carried, carriedArgs, inPlace);
+    inPlace = plan.inPlace;
     SmallVector<Memory> places(targets);
     for (unsigned i : plan.delayed) {
       places[i] = allocate(carried[i].getType());
     }
     destinations = &places;
-    inPlace = &plan.inPlace;
     for (auto [i, nest] : llvm::enumerate(plan.nests)) {
       const Root &first = plan.roots[nest.roots.front()];
       if (first.kind == Root::Kind::program) {
@@ -305,6 +305,13 @@ private:
         emitStore(b, loc, memory, Value(), Value(), getScalar(store.getValue()));
       } else if (auto flag = dyn_cast<tile::FlagOp>(op)) {
         emitFlag(getScalar(flag.getViolated()));
+      }
+    }
+    if (!plan.delayed.empty()) { // scalars that are carried may be parts of what is overwritten now
+      for (Value value : carried) {
+        if (!isTile(value)) {
+          (void)getScalar(value);
+        }
       }
     }
     for (unsigned i : plan.delayed) {
@@ -417,7 +424,7 @@ private:
   llvm::DenseMap<Value, Value> scalars; // of the tile program, buffers included
   llvm::DenseMap<Value, Memory> memories;
   SmallVector<Memory> *destinations = nullptr;
-  const llvm::DenseMap<Operation *, Value> *inPlace = nullptr;
+  llvm::DenseMap<Operation *, Value> inPlace;
 };
 
 struct LowerKernelsPass : rwkv::impl::TileLowerKernelsPassBase<LowerKernelsPass> {

@@ -66,7 +66,9 @@ void Plan::visitRoot(const Root &root, function_ref<bool(Value, bool)> callback)
   while (!work.empty()) {
     auto [value, pointwise] = work.pop_back_val();
     Operation *op = value.getDefiningOp();
-    if (!callback(value, pointwise) || !isLocal(op)) {
+    // What an earlier piece left to be evaluated, or a view of it, is looked through.
+    bool looked = op && (isLocal(op) || isView(op) || isElementwise(op) || isa<tile::BroadcastOp>(op));
+    if (!callback(value, pointwise) || !looked) {
       continue;
     }
     for (Value operand : op->getOperands()) {
@@ -79,6 +81,8 @@ const Root *Plan::find(Value value) const {
   auto it = rootOf.find(value);
   return it == rootOf.end() ? nullptr : &roots[it->second];
 }
+
+bool Plan::isElsewhere(Operation *user) const { return !ops.contains(user) && !(endsBlock && isa<scf::YieldOp>(user)); }
 
 void Plan::addTile(Operation *op) {
   if (rootOf.try_emplace(op->getResult(0), roots.size()).second) {
@@ -114,8 +118,8 @@ void Plan::chooseTiles(ArrayRef<Operation *> order) {
     }
     bool needed = llvm::any_of(op->getUsers(), [&](Operation *user) {
       // Another piece or region, or points other than these.
-      bool elsewhere = !isLocal(user) && !isa<scf::YieldOp>(user);
-      return elsewhere || user->getBlock() != op->getBlock() || isa<tile::BroadcastOp>(user) || readsMemory(user);
+      return isElsewhere(user) || user->getBlock() != op->getBlock() || isa<tile::BroadcastOp>(user) ||
+             readsMemory(user);
     });
     if (needed) {
       addTile(op);
@@ -175,6 +179,17 @@ void Plan::place(unsigned index) {
   nests.push_back({SmallVector<int64_t>(root.getDomain()), order, {index}});
 }
 
+/// Whether a scalar is taken out of `tile`, or of what may lie in its memory: such scalars are read late.
+static bool hasScalarPart(Value tile) {
+  return llvm::any_of(tile.getUsers(), [&](Operation *user) {
+    if (isa<tile::InsertOp, tile::DotOp>(user) || isElementwise(user)) {
+      Value result = user->getResult(0);
+      return result.getType() == tile.getType() && hasScalarPart(result);
+    }
+    return isView(user) && (!isTile(user->getResult(0)) || hasScalarPart(user->getResult(0)));
+  });
+}
+
 /// A carried value may be written where the old one lies if nobody reads the old one later or at other points.
 void Plan::checkCarried(ArrayRef<Value> carriedArgs) {
   for (const Root &assign : roots) {
@@ -184,6 +199,9 @@ void Plan::checkCarried(ArrayRef<Value> carriedArgs) {
     Value arg = carriedArgs[assign.destination];
     if (!arg) {
       continue;
+    }
+    if (hasScalarPart(arg)) {
+      delayed.insert(assign.destination);
     }
     for (const Root &reader : roots) {
       visitRoot(reader, [&](Value value, bool pointwise) {
@@ -216,6 +234,9 @@ bool Plan::isDeadAfter(Value tile, Operation *op) {
     Value value = work.pop_back_val();
     for (Operation *user : value.getUsers()) {
       if (user == op) {
+        if (value != tile && isProgram(op)) { // it also reads a part of the tile, while it writes
+          return false;
+        }
         continue;
       }
       Operation *inBlock = op->getBlock()->findAncestorOpInBlock(*user);
@@ -274,7 +295,7 @@ Value Plan::inPlaceSource(Value value) {
 /// Whether `tile`, or a view or broadcast of it, is used outside of this piece, or an element of it as a scalar.
 bool Plan::isReadElsewhere(Value tile) {
   return llvm::any_of(tile.getUsers(), [&](Operation *user) {
-    if (user->getBlock() != tile.getParentBlock() || (!isLocal(user) && !isa<scf::YieldOp>(user))) {
+    if (user->getBlock() != tile.getParentBlock() || isElsewhere(user)) {
       return true;
     }
     if (isView(user) && !isTile(user->getResult(0))) {
@@ -306,8 +327,13 @@ void Plan::dropUnread(const llvm::SmallDenseSet<Value> &written) {
   }
 }
 
-Plan::Plan(ArrayRef<Operation *> order, ValueRange carried, ArrayRef<Value> carriedArgs)
-    : ops(order.begin(), order.end()) {
+Plan::Plan(ArrayRef<Operation *> order, ValueRange carried, ArrayRef<Value> carriedArgs,
+           const llvm::DenseMap<Operation *, Value> &inPlace)
+    : inPlace(inPlace), ops(order.begin(), order.end()) {
+  if (!order.empty()) {
+    Operation *next = order.back()->getNextNode();
+    endsBlock = next && next->hasTrait<OpTrait::IsTerminator>();
+  }
   for (Operation *op : order) {
     if (auto store = dyn_cast<tile::StoreOp>(op); store && isTile(store.getValue())) {
       roots.push_back({Root::Kind::store, op, store.getValue()});

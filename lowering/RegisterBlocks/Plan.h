@@ -41,7 +41,10 @@ class Plan {
 public:
   /// `ops` without regions, in order; `carried` are values to be written to the block's destinations at the end, and
   /// `carriedArgs` the block arguments whose memory those destinations are (null if they are not).
-  Plan(llvm::ArrayRef<mlir::Operation *> ops, mlir::ValueRange carried, llvm::ArrayRef<mlir::Value> carriedArgs);
+  /// `inPlace` is what earlier pieces did in place.
+  Plan(
+      llvm::ArrayRef<mlir::Operation *> ops, mlir::ValueRange carried, llvm::ArrayRef<mlir::Value> carriedArgs,
+      const llvm::DenseMap<mlir::Operation *, mlir::Value> &inPlace = llvm::DenseMap<mlir::Operation *, mlir::Value>());
 
   llvm::SmallVector<Root> roots;
   llvm::SmallVector<Nest> nests;
@@ -70,7 +73,12 @@ private:
   bool readsOnlyHere(mlir::Operation *op, mlir::Value tile);
   mlir::Value inPlaceSource(mlir::Value value);
 
+  /// Whether `user` reads a tile of this piece when the piece is over: it is in another piece or block, or a terminator
+  /// that comes after another piece.
+  bool isElsewhere(mlir::Operation *user) const;
+
   llvm::SmallDenseSet<mlir::Operation *> ops;
+  bool endsBlock = true; // nothing but the terminator follows
   llvm::DenseMap<mlir::Value, unsigned> rootOf;
 };
 
