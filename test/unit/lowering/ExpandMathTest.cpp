@@ -334,7 +334,7 @@ TEST(ExpandMathPassTest, RewritesKernelsOnly) {
       %d = tile.load %a[%c] : !tile.buffer<f32> -> tensor<8xf64>
       %s1 = math.exp %s : f32
       %s2 = math.tanh %s1 : f32
-      %s3 = math.absf %s2 : f32
+      %s3 = math.ceil %s2 : f32
       %t1 = math.exp %t : tensor<4x8xf32>
       %t2 = math.exp2 %t1 : tensor<4x8xf32>
       %t3 = math.log %t2 : tensor<4x8xf32>
@@ -361,6 +361,6 @@ TEST(ExpandMathPassTest, RewritesKernelsOnly) {
   EXPECT_EQ(countExpandable(*module), 1u);
   EXPECT_EQ(countExpandable(*module->getOps<tile::KernelOp>().begin()), 0u);
   unsigned native = 0;
-  module->walk([&](mlir::math::AbsFOp) { ++native; });
+  module->walk([&](mlir::math::CeilOp) { ++native; });
   EXPECT_EQ(native, 1u);
 }
