@@ -19,6 +19,8 @@ struct StateStep {
     transform, // blocks of `factor` [n, p, p] times key axis `key`
     maximum,   // max(S + factor, value), elementwise
     overwrite, // value
+    count,     // S + 1 modulo `period`
+    hold,      // `source` where `counter` is 0, else S
   };
   enum class Axis { key, value, all, each };
 
@@ -31,6 +33,8 @@ struct StateStep {
   mlir::Value scale;                              // write: may be null
   mlir::Value factor;                             // decay: natural logarithm; transform: blocks; maximum: what is added
   Axis axis = Axis::all;                          // decay, transform
+  mlir::Value source, counter;                    // hold: states
+  int64_t period = 0;                             // count: in tokens
   unsigned key = 0;                               // which key axis, if `axis` is one
   std::optional<std::pair<double, double>> bound; // of `factor`; checked when the code runs unless it is certified
   bool isCertified = false;

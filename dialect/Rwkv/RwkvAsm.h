@@ -38,10 +38,26 @@ void printDeltaTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type 
                      mlir::TypeRange, mlir::Type, mlir::Value, mlir::Type, mlir::OperandRange, mlir::TypeRange);
 mlir::ParseResult parseEvolveTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &s,
                                    const AsmOperands &readKeys, AsmTypes &readKeyTypes, const AsmOperands &writeKeys,
-                                   AsmTypes &writeKeyTypes);
+                                   AsmTypes &writeKeyTypes, const std::optional<AsmOperand> &diagonal,
+                                   mlir::Type &diagonalType);
 void printEvolveTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type, mlir::OperandRange,
-                      mlir::TypeRange, mlir::OperandRange, mlir::TypeRange);
+                      mlir::TypeRange, mlir::OperandRange, mlir::TypeRange, mlir::Value, mlir::Type);
+mlir::ParseResult parseNormalizerTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &weights,
+                                       const AsmOperands &keys, AsmTypes &keyTypes,
+                                       const std::optional<AsmOperand> &floor, mlir::Type &floorType,
+                                       mlir::Type &value);
+void printNormalizerTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type,
+                          mlir::OperandRange, mlir::TypeRange, mlir::Value, mlir::Type, mlir::Type);
+mlir::ParseResult parseSlotTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &x);
+void printSlotTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type);
+mlir::ParseResult parseMomentumTypes(mlir::OpAsmParser &parser, mlir::Type &state, const AsmOperands &keys,
+                                     AsmTypes &keyTypes, mlir::Type &value, const std::optional<AsmOperand> &scale,
+                                     mlir::Type &scaleType, mlir::Type &eta, mlir::Type &alpha);
+void printMomentumTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::OperandRange,
+                        mlir::TypeRange, mlir::Type, mlir::Value, mlir::Type, mlir::Type, mlir::Type);
 mlir::ParseResult parseMaximumTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &added, mlir::Type &value);
+mlir::ParseResult parseHoldTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &source, mlir::Type &counter);
+void printHoldTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type, mlir::Type);
 void printMaximumTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type, mlir::Type);
 mlir::ParseResult parseSetTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &value);
 void printSetTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type);

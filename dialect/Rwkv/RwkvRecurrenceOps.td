@@ -223,6 +223,50 @@ def Rwkv_SetOp : Rwkv_StateOp<"set", [Rwkv_ResultIsState]> {
   let hasVerifier = 1;
 }
 
+def Rwkv_CountOp : Rwkv_StateOp<"count", [Rwkv_ResultIsState]> {
+  let summary = "Count tokens: n + 1 modulo a period";
+  let description = [{
+    The state is one number, `!rwkv.state<|1xf32>`: how many tokens lie behind since the last multiple of `every`. A new sequence
+    starts with 0. It is part of the state like any other, so a sequence may be cut anywhere.
+
+    Constraints
+    - count_c1: the state is one number.
+    - count_c2: the period is at least 1 and at most 2^24, up to which f32 counts.
+
+    Example:
+    ```mlir
+    // region
+    %n1 = rwkv.count %n every 16 : !rwkv.state<|1xf32>
+    ```
+  }];
+  let arguments = (ins Rwkv_StateType:$state, I64Attr:$every);
+  let results = (outs Rwkv_StateType:$result);
+  let assemblyFormat = "$state `every` $every attr-dict `:` type($state)";
+  let hasVerifier = 1;
+}
+
+def Rwkv_HoldOp : Rwkv_StateOp<"hold", [Rwkv_ResultIsState]> {
+  let summary = "Sample and hold: another state where the counter is 0, else what is held";
+  let description = [{
+    Shapes: `source` is a state of the type of the held one, `counter` one number, `!rwkv.state<|1xf32>`. With a counter that counts
+    every b tokens, what is read from the held state is *stale*: the source as it was before the last token whose number is
+    a multiple of b. A value written to the source may be any function of it, so a layer that learns by gradients at the
+    start of every b tokens (TTT, arXiv:2407.04620; Titans, arXiv:2501.00663) has a chunk form.
+
+    Example:
+    ```mlir
+    // region
+    %B1 = rwkv.hold %B, %S at %n : !rwkv.state<8|8xf32>
+    ```
+  }];
+  let arguments = (ins Rwkv_StateType:$state, Rwkv_StateType:$source, Rwkv_StateType:$counter);
+  let results = (outs Rwkv_StateType:$result);
+  let assemblyFormat = [{
+    $state `,` $source `at` $counter attr-dict `:` custom<HoldTypes>(type($state), type($source), type($counter))
+  }];
+  let hasVerifier = 1;
+}
+
 def Rwkv_YieldOp : Rwkv_Op<"yield", [Pure, Terminator, ReturnLike,
     ParentOneOf<["RecurrenceOp", "LayersOp", "WhenOp", "FusedOp"]>]> {
   let summary = "Ends the region of rwkv.recurrence, rwkv.layers, rwkv.when or rwkv.fused";

@@ -32,6 +32,86 @@ def Rwkv_DeltaOp : Rwkv_SugarOp<"delta", [AttrSizedOperandSegments, Rwkv_ResultI
   let hasVerifier = 1;
 }
 
+def Rwkv_NormalizerOp : Rwkv_SugarOp<"normalizer", [AttrSizedOperandSegments]> {
+  let summary = "A read divided by what was written: <q, S> / <q, N>, or / max(|<q, N>|, floor)";
+  let description = [{
+    `N` has the keys of `S` and one value, `!rwkv.state<K..|1xf32>`: it decays like S and each write to S writes 1 to it, so the
+    result is the mean of the values in S, weighted by how much their keys agree with q (linear attention,
+    arXiv:2006.16236). The optional `floor` is a scalar (mLSTM, arXiv:2405.04517). Short for two reads and a division.
+
+    Constraints
+    - normalizer_c1: the weights have the key axes of the state and one value.
+
+    Example:
+    ```mlir
+    // region
+    %one = rwkv.fill 1.0 : tensor<1xf32>
+    %S1 = rwkv.write %S[%k], %v : !rwkv.state<8|8xf32>
+    %N1 = rwkv.write %N[%k], %one : !rwkv.state<8|1xf32>
+    %y = rwkv.normalizer %S1 by %N1[%r] floor %beta : !rwkv.state<8|8xf32>
+    ```
+  }];
+  let arguments = (ins Rwkv_StateType:$state, Rwkv_StateType:$weights, Variadic<Rwkv_FloatTensor>:$keys,
+                       Optional<AnyFloat>:$floor);
+  let results = (outs Rwkv_FloatTensor:$value);
+  let assemblyFormat = [{
+    $state `by` $weights `[` $keys `]` (`floor` $floor^)? attr-dict `:`
+    custom<NormalizerTypes>(type($state), type($weights), ref($keys), type($keys), ref($floor), type($floor),
+                            type($value))
+  }];
+  let hasVerifier = 1;
+}
+
+def Rwkv_MixOp : Rwkv_SugarOp<"mix", [Rwkv_ResultIsState]> {
+  let summary = "Add a part of one slot of a state to another: S[to] + x S[from]";
+  let description = [{
+    The first key axis counts slots: memories side by side in one state. `x` is a scalar. Short for a transform of that axis
+    by 1 + x e_to e_from^T.
+
+    Constraints
+    - mix_c1: `from` and `to` are different slots of the first key axis, whose size is known.
+
+    Example:
+    ```mlir
+    // region
+    %S1 = rwkv.mix %P, %beta from 1 to 0 : !rwkv.state<2x8|8xf32>
+    ```
+  }];
+  let arguments = (ins Rwkv_StateType:$state, AnyFloat:$x, I64Attr:$from, I64Attr:$to);
+  let results = (outs Rwkv_StateType:$result);
+  let assemblyFormat = [{
+    $state `,` $x `from` $from `to` $to attr-dict `:` custom<SlotTypes>(type($state), type($x))
+  }];
+  let hasVerifier = 1;
+}
+
+def Rwkv_MomentumOp : Rwkv_SugarOp<"momentum", [AttrSizedOperandSegments, Rwkv_ResultIsState]> {
+  let summary = "Gradient descent with momentum and weight decay: P <- eta P + c k z, M <- (1 - alpha) M + P";
+  let description = [{
+    The first key axis has two slots, the memory M (0) and its momentum P (1). `keys` are those of the other key axes, `z`
+    `tensor<V>`; `eta`, `alpha` and the optional scale c are scalars (Titans, arXiv:2501.00663, equations 9 to 14). Short for a
+    transform of the slots, a write to P, and another transform. Read the memory with the key (1, 0).
+
+    Constraints
+    - momentum_c1: the first key axis has two slots.
+
+    Example:
+    ```mlir
+    // region
+    %S1 = rwkv.momentum %P[%k], %v scale %beta eta %beta alpha %beta : !rwkv.state<2x8|8xf32>
+    ```
+  }];
+  let arguments = (ins Rwkv_StateType:$state, Variadic<Rwkv_FloatTensor>:$keys, Rwkv_FloatTensor:$value,
+                       Optional<AnyFloat>:$scale, AnyFloat:$eta, AnyFloat:$alpha);
+  let results = (outs Rwkv_StateType:$result);
+  let assemblyFormat = [{
+    $state `[` $keys `]` `,` $value (`scale` $scale^)? `eta` $eta `alpha` $alpha attr-dict `:`
+    custom<MomentumTypes>(type($state), ref($keys), type($keys), type($value), ref($scale), type($scale), type($eta),
+                          type($alpha))
+  }];
+  let hasVerifier = 1;
+}
+
 def Rwkv_EvolveFunction : I32EnumAttr<"EvolveFunction", "the function of a generator that a state is multiplied by", [
     I32EnumAttrCase<"exp", 0>, I32EnumAttrCase<"resolvent", 1>, I32EnumAttrCase<"cayley", 2>]> {
   let cppNamespace = "::rwkv";
@@ -49,12 +129,16 @@ def Rwkv_EvolveOp : Rwkv_SugarOp<"evolve", [AttrSizedOperandSegments, Rwkv_Resul
     four doublings, which is exact to rounding while the norm of s X is at most 8. The other two have a pole: s b . a = 1
     (`cayley`: 2) is the caller's to avoid.
 
-    The exponential of a diagonal plus a low rank has no low rank: there is no operand for a diagonal. A decay before or
-    after (or half of it before and half after: Strang's splitting) is another layer, exact as such.
+    With `diagonal` d (`tensor<K>`) the generator is diag(d) + A. For `resolvent` and `cayley` the function of it is again a
+    diagonal plus low rank: with E = 1 / (1 - s d) (`cayley`: s d / 2), keys are multiplied by E and the state by E
+    (`cayley`: (1 + s d / 2) E). `resolvent` expects s d <= 0. The exponential of a diagonal plus a low rank has no low rank, so
+    `exp` takes a diagonal only with `strang`, Strang's splitting e^(s d / 2) e^(s A) e^(s d / 2): another layer, exact as such,
+    that differs from the exponential by O(s^3).
 
     Constraints
     - evolve_c1: the state has one key axis.
     - evolve_c2: as many `reads` as `writes`, one or two.
+    - evolve_c3: `exp` with a diagonal is asked for with `strang`, and nothing else is.
 
     Example:
     ```mlir
@@ -63,11 +147,14 @@ def Rwkv_EvolveOp : Rwkv_SugarOp<"evolve", [AttrSizedOperandSegments, Rwkv_Resul
     ```
   }];
   let arguments = (ins Rwkv_EvolveFunction:$function, Rwkv_StateType:$state, AnyFloat:$s,
-                       Variadic<Rwkv_FloatTensor>:$readKeys, Variadic<Rwkv_FloatTensor>:$writeKeys);
+                       Variadic<Rwkv_FloatTensor>:$readKeys, Variadic<Rwkv_FloatTensor>:$writeKeys,
+                       Optional<Rwkv_FloatTensor>:$diagonal, UnitAttr:$strang);
   let results = (outs Rwkv_StateType:$result);
   let assemblyFormat = [{
-    $function $state `,` $s `reads` `[` $readKeys `]` `writes` `[` $writeKeys `]` attr-dict `:`
-    custom<EvolveTypes>(type($state), type($s), ref($readKeys), type($readKeys), ref($writeKeys), type($writeKeys))
+    $function $state `,` $s `reads` `[` $readKeys `]` `writes` `[` $writeKeys `]` (`diagonal` $diagonal^)?
+    (`strang` $strang^)? attr-dict `:`
+    custom<EvolveTypes>(type($state), type($s), ref($readKeys), type($readKeys), ref($writeKeys), type($writeKeys),
+                        ref($diagonal), type($diagonal))
   }];
   let hasVerifier = 1;
 }

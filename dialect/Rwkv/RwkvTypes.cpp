@@ -58,6 +58,10 @@ RankedTensorType StateType::getKeyType(unsigned axis) const {
   return RankedTensorType::get({getKeys()[axis]}, getElementType());
 }
 
+StateType StateType::getWeightsType() const { return get(getContext(), getKeys(), 1, getElementType()); }
+
+StateType StateType::getCounterType() const { return get(getContext(), {}, 1, getElementType()); }
+
 RankedTensorType StateType::getValueType() const { return RankedTensorType::get({getValue()}, getElementType()); }
 
 RankedTensorType StateType::getTensorType() const {

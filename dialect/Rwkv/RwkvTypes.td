@@ -22,6 +22,10 @@ def Rwkv_StateType : TypeDef<Rwkv_Dialect, "State"> {
     ::mlir::RankedTensorType getKeyType(unsigned axis) const;
     /// tensor<V x elt>: the type of a value that is read or written.
     ::mlir::RankedTensorType getValueType() const;
+    /// A state with the same key axes and one value.
+    ::rwkv::StateType getWeightsType() const;
+    /// A state of one number with the same element type.
+    ::rwkv::StateType getCounterType() const;
     /// tensor<K.. x V x elt>: the whole state as a tensor.
     ::mlir::RankedTensorType getTensorType() const;
   }];

@@ -115,6 +115,18 @@ ParseResult rwkv::parseMaximumTypes(OpAsmParser &parser, Type &stateType, Type &
 
 void rwkv::printMaximumTypes(OpAsmPrinter &printer, Operation *, Type state, Type, Type) { printer << state; }
 
+ParseResult rwkv::parseHoldTypes(OpAsmParser &parser, Type &stateType, Type &sourceType, Type &counterType) {
+  StateType state = parseStateType(parser, stateType);
+  if (!state) {
+    return failure();
+  }
+  sourceType = state;
+  counterType = state.getCounterType();
+  return success();
+}
+
+void rwkv::printHoldTypes(OpAsmPrinter &printer, Operation *, Type state, Type, Type) { printer << state; }
+
 // The generic form can say anything: the rules once more as verifiers.
 
 LogicalResult rwkv::verifyType(Operation *op, StringRef what, Type expected, Type found) {
@@ -227,6 +239,24 @@ LogicalResult MaximumOp::verify() {
                  failed(verifyType(*this, "value", expected, getValue().getType())));
 }
 
+LogicalResult CountOp::verify() {
+  StateType state = getState().getType();
+  if (state != state.getCounterType()) { // count_c1
+    return emitOpError("expected a state of one number, ") << state.getCounterType() << ", but got " << state;
+  }
+  constexpr int64_t kLongest = 1 << 24;
+  if (getEvery() < 1 || getEvery() > kLongest) { // count_c2
+    return emitOpError("expected a period of 1 to ") << kLongest << " tokens, but got " << getEvery();
+  }
+  return success();
+}
+
+LogicalResult HoldOp::verify() {
+  StateType state = getState().getType();
+  return failure(failed(verifyType(*this, "source", state, getSource().getType())) ||
+                 failed(verifyType(*this, "counter", state.getCounterType(), getCounter().getType())));
+}
+
 // ---- what they do, for analyses and expansions
 
 static StateStep makeStep(StateStep::Kind kind, Operation *op) {
@@ -292,5 +322,18 @@ StateStep MaximumOp::getStep() {
 StateStep SetOp::getStep() {
   StateStep step = makeStep(StateStep::Kind::overwrite, *this);
   step.value = getValue();
+  return step;
+}
+
+StateStep CountOp::getStep() {
+  StateStep step = makeStep(StateStep::Kind::count, *this);
+  step.period = getEvery();
+  return step;
+}
+
+StateStep HoldOp::getStep() {
+  StateStep step = makeStep(StateStep::Kind::hold, *this);
+  step.source = getSource();
+  step.counter = getCounter();
   return step;
 }

@@ -45,156 +45,172 @@ Value DeltaOp::expand(OpBuilder &builder) {
   return WriteOp::create(builder, getLoc(), getState(), getKeys(), error, getScale());
 }
 
-// ---- evolve
+// ---- normalizer
 
-ParseResult rwkv::parseEvolveTypes(OpAsmParser &parser, Type &stateType, Type &sType, const AsmOperands &readKeys,
-                                   AsmTypes &readKeyTypes, const AsmOperands &writeKeys, AsmTypes &writeKeyTypes) {
+ParseResult rwkv::parseNormalizerTypes(OpAsmParser &parser, Type &stateType, Type &weightsType, const AsmOperands &keys,
+                                       AsmTypes &keyTypes, const std::optional<AsmOperand> &floor, Type &floorType,
+                                       Type &valueType) {
+  StateType state = parseStateType(parser, stateType);
+  if (!state || deriveKeyTypes(parser, "rwkv.normalizer", state, keys, keyTypes)) {
+    return failure();
+  }
+  weightsType = state.getWeightsType();
+  valueType = state.getValueType();
+  if (floor) {
+    floorType = state.getElementType();
+  }
+  return success();
+}
+
+void rwkv::printNormalizerTypes(OpAsmPrinter &printer, Operation *, Type state, Type, OperandRange, TypeRange, Value,
+                                Type, Type) {
+  printer << state;
+}
+
+LogicalResult NormalizerOp::verify() {
+  StateType state = getState().getType();
+  if (failed(verifyType(*this, "weights", state.getWeightsType(), getWeights().getType())) || // normalizer_c1
+      failed(verifyKeys(*this, state, getKeys())) ||
+      failed(verifyType(*this, "result", state.getValueType(), getValue().getType()))) {
+    return failure();
+  }
+  return getFloor() ? verifyType(*this, "floor", state.getElementType(), getFloor().getType()) : success();
+}
+
+Value NormalizerOp::expand(OpBuilder &builder) {
+  Location loc = getLoc();
+  StateType state = getState().getType();
+  Value sum = ReadOp::create(builder, loc, getState(), getKeys());
+  Value weights = ReadOp::create(builder, loc, getWeights(), getKeys());
+  Value weight = SumOp::create(builder, loc, state.getElementType(), weights, builder.getI64IntegerAttr(0));
+  if (getFloor()) {
+    weight = arith::MaximumFOp::create(builder, loc, math::AbsFOp::create(builder, loc, weight), getFloor());
+  }
+  Value all = BroadcastOp::create(builder, loc, state.getValueType(), weight, DenseI64ArrayAttr());
+  return arith::DivFOp::create(builder, loc, sum, all);
+}
+
+// ---- slots
+
+/// base + sum of x * e_i e_j^T over (x, i, j), as the one block of a transform of `slots` slots.
+static Value buildSlotMatrix(OpBuilder &builder, Location loc, Type element, int64_t slots, ArrayRef<double> diagonal,
+                             ArrayRef<std::tuple<Value, int64_t, int64_t>> entries) {
+  auto type = RankedTensorType::get({1, slots, slots}, element);
+  auto constant = [&](function_ref<double(int64_t, int64_t)> at) -> Value {
+    SmallVector<Attribute> values;
+    for (int64_t i = 0; i < slots * slots; ++i) {
+      values.push_back(FloatAttr::get(element, at(i / slots, i % slots)));
+    }
+    return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, values));
+  };
+  Value matrix = constant([&](int64_t i, int64_t j) { return i == j ? diagonal[i] : 0.0; });
+  for (const auto &entry : entries) {
+    auto [x, row, column] = entry;
+    int64_t place = row * slots + column;
+    Value unit = constant([&](int64_t i, int64_t j) { return i * slots + j == place ? 1.0 : 0.0; });
+    Value all = BroadcastOp::create(builder, loc, type, x, DenseI64ArrayAttr());
+    matrix = arith::AddFOp::create(builder, loc, matrix, arith::MulFOp::create(builder, loc, all, unit));
+  }
+  return matrix;
+}
+
+ParseResult rwkv::parseSlotTypes(OpAsmParser &parser, Type &stateType, Type &xType) {
   StateType state = parseStateType(parser, stateType);
   if (!state) {
     return failure();
   }
-  if (state.getKeys().size() != 1) { // evolve_c1
-    return parser.emitError(parser.getNameLoc(), "'rwkv.evolve' expected a state with one key axis, but got ") << state;
-  }
-  readKeyTypes.append(readKeys.size(), state.getKeyType(0));
-  writeKeyTypes.append(writeKeys.size(), state.getKeyType(0));
-  sType = state.getElementType();
+  xType = state.getElementType();
   return success();
 }
 
-void rwkv::printEvolveTypes(OpAsmPrinter &printer, Operation *, Type state, Type, OperandRange, TypeRange, OperandRange,
-                            TypeRange) {
+void rwkv::printSlotTypes(OpAsmPrinter &printer, Operation *, Type state, Type) { printer << state; }
+
+LogicalResult MixOp::verify() {
+  StateType state = getState().getType();
+  int64_t slots = state.getKeys().empty() ? 0 : state.getKeys()[0];
+  auto isSlot = [&](int64_t i) { return i >= 0 && i < slots; };
+  if (!isSlot(getFrom()) || !isSlot(getTo()) || getFrom() == getTo()) { // mix_c1
+    return emitOpError("expected two different slots of the first key axis of ")
+           << state << ", but got from " << getFrom() << " to " << getTo();
+  }
+  return verifyType(*this, "x", state.getElementType(), getX().getType());
+}
+
+Value MixOp::expand(OpBuilder &builder) {
+  StateType state = getState().getType();
+  SmallVector<double> ones(state.getKeys()[0], 1.0);
+  Value matrix = buildSlotMatrix(builder, getLoc(), state.getElementType(), state.getKeys()[0], ones,
+                                 {{getX(), static_cast<int64_t>(getTo()), static_cast<int64_t>(getFrom())}});
+  return TransformOp::create(builder, getLoc(), state, getState(), matrix, "key0");
+}
+
+ParseResult rwkv::parseMomentumTypes(OpAsmParser &parser, Type &stateType, const AsmOperands &keys, AsmTypes &keyTypes,
+                                     Type &valueType, const std::optional<AsmOperand> &scale, Type &scaleType,
+                                     Type &etaType, Type &alphaType) {
+  StateType state = parseStateType(parser, stateType);
+  if (!state) {
+    return failure();
+  }
+  if (keys.size() + 1 != state.getKeys().size()) {
+    return parser.emitError(parser.getNameLoc(), "'rwkv.momentum' expected one key for each key axis of ")
+           << state << " behind that of the slots, but got " << keys.size();
+  }
+  for (unsigned axis = 1; axis <= keys.size(); ++axis) {
+    keyTypes.push_back(state.getKeyType(axis));
+  }
+  valueType = state.getValueType();
+  etaType = alphaType = state.getElementType();
+  if (scale) {
+    scaleType = state.getElementType();
+  }
+  return success();
+}
+
+void rwkv::printMomentumTypes(OpAsmPrinter &printer, Operation *, Type state, OperandRange, TypeRange, Type, Value,
+                              Type, Type, Type) {
   printer << state;
 }
 
-LogicalResult EvolveOp::verify() {
+LogicalResult MomentumOp::verify() {
   StateType state = getState().getType();
-  if (state.getKeys().size() != 1) { // evolve_c1
-    return emitOpError("expected a state with one key axis, but got ") << state;
+  if (state.getKeys().empty() || state.getKeys()[0] != 2) { // momentum_c1
+    return emitOpError("expected a state with two slots on its first key axis, but got ") << state;
   }
-  size_t rank = getReadKeys().size();
-  if (rank != getWriteKeys().size() || rank < 1 || rank > 2) { // evolve_c2
-    return emitOpError("expected one or two keys to read and as many to write, but got ")
-           << rank << " and " << getWriteKeys().size();
+  if (getKeys().size() + 1 != state.getKeys().size()) {
+    return emitOpError("expected one key for each key axis of ")
+           << state << " behind that of the slots, but got " << getKeys().size();
   }
-  for (OperandRange keys : {getReadKeys(), getWriteKeys()}) {
-    for (Value key : keys) {
-      if (failed(verifyType(*this, "key", state.getKeyType(0), key.getType()))) {
-        return failure();
-      }
+  for (auto [i, key] : llvm::enumerate(getKeys())) {
+    if (failed(verifyType(*this, "key " + std::to_string(i), state.getKeyType(i + 1), key.getType()))) {
+      return failure();
     }
   }
-  return verifyType(*this, "s", state.getElementType(), getS().getType());
+  if (failed(verifyType(*this, "value", state.getValueType(), getValue().getType()))) {
+    return failure();
+  }
+  for (Value number : {getScale(), getEta(), getAlpha()}) {
+    if (number && failed(verifyType(*this, "a scalar", state.getElementType(), number.getType()))) {
+      return failure();
+    }
+  }
+  return success();
 }
 
-namespace {
-/// Arithmetic on scalars and on square matrices of scalars.
-class MatrixBuilder {
-public:
-  using Matrix = SmallVector<SmallVector<Value>>;
-
-  MatrixBuilder(OpBuilder &b, Location loc, Type type, size_t rank) : b(b), loc(loc), type(type), rank(rank) {}
-
-  Value number(double value) { return arith::ConstantOp::create(b, loc, FloatAttr::get(type, value)); }
-  Value add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
-  Value sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
-  Value mul(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y); }
-  Value div(Value x, Value y) { return arith::DivFOp::create(b, loc, x, y); }
-
-  Matrix make(function_ref<Value(size_t, size_t)> element) {
-    Matrix result(rank);
-    for (size_t i = 0; i < rank; ++i) {
-      for (size_t j = 0; j < rank; ++j) {
-        result[i].push_back(element(i, j));
-      }
-    }
-    return result;
-  }
-
-  Matrix scale(const Matrix &x, Value factor) {
-    return make([&](size_t i, size_t j) { return mul(x[i][j], factor); });
-  }
-
-  Matrix multiply(const Matrix &x, const Matrix &y) {
-    return make([&](size_t i, size_t j) {
-      Value sum = mul(x[i][0], y[0][j]);
-      for (size_t k = 1; k < rank; ++k) {
-        sum = add(sum, mul(x[i][k], y[k][j]));
-      }
-      return sum;
-    });
-  }
-
-  /// x + c * 1
-  Matrix addUnit(const Matrix &x, double c) {
-    return make([&](size_t i, size_t j) { return i == j ? add(x[i][j], number(c)) : x[i][j]; });
-  }
-
-  /// (1 - x)^-1
-  Matrix resolvent(const Matrix &x) {
-    Matrix m = make([&](size_t i, size_t j) { return i == j ? sub(number(1.0), x[i][j]) : sub(number(0.0), x[i][j]); });
-    if (rank == 1) {
-      m[0][0] = div(number(1.0), m[0][0]);
-      return m;
-    }
-    Value determinant = sub(mul(m[0][0], m[1][1]), mul(m[0][1], m[1][0]));
-    Value inverse = div(number(1.0), determinant), negative = sub(number(0.0), inverse);
-    return {{mul(m[1][1], inverse), mul(m[0][1], negative)}, {mul(m[1][0], negative), mul(m[0][0], inverse)}};
-  }
-
-  /// phi(x) = sum x^n / (n + 1)!, by its Taylor polynomial at x / 16 and phi(2 y) = phi(y) (e^y + 1) / 2, where e^y = 1
-  /// + y phi(y).
-  Matrix phi(const Matrix &x) {
-    constexpr int kDegree = 9, kDoublings = 4;
-    Matrix y = scale(x, number(1.0 / (1 << kDoublings)));
-    double factorial = 1;
-    for (int n = 2; n <= kDegree + 1; ++n) {
-      factorial *= n;
-    }
-    Matrix result = make([&](size_t i, size_t j) { return number(i == j ? 1 / factorial : 0.0); });
-    for (int n = kDegree; n >= 1; --n) { // Horner: coefficient of y^(n - 1) is 1 / n!
-      factorial /= n + 1;
-      result = addUnit(multiply(result, y), 1 / factorial);
-    }
-    for (int i = 0; i < kDoublings; ++i) {
-      Matrix grown = addUnit(scale(multiply(y, result), number(0.5)), 1.0); // (e^y + 1) / 2
-      result = multiply(result, grown);
-      y = scale(y, number(2.0));
-    }
-    return result;
-  }
-
-private:
-  OpBuilder &b;
-  Location loc;
-  Type type;
-  size_t rank;
-};
-} // namespace
-
-Value EvolveOp::expand(OpBuilder &builder) {
+Value MomentumOp::expand(OpBuilder &builder) {
   Location loc = getLoc();
-  StateType type = getState().getType();
-  MatrixBuilder m(builder, loc, type.getElementType(), getReadKeys().size());
-  double half = getFunction() == EvolveFunction::cayley ? 0.5 : 1.0;
-  MatrixBuilder::Matrix x = m.make([&](size_t i, size_t j) -> Value {
-    Value dot = DotOp::create(builder, loc, type.getElementType(), getReadKeys()[i], getWriteKeys()[j]);
-    return m.mul(dot, m.mul(getS(), m.number(half)));
-  });
-  MatrixBuilder::Matrix psi = m.scale(getFunction() == EvolveFunction::exp ? m.phi(x) : m.resolvent(x), getS());
-  SmallVector<Value> reads;
-  for (Value key : getReadKeys()) {
-    reads.push_back(ReadOp::create(builder, loc, getState(), key));
-  }
-  Value state = getState();
-  for (size_t i = 0; i < reads.size(); ++i) {
-    Value value;
-    for (size_t j = 0; j < reads.size(); ++j) {
-      Value coefficient = BroadcastOp::create(builder, loc, type.getValueType(), psi[i][j], DenseI64ArrayAttr());
-      Value part = arith::MulFOp::create(builder, loc, coefficient, reads[j]);
-      value = value ? arith::AddFOp::create(builder, loc, value, part).getResult() : part;
-    }
-    state = WriteOp::create(builder, loc, state, getWriteKeys()[i], value);
-  }
-  return state;
+  StateType state = getState().getType();
+  Type element = state.getElementType();
+  auto transform = [&](Value x, ArrayRef<double> diagonal, ArrayRef<std::tuple<Value, int64_t, int64_t>> entries) {
+    Value matrix = buildSlotMatrix(builder, loc, element, 2, diagonal, entries);
+    return TransformOp::create(builder, loc, state, x, matrix, "key0").getResult();
+  };
+  auto slot = RankedTensorType::get({2}, element);
+  SmallVector<Attribute> second = {FloatAttr::get(element, 0.0), FloatAttr::get(element, 1.0)};
+  SmallVector<Value> keys = {arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(slot, second))};
+  llvm::append_range(keys, getKeys());
+  Value kept = transform(getState(), {1.0, 0.0}, {{getEta(), 1, 1}});
+  Value pushed = WriteOp::create(builder, loc, kept, keys, getValue(), getScale());
+  Value one = arith::ConstantOp::create(builder, loc, FloatAttr::get(element, 1.0));
+  Value forget = arith::SubFOp::create(builder, loc, one, getAlpha());
+  return transform(pushed, {0.0, 1.0}, {{forget, 0, 0}, {one, 0, 1}});
 }

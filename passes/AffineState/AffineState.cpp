@@ -3,6 +3,8 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace rwkv;
 
@@ -281,6 +283,48 @@ static StringRef describeOperand(const StateStep &step, Value operand) {
   return step.kind == StateStep::Kind::transform ? "the matrix" : "the logarithm";
 }
 
+static bool isPeriodic(const StateStep &step) {
+  return step.kind == StateStep::Kind::count || step.kind == StateStep::Kind::hold;
+}
+
+/// A state that is taken from another one at some tokens is constant between them.
+void AffineState::checkHeld(Stratum &stratum) {
+  const CarriedState &state = states[stratum.states.front()];
+  auto periodic = llvm::find_if(state.path, isPeriodic);
+  if (periodic == state.path.end()) {
+    return;
+  }
+  auto refuse = [&](Operation *op, const Twine &reason) {
+    stratum.matrix = stratum.elementwise = {op, "L1", reason.str()};
+  };
+  if (state.path.size() > 1) {
+    Operation *other = state.path[periodic == state.path.begin() ? 1 : 0].op;
+    return refuse(other, "it changes a state that counts tokens or is held from one token to the next");
+  }
+  refuse(periodic->op, "it has no other form than that of what it holds");
+  for (const StateRead &read : reads) {
+    if (states[read.state].arg == state.arg && !read.branch.empty()) {
+      return refuse(read.branch.front().op, "a read sees a held state changed");
+    }
+  }
+  if (periodic->kind == StateStep::Kind::hold) {
+    auto counter = llvm::find_if(states, [&](const CarriedState &s) { return s.arg == periodic->counter; });
+    if (counter == states.end() || counter->path.size() != 1 || counter->path.front().kind != StateStep::Kind::count) {
+      return refuse(periodic->op, "it is not known at which tokens the state is held: its counter is not the state "
+                                  "before the token, or does not count tokens");
+    }
+    if (!isa<BlockArgument>(periodic->source)) {
+      return refuse(periodic->op, "what it holds is not a state as it was before the token");
+    }
+    for (const StateRead &read : reads) {
+      if (states[read.state].arg == state.arg && read.position == 0) {
+        return refuse(read.step.op, "it reads what was held before this token");
+      }
+    }
+  }
+  stratum.isHeld = true;
+}
+
 void AffineState::checkMatrix(Stratum &stratum) {
   auto refuse = [&](Operation *op, StringRef rule, const Twine &reason) {
     if (!stratum.matrix.op) {
@@ -291,7 +335,7 @@ void AffineState::checkMatrix(Stratum &stratum) {
     bool elementwise = step.kind == StateStep::Kind::maximum || step.axis == StateStep::Axis::each;
     if (elementwise && step.kind != StateStep::Kind::write) {
       refuse(step.op, "L5", "a read sees each element changed on its own: there is no matrix form");
-    } else if (step.kind == StateStep::Kind::overwrite) {
+    } else if (step.kind == StateStep::Kind::overwrite || isPeriodic(step)) {
       refuse(step.op, "L1", "a read sees an overwritten state");
     }
   };
@@ -431,8 +475,14 @@ void AffineState::checkBatched(RecurrenceOp recurrence) {
     for (Value value : op.getResults()) {
       known &= isa<StateType>(value.getType()) || isa<StateStepOpInterface>(op) || shapeOf(value.getType()).size() < 4;
     }
-    if (isa<SumOp, BroadcastOp>(op)) {
-      known &= shapeOf(op.getOperand(0).getType()).size() <= 2 && shapeOf(op.getResult(0).getType()).size() <= 2;
+    if (isa<SumOp>(op)) {
+      known &= shapeOf(op.getOperand(0).getType()).size() <= 2;
+    }
+    if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
+      // Along the first or the last axis of a flattened value.
+      int64_t last = shapeOf(op.getResult(0).getType()).size() - 1;
+      SmallVector<int64_t> positions = broadcast.getPositions();
+      known &= positions.empty() || (positions.size() == 1 && (positions[0] == 0 || positions[0] == last));
     }
     if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
       known = isa<FloatAttr, DenseFPElementsAttr>(constant.getValue());
@@ -447,17 +497,17 @@ void AffineState::summarise() {
   chunk = scan = batched;
   bool anyMatrix = false;
   for (const Stratum &stratum : strata) {
-    anyMatrix |= usesMatrixForm(stratum, ScheduleKind::chunk);
-    if (!stratum.hasElementwiseForm() && !scan.op) {
+    anyMatrix |= getForm(stratum, ScheduleKind::chunk) == FormKind::matrix;
+    if (getForm(stratum, ScheduleKind::scan) == FormKind::none && !scan.op) {
       scan = stratum.elementwise;
     }
-    if (!stratum.hasMatrixForm() && !stratum.hasElementwiseForm() && !chunk.op) {
+    if (getForm(stratum, ScheduleKind::chunk) == FormKind::none && !chunk.op) {
       chunk = stratum.matrix;
     }
   }
   // Elementwise forms alone are a scan.
   for (const Stratum &stratum : strata) {
-    if (!anyMatrix && !chunk.op) {
+    if (!anyMatrix && !chunk.op && !stratum.isHeld) {
       const CarriedState &state = states[stratum.states.front()];
       Operation *parent = state.arg.getOwner()->getParentOp();
       chunk = stratum.hasMatrixForm() ? Refusal{parent, "L5", "no state has a key axis along which a product could run"}
@@ -472,12 +522,17 @@ double rwkv::getLargestLog(const StateStep &decay) {
   return std::max(-lo, hi);
 }
 
-bool AffineState::usesMatrixForm(const Stratum &stratum, ScheduleKind kind) const {
-  if (!stratum.hasElementwiseForm() || !stratum.hasMatrixForm()) {
-    return stratum.hasMatrixForm();
+FormKind AffineState::getForm(const Stratum &stratum, ScheduleKind kind) const {
+  if (stratum.isHeld) {
+    return FormKind::held;
   }
   // States without keys hold nothing that a product could share.
-  return kind == ScheduleKind::chunk && !states[stratum.states.front()].type.getKeys().empty();
+  bool hasKeys = !states[stratum.states.front()].type.getKeys().empty();
+  bool matrix = stratum.hasMatrixForm() && kind == ScheduleKind::chunk;
+  if (matrix && (hasKeys || !stratum.hasElementwiseForm())) {
+    return FormKind::matrix;
+  }
+  return stratum.hasElementwiseForm() ? FormKind::elementwise : FormKind::none;
 }
 
 int64_t AffineState::getChunkLimit(ScheduleKind kind) const {
@@ -489,11 +544,29 @@ int64_t AffineState::getChunkLimit(ScheduleKind kind) const {
         perToken += getLargestLog(step);
       }
     }
-    if (perToken > 0 && usesMatrixForm(strata[state.stratum], kind)) {
+    if (perToken > 0 && getForm(strata[state.stratum], kind) == FormKind::matrix) {
       limit = std::min(limit, 2 * kLargestExponent / perToken); // from the middle of the chunk to both ends
     }
   }
   return std::max<int64_t>(1, static_cast<int64_t>(limit));
+}
+
+int64_t AffineState::getPeriod() const {
+  int64_t period = 0;
+  for (const CarriedState &state : states) {
+    for (const StateStep &step : state.path) {
+      period = std::gcd(period, step.period);
+    }
+  }
+  return period;
+}
+
+int64_t AffineState::fitChunk(ScheduleKind kind, int64_t tokens) const {
+  int64_t length = std::min(tokens, getChunkLimit(kind));
+  for (int64_t period = getPeriod(); period % length != 0;) {
+    --length;
+  }
+  return length;
 }
 
 const Refusal &AffineState::getRefusal(ScheduleKind kind) const {
@@ -507,6 +580,7 @@ AffineState::AffineState(RecurrenceOp recurrence) {
   for (Stratum &stratum : strata) {
     checkMatrix(stratum);
     checkElementwise(stratum);
+    checkHeld(stratum);
   }
   checkBatched(recurrence);
   summarise();

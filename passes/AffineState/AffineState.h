@@ -14,7 +14,8 @@
 //   L5  transitions act along an axis (a decay of each element on its own has no matrix form)
 //
 // States that depend on each other form a *stratum*; strata are ordered, and what is read from a lower one is an input
-// like any other. Reads that feed only outputs are exempt from all of this.
+// like any other. Reads that feed only outputs are exempt from all of this, and so are reads of a *held* state, which
+// takes another's place every b tokens: chunks that divide b see it as a constant.
 #ifndef RWKV_PASSES_AFFINESTATE_AFFINESTATE_H
 #define RWKV_PASSES_AFFINESTATE_AFFINESTATE_H
 
@@ -61,9 +62,14 @@ struct CarriedState {
   unsigned stratum = 0;
 };
 
+/// In which form C tokens of a stratum run at once.
+enum class FormKind { none, matrix, elementwise, held };
+
 /// States that depend on each other, in the order of their evaluation.
 struct Stratum {
   llvm::SmallVector<unsigned> states;
+  /// One state that is the same for all tokens of a chunk, or a counter of tokens.
+  bool isHeld = false;
   /// Why its matrix form or its elementwise form does not exist; null op where it does.
   Refusal matrix, elementwise;
 
@@ -86,11 +92,14 @@ public:
   /// Why the whole region has no chunk form, or no scan; null op where it has.
   const Refusal &getRefusal(ScheduleKind kind) const;
   bool isLegal(ScheduleKind kind) const { return !getRefusal(kind).op; }
-  /// Whether a stratum runs in its matrix form; in its elementwise form otherwise.
-  bool usesMatrixForm(const Stratum &stratum, ScheduleKind kind) const;
+  FormKind getForm(const Stratum &stratum, ScheduleKind kind) const;
   /// How many tokens a chunk can have at most: a decayed value axis is a gauge, whose exponents must stay
   /// representable.
   int64_t getChunkLimit(ScheduleKind kind) const;
+  /// What the length of a chunk must divide, so that no state is held anew in the middle of one; 0 if nothing is.
+  int64_t getPeriod() const;
+  /// The longest chunk of at most so many tokens that both permit.
+  int64_t fitChunk(ScheduleKind kind, int64_t tokens) const;
 
   /// The read that gives `value`, if any.
   std::optional<unsigned> findRead(mlir::Value value) const;
@@ -118,6 +127,7 @@ private:
   void findStrata();
   void checkMatrix(Stratum &stratum);
   void checkElementwise(Stratum &stratum);
+  void checkHeld(Stratum &stratum);
   void checkBatched(RecurrenceOp recurrence);
   void summarise();
   std::optional<unsigned> ownRead(mlir::Value value, const Stratum &stratum) const;

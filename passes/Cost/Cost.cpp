@@ -93,7 +93,14 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
       cost.time += kFunction * n.decays * n.keySum / lanes;
       continue;
     }
-    if (!form.usesMatrixForm(form.strata[state.stratum], kind)) {
+    FormKind stratumForm = form.getForm(form.strata[state.stratum], kind);
+    if (stratumForm == FormKind::held) {
+      cost.multiplyAdds += size * accesses;
+      cost.onChip += elementBytes * size;
+      cost.time += kBlocked * size * accesses / lanes + kStateAccess * 3 * size / lanes / chunk;
+      continue;
+    }
+    if (stratumForm == FormKind::elementwise) {
       double work = size * (accesses + 1);
       cost.multiplyAdds += work;
       cost.functions += n.decays * size;
@@ -127,18 +134,17 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
     if ((wanted && *wanted != kind) || !form.isLegal(kind)) {
       continue;
     }
-    int64_t limit = form.getChunkLimit(kind);
     SmallVector<int64_t> candidates = {8, 16, 32, 64, 128};
     if (tokens > 0) {
       candidates = {tokens};
     }
-    llvm::for_each(candidates, [&](int64_t &candidate) { candidate = std::min(candidate, limit); });
+    llvm::for_each(candidates, [&](int64_t &candidate) { candidate = form.fitChunk(kind, candidate); });
     for (int64_t candidate : candidates) {
       std::optional<Cost> cost = getCost(recurrence, form, target, kind, candidate);
       bool fits = !cost || cost->onChip <= static_cast<double>(target.getScratch());
       bool better = !found || (cost && best.cost && fits && cost->time < best.cost->time);
       if (better) {
-        int64_t length = cost || tokens > 0 ? candidate : std::min<int64_t>(16, limit);
+        int64_t length = cost || tokens > 0 ? candidate : form.fitChunk(kind, 16);
         best = {ScheduleAttr::get(context, kind, length), cost};
         found = true;
       }

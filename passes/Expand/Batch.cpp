@@ -153,11 +153,12 @@ Batch::Entry Batch::broadcast(BroadcastOp op, Entry x) {
   if (from == to) {
     return x;
   }
-  if (from.size() != 1 || to.size() != 2) {
+  if (from.size() != 1) {
     return {};
   }
   Value tile = spread(x);
-  return {op.getPositions()[0] == 0 ? stretch(tile, to[1]) : repeat(tile, to[0]), true};
+  int64_t times = countOf(to) / from[0];
+  return {op.getPositions()[0] == 0 ? stretch(tile, times) : repeat(tile, times), true};
 }
 
 Batch::Entry Batch::sum(SumOp op, Entry x) {

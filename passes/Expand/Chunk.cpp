@@ -19,8 +19,11 @@ FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recur
     batch.set(arg, args[i], i < over);
   }
   for (const Stratum &stratum : form.strata) {
-    bool matrix = form.usesMatrixForm(stratum, schedule.getKind());
-    strata.push_back((matrix ? createMatrixForm : createElementwiseForm)(batch, form, stratum, states));
+    FormKind kind = form.getForm(stratum, schedule.getKind());
+    auto create = kind == FormKind::matrix ? createMatrixForm
+                  : kind == FormKind::held ? createHeldForm
+                                           : createElementwiseForm;
+    strata.push_back(create(batch, form, stratum, states));
     strata.back()->run();
   }
   // Outputs first: states may then be changed where they lie.

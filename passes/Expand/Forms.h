@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The two forms in which C tokens of a stratum run at once.
+// The forms in which C tokens of a stratum run at once.
 #ifndef RWKV_PASSES_EXPAND_FORMS_H
 #define RWKV_PASSES_EXPAND_FORMS_H
 
@@ -22,6 +22,9 @@ public:
 /// Matrix products and one unit lower triangular solve. `states` are all states before the chunk.
 std::unique_ptr<StratumForm> createMatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum,
                                               llvm::ArrayRef<mlir::Value> states);
+/// A state that is the same for all tokens, or a counter of tokens.
+std::unique_ptr<StratumForm> createHeldForm(Batch &batch, const AffineState &form, const Stratum &stratum,
+                                            llvm::ArrayRef<mlir::Value> states);
 /// Every element on its own: a first-order scan.
 std::unique_ptr<StratumForm> createElementwiseForm(Batch &batch, const AffineState &form, const Stratum &stratum,
                                                    llvm::ArrayRef<mlir::Value> states);

@@ -43,7 +43,20 @@ protected:
                << (limit < AffineState::kMostTokens ? ", which the decay of the value axis permits," : "")
                << " but got " << schedule.getChunk();
       }
-      Value length = arith::SubIOp::create(b, loc, end, start), size = index(schedule.getChunk());
+      if (int64_t period = form.getPeriod(); period % schedule.getChunk() != 0) {
+        return recurrence.emitOpError("expected chunks that divide the ")
+               << period << " tokens for which a state is held, but got " << schedule.getChunk();
+      }
+      Value size = index(schedule.getChunk());
+      if (form.getPeriod()) {
+        Value first = alignChunks(form, states, size, start, end);
+        if (failed(emitLoop(start, first, 0, consts, states,
+                            [&](ValueRange args) { return emitStep(*this, recurrence, args); }))) {
+          return failure();
+        }
+        start = first;
+      }
+      Value length = arith::SubIOp::create(b, loc, end, start);
       Value count = arith::DivUIOp::create(b, loc, length, size);
       Value rest = arith::AddIOp::create(b, loc, start, arith::MulIOp::create(b, loc, count, size));
       if (failed(emitLoop(start, rest, schedule.getChunk(), consts, states,
@@ -117,6 +130,31 @@ private:
   /// Head h reads group h * groups / heads.
   Value groupOf(int64_t groups) {
     return groups == heads ? head : arith::DivUIOp::create(b, loc, head, index(heads / groups)).getResult();
+  }
+
+  /// The first token at which every counter is a multiple of a chunk's length, if not `end`.
+  Value alignChunks(const AffineState &form, ValueRange states, Value size, Value start, Value end) {
+    Value head, aligned = arith::ConstantOp::create(b, loc, b.getBoolAttr(true));
+    for (auto [state, value] : llvm::zip_equal(form.states, states)) {
+      if (state.path.empty() || state.path.front().kind != StateStep::Kind::count) {
+        continue;
+      }
+      // Anything may lie in memory, also what is no count: then no token is.
+      Value number = sum(value, 0);
+      Value last = constant(static_cast<double>(state.path.front().period - 1), number.getType());
+      Value known = arith::MaxNumFOp::create(b, loc, number, constant(0.0, number.getType()));
+      known = arith::MinNumFOp::create(b, loc, known, last);
+      Value whole = arith::FPToUIOp::create(b, loc, b.getI64Type(), known);
+      Value back = arith::UIToFPOp::create(b, loc, number.getType(), whole);
+      Value isCount = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, back, number);
+      Value behind = arith::RemUIOp::create(b, loc, arith::IndexCastOp::create(b, loc, b.getIndexType(), whole), size);
+      Value missing = arith::RemUIOp::create(b, loc, arith::SubIOp::create(b, loc, size, behind), size);
+      head = head ? head : missing;
+      Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, missing, head);
+      aligned = arith::AndIOp::create(b, loc, aligned, arith::AndIOp::create(b, loc, isCount, same));
+    }
+    Value first = arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, start, head), end);
+    return arith::SelectOp::create(b, loc, aligned, first, end);
   }
 
   // ---- one token, or `batch` tokens

@@ -84,6 +84,11 @@ private:
     return e.mul(state, e.broadcast(factor, state.getType(), 1));
   }
 
+  /// x if `a` compares to `b` in this way, else y; elementwise.
+  Value select(arith::CmpFPredicate predicate, Value a, Value b, Value x, Value y) {
+    return arith::SelectOp::create(e.b, e.loc, arith::CmpFOp::create(e.b, e.loc, predicate, a, b), x, y);
+  }
+
   Value emitStep(const StateStep &step) {
     auto stateLike = [&](Value value) { return e.reshape(at(value), at(step.state).getType()); };
     switch (step.kind) {
@@ -100,6 +105,16 @@ private:
                                        stateLike(step.value));
     case StateStep::Kind::overwrite:
       return stateLike(step.value);
+    case StateStep::Kind::count: {
+      Value next = e.add(at(step.state), e.constant(1.0, at(step.state).getType()));
+      Value period = e.constant(static_cast<double>(step.period), next.getType());
+      return select(arith::CmpFPredicate::OGE, next, period, e.sub(next, period), next);
+    }
+    case StateStep::Kind::hold: {
+      Type type = at(step.state).getType();
+      Value counter = e.broadcast(e.sum(at(step.counter), 0), type);
+      return select(arith::CmpFPredicate::OEQ, counter, e.constant(0.0, type), at(step.source), at(step.state));
+    }
     }
     llvm_unreachable("all kinds are handled");
   }
@@ -115,10 +130,14 @@ private:
         })
         .Case([&](BroadcastOp broadcast) -> Value {
           SmallVector<int64_t> positions = broadcast.getPositions();
-          if (positions.size() > 1 || cast<RankedTensorType>(broadcast.getType()).getRank() > 2) {
-            return {};
+          if (positions.empty()) {
+            return e.broadcast(at(broadcast.getX()), type);
           }
-          return e.broadcast(at(broadcast.getX()), type, positions.empty() ? 0 : positions[0]);
+          // Tiles have two axes; what lies behind the first of more must be one wide.
+          ArrayRef<int64_t> shape = cast<RankedTensorType>(broadcast.getType()).getShape();
+          bool flat = shape.size() <= 2 || (positions[0] == 0 && llvm::all_of(shape.slice(1, shape.size() - 2),
+                                                                              [](int64_t n) { return n == 1; }));
+          return positions.size() == 1 && flat ? e.broadcast(at(broadcast.getX()), type, positions[0]) : Value();
         })
         .Case([&](DotOp dot) { return e.sum(e.mul(at(dot.getLhs()), at(dot.getRhs())), 0); })
         .Case([&](MatvecOp matvec) {

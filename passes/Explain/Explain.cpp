@@ -115,6 +115,10 @@ private:
       return "raise every element to a maximum";
     case StateStep::Kind::overwrite:
       return "overwrite";
+    case StateStep::Kind::count:
+      return llvm::formatv("count tokens, from 0 again after {0}", step.period).str();
+    case StateStep::Kind::hold:
+      return "hold another state as it was before this token, if the counter is 0";
     }
     llvm_unreachable("all kinds are handled");
   }
@@ -133,7 +137,10 @@ private:
     for (const Stratum &stratum : form.strata) {
       os << "  ";
       llvm::interleave(stratum.states, os, [&](unsigned state) { os << "S" << state; }, ", ");
-      if (stratum.hasMatrixForm()) {
+      if (stratum.isHeld) {
+        bool counts = form.states[stratum.states.front()].path.front().kind == StateStep::Kind::count;
+        os << (counts ? ": known for all tokens" : ": the same for all tokens of a chunk");
+      } else if (stratum.hasMatrixForm()) {
         unsigned corrections = llvm::count_if(form.reads, [&](const StateRead &read) {
           return read.corrects && llvm::is_contained(stratum.states, read.state);
         });
@@ -161,6 +168,9 @@ private:
            << sourceLine(refusal.op->getLoc());
       } else if (int64_t limit = form.getChunkLimit(kind); limit < AffineState::kMostTokens) {
         os << ", at most " << limit << " tokens at once because the value axis decays";
+      }
+      if (form.getPeriod() && !refusal.op) {
+        os << ", of lengths that divide " << form.getPeriod();
       }
       os << "\n";
     }
@@ -199,7 +209,7 @@ private:
         lengths.push_back(chosen.getChunk());
       }
       for (int64_t tokens : lengths) {
-        if (form.isLegal(kind) && tokens <= form.getChunkLimit(kind)) {
+        if (form.isLegal(kind) && tokens == form.fitChunk(kind, tokens)) {
           writeRow(kind, tokens);
         }
       }

@@ -85,6 +85,10 @@ private:
       return "maximum";
     case StateStep::Kind::overwrite:
       return "set";
+    case StateStep::Kind::count:
+      return "count to " + std::to_string(step.period);
+    case StateStep::Kind::hold:
+      return "hold";
     default:
       break;
     }

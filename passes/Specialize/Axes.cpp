@@ -293,6 +293,11 @@ LogicalResult AxisSolver::collectOp(Operation *op) {
                        failed(same(op, maximum.getState(), maximum.getAdded())) ||
                        failed(same(op, maximum.getState(), maximum.getValue())));
       })
+      .Case<CountOp>([&](CountOp count) { return same(op, count.getState(), count.getResult()); })
+      .Case<HoldOp>([&](HoldOp hold) -> LogicalResult {
+        return failure(failed(same(op, hold.getState(), hold.getResult())) ||
+                       failed(same(op, hold.getState(), hold.getSource())));
+      })
       .Case<SetOp>([&](SetOp set) -> LogicalResult {
         return failure(failed(same(op, set.getState(), set.getResult())) ||
                        failed(same(op, set.getState(), set.getValue())));
