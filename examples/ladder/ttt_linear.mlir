@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// TTT-linear (arXiv:2407.04620): a linear model W, trained while it reads. Each token is one gradient step on how well W
-// maps k to v, taken at the model W0 as it was before the last token whose number is a multiple of 16, so that 16 gradients
-// are taken at once. The model has a layer norm, so the gradient is no linear function of W0:
+// TTT-linear (arXiv:2407.04620): a linear model W, trained while it reads. Each token is one gradient step on how well
+// W maps k to v, taken at the model W0 as it was before the last token whose number is a multiple of 16, so that 16
+// gradients are taken at once. The model has a layer norm, so the gradient is no linear function of W0:
 //
 //   z = W0^T k        x = (z - mean z) / sqrt(var z + eps)        y = gamma x + beta
 //   u = gamma (y - v) 2 / V                                        the gradient of mean |y - v|^2 by x
@@ -17,22 +17,22 @@
 //   W            [B, H, K, V]   the model before the first token. Results 1, 2 and 3 are the states after the last one
 //   W0           [B, H, K, V]   the model at which gradients are taken: anything, where n = 0
 //   n            [B, H, 1]      how many tokens ago it was taken: zeros
-!Key   = tensor<?x?x?x?xf32>
-!Value = tensor<?x?x?x?xf32>
-!Gate  = tensor<?x?x?xf32>
-!Norm  = tensor<?x?xf32>
-!State = tensor<?x?x?x?xf32>
-!Count = tensor<?x?x1xf32>
+!Key    = tensor<?x?x?x?xf32>
+!Value  = tensor<?x?x?x?xf32>
+!Gate   = tensor<?x?x?xf32>
+!Norm   = tensor<?x?xf32>
+!State  = tensor<?x?x?x?xf32>
+!StateN = tensor<?x?x1xf32>
 !S = !rwkv.state<?|?xf32>
 !N = !rwkv.state<|1xf32>
 !v = tensor<?xf32>
 
 func.func @ttt_linear(%q: !Key, %k: !Key, %v: !Value, %eta: !Gate, %gamma: !Norm, %beta: !Norm,
-                      %W: !State, %W0: !State, %n: !Count) -> (!Value, !State, !State, !Count) {
+                      %W: !State, %W0: !State, %n: !StateN) -> (!Value, !State, !State, !StateN) {
   %y:4 = rwkv.recurrence
       over(%qt = %q : !Key, %kt = %k : !Key, %vt = %v : !Value, %step = %eta : !Gate)
       const(%ga = %gamma : !Norm, %be = %beta : !Norm)
-      init(%S = %W : !State, %B = %W0 : !State, %c = %n : !Count) -> (!Value, !State, !State, !Count) {
+      init(%S = %W : !State, %B = %W0 : !State, %c = %n : !StateN) -> (!Value, !State, !State, !StateN) {
     %B1 = rwkv.hold %B, %S at %c : !S
     %c1 = rwkv.count %c every 16 : !N
 
@@ -77,5 +77,5 @@ func.func @ttt_linear(%q: !Key, %k: !Key, %v: !Value, %eta: !Gate, %gamma: !Norm
     %ot = rwkv.read  %S1[%qt] : !S
     rwkv.yield %ot, %S1, %B1, %c1 : !v, !S, !S, !N
   }
-  return %y#0, %y#1, %y#2, %y#3 : !Value, !State, !State, !Count
+  return %y#0, %y#1, %y#2, %y#3 : !Value, !State, !State, !StateN
 }

@@ -51,6 +51,8 @@ def numbers(kind, shape, rng, profile):
         return np.full(shape, 2.0) if profile == "reflections" else rng.uniform(0, 2, shape)
     if kind == "gate":
         return rng.uniform(0, 1, shape)
+    if kind == "count":  # of tokens, modulo 16
+        return rng.integers(0, 16, shape).astype(float)
     if kind == "recurrent":
         return 0.5 * x / np.sqrt(shape[-1])
     if kind == "rotation":

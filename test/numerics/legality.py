@@ -7,6 +7,9 @@ chunk  C tokens by matrix products. States are affine, have key axes, and are wr
 scan   C tokens elementwise. States are affine element by element: no transform, no set, and no read that comes back to
        its own state.
 
+A state that is held (rwkv.hold) has both forms if a counter says at which tokens, and what it holds is a state as it
+was before the token: then it is the same for all tokens of a chunk, and reads of it are inputs.
+
 Both are asked of all states of a region at once. In doubt either answer is right: what follows from the theory, but a
 compiler need not do. A result must be right then, too."""
 
@@ -21,16 +24,18 @@ TABLE = {
         read-only write-only several-outputs peeks neighbours two-recurrences
         mlstm ladder-mlstm
         ladder-retention ladder-mamba2 ladder-gla ladder-rwkv5 ladder-rwkv6 ladder-tensor-state ladder-symmetric-power
-        ladder-rank2-write""",
+        ladder-rank2-write ladder-linear-attention ladder-taylor
+        stale ladder-ttt-linear""",
     # Delta rules and transforms: a read comes back to its state.
     ("chunk",): """
         wkv7 wkv7-rung wkv7-f64 wkv7-groups gated-delta gated-delta-rung gated-delta-example gated-delta-groups
         delta-net delta-short delta-reads delta-product-2 kda transform
         evolve-exp evolve-exp-2 evolve-resolvent evolve-cayley
+        evolve-exp-diagonal evolve-resolvent-diagonal evolve-cayley-diagonal short-forms
         ladder-rwkv7 ladder-deltanet ladder-gated-deltanet ladder-kda ladder-comba ladder-delta-product
         ladder-two-sided-delta ladder-oja ladder-tensor-delta ladder-complex-delta ladder-quaternion
         ladder-titans-momentum ladder-slot-mix ladder-exp-evolution ladder-resolvent-evolution ladder-cayley-evolution
-        ladder-rotation-son""",
+        ladder-rotation-son ladder-strang-evolution ladder-resolvent-diagonal ladder-cayley-diagonal""",
     # No key axes, or a decay of every element; the running maximum of stabilised sums is a scan of its own kind.
     ("scan",): """
         each mamba-1 hgrn hgrn-f64 vector-scaled wkv4-rung

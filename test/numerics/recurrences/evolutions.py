@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from bounds import Num, exp
+from bounds import Num, exp, log
 from spec import Operand
 
 from .common import *
@@ -296,6 +296,109 @@ add(
 )
 
 
+# ---- `rwkv.evolve` with a diagonal: the function of the K x K matrix diag(d) + A. Strang's splitting is a product of
+# three exponentials.
+
+
+def evolved_diagonal(name, function, mixture, rank):
+    part = 1.0 if name == "resolvent" else 0.5
+
+    def matrix(x, mistake=None):
+        s, d = on_matrix(x.s), col(x.d) * np.eye(x.d.shape[-1])
+        a = generator(x) if rank == 2 else outer(x.b0, x.a0)
+        if mistake == "reads and writes swapped":
+            a = a.swapaxes(-1, -2)
+        if mistake == "diagonal left out":
+            d = 0 * d
+        if mistake == "diagonal last":
+            return function(s * d) @ function(s * a)
+        if name == "exp" and mistake != "not split":
+            return exponential(s / 2 * d) @ exponential(s * a) @ exponential(s / 2 * d)
+        return function(s * (d + a))
+
+    def bounded(x, state):
+        keys, b = ([getattr(x, f"{n}{i}") for i in range(rank)] for n in "ab")
+        scaled = x.d * on_vector(x.s * part)
+        if name == "exp":
+            a, state = keys, col(exp(scaled)) * state
+        else:
+            inverse = 1.0 / (1.0 - scaled)
+            a, b = [k * inverse for k in keys], [k * inverse for k in b]
+        f = mixture(x.s, [[x.s * dot(k, l) for l in b] for k in keys])
+        y = [read(state, k) for k in a]
+        if name == "resolvent":
+            state = col(exp(-log(1.0 - scaled))) * state
+        if name == "cayley":
+            state = col((1.0 + scaled) * inverse) * state
+        for i in range(rank):
+            for j in range(rank):
+                state = state + outer(b[i], on_vector(f[i][j]) * y[j])
+        return col(exp(scaled)) * state if name == "exp" else state
+
+    def step(x, s, mistake):
+        if isinstance(s.S, Num):
+            values = type(x)(**{n: v.v for n, v in vars(x).items()})
+            formula, exact = bounded(x, s.S), matrix(values) @ s.S.v
+            new = Num(exact, formula.e + np.abs(formula.v - exact))
+        else:
+            new = matrix(x, mistake) @ s.S
+        new = new + outer(x.k, x.v)
+        return (read(s.S if mistake == "read before the update" else new, x.q),), (new,)
+
+    return dict(step=step, transition=lambda x, s: matrix(x))
+
+
+def diagonal_adjust(inputs, rng, profile):
+    """s d is 0.01 to 12 below zero; |s| |a| |b| < 1/2."""
+    inputs["s"] = rng.uniform(0.05, 0.45, inputs["s"].shape)
+    inputs["d"] = -np.exp(rng.uniform(np.log(0.2), np.log(25), inputs["d"].shape))
+
+
+def alone(mixture):
+    """Of rank 2 for rank 1: the second pair of keys is zero."""
+
+    def of_rank_1(s, z):
+        zero = 0.0 * z[0][0]
+        return [mixture(s, [[z[0][0], zero], [zero, zero]])[0][:1]]
+
+    return of_rank_1
+
+
+for file, name, function, mixture, further in (
+    ("strang_evolution", "exp", exponential, doubled_mixture, "not split"),
+    ("resolvent_diagonal", "resolvent", resolvent, resolvent_mixture, "diagonal last"),
+    ("cayley_diagonal", "cayley", cayley, cayley_mixture, "diagonal last"),
+):
+    mistakes = ("reads and writes swapped", "diagonal left out", further, "read before the update")
+    splitting = "strang" if name == "exp" else ""
+    ladder(
+        file,
+        over={**QKV, **{n: Operand("K", "key") for n in ("a0", "a1", "b0", "b1")}, "s": Operand("")},
+        consts={"d": Operand("K")},
+        states=STATE,
+        outputs=OUTPUT,
+        adjust=diagonal_adjust,
+        mistakes=mistakes,
+        sizes=SMALL[1:],
+        **evolved_diagonal(name, function, mixture, 2),
+    )
+    add(
+        name=f"evolve-{name}-diagonal",
+        over={**QKV, "a0": Operand("K", "key"), "b0": Operand("K", "key"), "s": Operand(""), "d": Operand("K")},
+        states=STATE,
+        outputs=OUTPUT,
+        yields=["%o", "%S2"],
+        body=f"""
+            %S1 = rwkv.evolve {name} %S, %s reads [%a0] writes [%b0] diagonal %d {splitting} : !S
+            %S2 = rwkv.write %S1[%k], %v : !S
+            %o  = rwkv.read  %S2[%q] : !S""",
+        adjust=diagonal_adjust,
+        mistakes=mistakes,
+        sizes=SMALL[1:],
+        **evolved_diagonal(name, function, alone(mixture), 1),
+    )
+
+
 # ---- rotations in the plane of two vectors, by the angle theta w with tan(theta w / 2) = t w
 
 
@@ -428,109 +531,4 @@ ladder(
     transition=lambda x, s: blocks(x.R),
     mistakes=("conjugate", "multiplied from the right", "read before the update"),
     sizes=(dict(H=2, K=8, V=8, P=2, four=4), dict(H=1, K=12, V=5, P=3, four=4)),
-)
-
-
-# ---- slots: two states as one with an axis of size 2
-
-
-def slots(s):
-    return s[..., 0, :, :], s[..., 1, :, :]
-
-
-def set_slots(inputs):
-    for name, line in (("first", [1.0, 0.0]), ("second", [0.0, 1.0])):
-        inputs[name] = np.broadcast_to(line, inputs[name].shape).copy()
-
-
-def mixtures(shape, **entries):
-    """2 x 2 matrices, the identity but for the entries given."""
-    r = np.broadcast_to(np.eye(2), shape).copy()
-    for place, value in entries.items():
-        r[..., int(place[1]), int(place[2])] = value
-    return r
-
-
-def titans(x, s, mistake):
-    """Published with the gradient at the start of a chunk; here it is taken at the token."""
-    memory, momentum = slots(s.S)
-    eta, kept = x.R1[..., 0, 1, 1], x.R2[..., 0, 0, 0]
-    surprise = outer(x.k, on_vector(x.theta) * (x.v - read(memory, x.k)))
-    momentum = surprise if mistake == "no momentum" else on_matrix(eta) * momentum + surprise
-    gained = slots(s.S)[1] if mistake == "old momentum" else momentum
-    new = (memory if mistake == "nothing forgotten" else on_matrix(kept) * memory) + gained
-    return (read(memory if mistake == "read before the update" else new, x.q),), (stacked([new, momentum], -3),)
-
-
-def titans_adjust(inputs, rng, profile):
-    set_slots(inputs)
-    shape = inputs["R1"].shape
-    inputs["R1"] = mixtures(shape, r11=rng.uniform(0.5, 0.95, shape[:-2]))
-    inputs["R2"] = mixtures(shape, r00=rng.uniform(0.9, 1, shape[:-2]), r01=1.0)
-    inputs["theta"] = 0.5 * inputs["theta"]
-
-
-SLOT_SIZES = tuple(s | dict(one=1, two=2) for s in SMALL[1:])
-ladder(
-    "titans_momentum",
-    over={
-        "q": Operand("K"),
-        "k": Operand("K", "key"),
-        "v": Operand("V"),
-        "theta": Operand("", "gate"),
-        "R1": Operand("one two two"),
-        "R2": Operand("one two two"),
-    },
-    consts={"first": Operand("two"), "second": Operand("two")},
-    states={"S": Operand("two K | V")},
-    outputs=OUTPUT,
-    step=titans,
-    adjust=titans_adjust,
-    mistakes=("no momentum", "old momentum", "nothing forgotten", "read before the update"),
-    tokens=20,
-    sizes=SLOT_SIZES,
-)
-
-
-def slot_mix(x, s, mistake):
-    first, second = slots(s.S)
-    leak = on_matrix(x.R[..., 0, 0, 1])
-    if mistake == "leak the other way":
-        first, second = first, second + leak * first
-    elif mistake != "no leak":
-        first = first + leak * second
-    decay = on_matrix(exp(x.g))
-    first, second = decay * first, decay * second
-    keys = (x.kl, x.k) if mistake == "keys swapped" else (x.k, x.kl)
-    first = first + outer(keys[0], on_vector(x.beta) * (x.v - read(first, keys[0])))
-    second = second + outer(keys[1], on_vector(x.betal) * (x.vl - read(second, keys[1])))
-    return (read(second if mistake == "second slot read" else first, x.q),), (stacked([first, second], -3),)
-
-
-def slot_mix_adjust(inputs, rng, profile):
-    set_slots(inputs)
-    inputs["R"] = mixtures(inputs["R"].shape, r01=0.3 * rng.standard_normal(inputs["R"].shape[:-2]))
-
-
-ladder(
-    "slot_mix",
-    over={
-        "q": Operand("K"),
-        "k": Operand("K", "key"),
-        "v": Operand("V"),
-        "beta": Operand("", "beta"),
-        "kl": Operand("K", "key"),
-        "vl": Operand("V"),
-        "betal": Operand("", "beta"),
-        "g": Operand("", "decay"),
-        "R": Operand("one two two"),
-    },
-    consts={"first": Operand("two"), "second": Operand("two")},
-    states={"S": Operand("two K | V")},
-    outputs=OUTPUT,
-    step=slot_mix,
-    adjust=slot_mix_adjust,
-    mistakes=("leak the other way", "no leak", "keys swapped", "second slot read"),
-    tokens=20,
-    sizes=SLOT_SIZES,
 )

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from bounds import Num, absolute, exp, maximum, softplus
+from bounds import Num, absolute, exp, maximum, minimum, softplus
 from spec import Operand, Recurrence, Types
 
 from .common import *
@@ -458,4 +458,111 @@ ladder(
     step=symmetric_power,
     mistakes=("one key of the write replaced", "no decay", "score not squared", "read before the update"),
     sizes=hkv((1, 1, 1), (2, 4, 8), (3, 5, 7)),
+)
+
+
+# ---- linear attention, arXiv:2006.16236, with elu(x) + 1
+
+
+def positive(x):
+    return maximum(x, 0.0) + exp(minimum(x, 0.0))
+
+
+def linear_attention(x, s, mistake):
+    q = x.q if mistake == "query as it is" else positive(x.q)
+    k = exp(minimum(x.k, 0.0)) if mistake == "e^k for positive keys left out" else positive(x.k)
+    state, weights = s.S + outer(k, x.v), s.N + on_vector(k)
+    weight = dot(q, (s.N if mistake == "weights of before" else weights)[..., 0])
+    out = read(s.S if mistake == "read before the update" else state, q)
+    return (out if mistake == "not divided" else out / on_vector(weight),), (state, weights)
+
+
+def linear_attention_adjust(inputs, rng, profile):
+    inputs["N"] = np.abs(inputs["N"]) + 0.5
+
+
+ladder(
+    "linear_attention",
+    over=QKV,
+    states={"S": Operand("K | V"), "N": Operand("K | one")},
+    outputs=O,
+    step=linear_attention,
+    adjust=linear_attention_adjust,
+    mistakes=(
+        "query as it is",
+        "e^k for positive keys left out",
+        "weights of before",
+        "not divided",
+        "read before the update",
+    ),
+    sizes=tuple(s | dict(one=1) for s in VECTOR_KEYS),
+)
+
+
+# ---- the second-order Taylor series of e^(q . k), arXiv:2402.18668, by its definition
+
+
+def expansion(x, constant, linear, square, half):
+    return constant + read(linear, x.q) + half * read_pair(square, x.q, x.q)
+
+
+def taylor(x, s, mistake):
+    half = 1.0 if mistake == "factor 1/2 left out" else 0.5
+    match = dot(x.q, x.k)
+    square = 0.0 * match if mistake == "first order" else half * match * match
+    score = on_vector(match + square if mistake == "constant left out" else 1.0 + match + square)
+    new = (
+        s.A + x.v,
+        s.B + outer(x.k, x.v),
+        s.C + pair(x.k, x.k) * x.v[..., None, None, :],
+        s.L + 1.0,
+        s.M + on_vector(x.k),
+        s.N + pair(x.k, x.k),
+    )
+    out = expansion(x, s.A, s.B, s.C, half) + score * x.v
+    sum_of_scores = expansion(x, s.L, s.M, s.N, half) + score
+    if mistake == "token left out of the sum":
+        sum_of_scores = sum_of_scores - score
+    out = out if mistake == "not divided" else out / sum_of_scores
+    if isinstance(out, Num):  # the region reads the token, too, out of the states, which loses more
+        lossy = expansion(x, *new[:3], half) / expansion(x, *new[3:], half)
+        out = Num(out.v, lossy.e + np.abs(lossy.v - out.v))
+    return (out,), new
+
+
+def taylor_adjust(inputs, rng, profile):
+    """States of a few tokens before, so that sums of scores are positive."""
+    for name in "qk":
+        inputs[name] = inputs[name] / inputs[name].shape[-1] ** 0.25
+    lead, past = inputs["A"].shape[:-1], 3
+    k = rng.standard_normal(lead + (past, inputs["k"].shape[-1])) / inputs["k"].shape[-1] ** 0.25
+    v = rng.standard_normal(lead + (past, inputs["v"].shape[-1]))
+    pairs = k[..., :, None] * k[..., None, :]
+    inputs["A"], inputs["L"] = v.sum(-2), np.full(lead + (1,), float(past))
+    inputs["B"], inputs["M"] = np.einsum("...tk,...tv->...kv", k, v), k.sum(-2)[..., None]
+    inputs["C"], inputs["N"] = np.einsum("...tjk,...tv->...jkv", pairs, v), pairs.sum(-3)[..., None]
+
+
+ladder(
+    "taylor",
+    over=QKV,
+    states={
+        "A": Operand("| V"),
+        "B": Operand("K | V"),
+        "C": Operand("K K | V"),
+        "L": Operand("| one"),
+        "M": Operand("K | one"),
+        "N": Operand("K K | one"),
+    },
+    outputs=O,
+    step=taylor,
+    adjust=taylor_adjust,
+    mistakes=(
+        "factor 1/2 left out",
+        "first order",
+        "constant left out",
+        "token left out of the sum",
+        "not divided",
+    ),
+    sizes=tuple(s | dict(one=1) for s in hkv((1, 1, 1), (2, 4, 8), (3, 5, 7))),
 )
