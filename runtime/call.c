@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static rwkv_status find(rwkv_model *model, const char *name,
@@ -191,21 +192,44 @@ rwkv_status rwkvi_check_below(rwkv_runtime *rt, const rwkvi_function *function,
   return RWKV_OK;
 }
 
+static rwkv_status check_elements(rwkv_runtime *rt,
+                                  const rwkvi_function *function,
+                                  const rwkvi_value *arg,
+                                  const int32_t *elements, int64_t bytes,
+                                  const int64_t *sizes) {
+  return arg->role == RWKVI_SEQUENCES
+             ? check_sequences(rt, function, arg, elements, sizes)
+             : rwkvi_check_below(rt, function, arg, elements,
+                                 bytes / (int64_t)sizeof(int32_t), arg->below);
+}
+
+/* As above for an array in the device's memory, which is copied here. */
+static rwkv_status check_there(rwkv_runtime *rt, const rwkvi_function *function,
+                               const rwkvi_value *arg, const int32_t *data,
+                               int64_t bytes, const int64_t *sizes) {
+  int32_t *elements = rwkvi_aligned((size_t)bytes);
+  if (!elements) {
+    return rwkvi_no_memory(rt, "indices to be checked");
+  }
+  rwkv_status status =
+      bytes ? rt->device->download(rt, elements, data, bytes) : RWKV_OK;
+  status = status ? status
+                  : check_elements(rt, function, arg, elements, bytes, sizes);
+  free(elements);
+  return status;
+}
+
 static rwkv_status check_contents(rwkv_runtime *rt,
                                   const rwkvi_function *function,
-                                  const rwkv_array *inputs,
+                                  const rwkv_array *inputs, bool there,
                                   const rwkvi_class *class) {
   for (size_t i = 0; i < function->arg_count; ++i) {
     const rwkvi_value *arg = &function->args[i];
-    RWKVI_TRY(check_data(rt, function, arg, &inputs[i], class->arg_bytes[i]));
-    if (arg->role == RWKVI_SEQUENCES) {
-      RWKVI_TRY(
-          check_sequences(rt, function, arg, inputs[i].data, class->sizes));
-    }
-    if (arg->below) {
-      RWKVI_TRY(rwkvi_check_below(
-          rt, function, arg, inputs[i].data,
-          class->arg_bytes[i] / (int64_t)sizeof(int32_t), arg->below));
+    int64_t bytes = class->arg_bytes[i];
+    RWKVI_TRY(check_data(rt, function, arg, &inputs[i], bytes));
+    if (arg->role == RWKVI_SEQUENCES || arg->below) {
+      RWKVI_TRY((there ? check_there : check_elements)(
+          rt, function, arg, inputs[i].data, bytes, class->sizes));
     }
   }
   return RWKV_OK;
@@ -334,6 +358,29 @@ rwkv_status rwkv_function_shapes(rwkv_model *model, const char *name,
   return RWKV_OK;
 }
 
+rwkv_status rwkvi_call_check(rwkv_model *model, const char *name,
+                             const rwkv_array *inputs, int64_t n_inputs,
+                             const rwkv_array *outputs, int64_t n_outputs,
+                             bool there, const rwkvi_function **out,
+                             rwkvi_class **class) {
+  const rwkvi_function *function;
+  int64_t sizes[RWKV_SIZE_COUNT];
+  RWKVI_TRY(find(model, name, &function));
+  RWKVI_TRY(bind_inputs(model, function, inputs, n_inputs, sizes));
+  RWKVI_TRY(check_output_count(model, function, outputs, n_outputs));
+  RWKVI_TRY(rwkvi_class_get(model, function, sizes, class));
+  RWKVI_TRY(check_contents(model->rt, function, inputs, there, *class));
+  RWKVI_TRY(check_outputs(model->rt, function, inputs, outputs, *class));
+  for (size_t i = 0; i < function->arg_count; ++i) {
+    model->args[i] = inputs[i].data;
+  }
+  for (size_t i = 0; i < function->result_count; ++i) {
+    model->results[i] = outputs[i].data;
+  }
+  *out = function;
+  return RWKV_OK;
+}
+
 rwkv_status rwkv_call(rwkv_model *model, const char *name,
                       const rwkv_array *inputs, int64_t n_inputs,
                       rwkv_array *outputs, int64_t n_outputs) {
@@ -341,22 +388,13 @@ rwkv_status rwkv_call(rwkv_model *model, const char *name,
     return RWKV_E_ARGUMENT;
   }
   const rwkvi_function *function;
-  int64_t sizes[RWKV_SIZE_COUNT];
   rwkvi_class *class;
-  RWKVI_TRY(find(model, name, &function));
-  RWKVI_TRY(bind_inputs(model, function, inputs, n_inputs, sizes));
-  RWKVI_TRY(check_output_count(model, function, outputs, n_outputs));
-  RWKVI_TRY(rwkvi_class_get(model, function, sizes, &class));
-  RWKVI_TRY(check_contents(model->rt, function, inputs, class));
-  RWKVI_TRY(check_outputs(model->rt, function, inputs, outputs, class));
+  RWKVI_TRY(rwkvi_call_check(model, name, inputs, n_inputs, outputs, n_outputs,
+                             false, &function, &class));
   RWKVI_TRY(rwkvi_arena_reserve(model, class->arena_bytes));
-  for (size_t i = 0; i < function->arg_count; ++i) {
-    model->args[i] = inputs[i].data;
-  }
-  for (size_t i = 0; i < function->result_count; ++i) {
-    model->results[i] = outputs[i].data;
-  }
+  RWKVI_TRY(rwkvi_place(model, function, class, false));
   rwkv_status status = rwkvi_run(model, function, class);
+  status = status ? status : rwkvi_fetch(model, function, class);
   for (size_t i = 0; i < function->result_count && status != RWKV_OK; ++i) {
     rwkvi_fill_nan(outputs[i].dtype, outputs[i].data, class->result_bytes[i]);
   }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* The code of a pack on this machine: which target runs here, and loading its
- * shared object. */
+/* This machine as a device: which target of a pack runs here, loading its
+ * shared object, and memory that is used in place. */
 #include "internal.h"
 
 #include <dlfcn.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- CPU features, by LLVM's names --------------------------------------- */
@@ -200,11 +201,8 @@ static void *load_object(rwkv_pack *pack, const unsigned char *code,
   return handle;
 }
 
-rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
-                            const unsigned char *blobs) {
-  if (pack->kernel_count == 0) {
-    return RWKV_OK; /* plans of copies need no code */
-  }
+static rwkv_status load(rwkv_runtime *rt, rwkv_pack *pack,
+                        const unsigned char *blobs) {
   const rwkvi_target *target = NULL;
   for (size_t i = 0; i < pack->target_count && !target; ++i) {
     if (strcmp(pack->targets[i].arch, HOST_ARCH) == 0 &&
@@ -226,6 +224,13 @@ rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
   }
   for (size_t i = 0; i < pack->kernel_count; ++i) {
     rwkvi_kernel *kernel = &pack->kernels[i];
+    if (kernel->threads > 0) {
+      return rwkvi_fail(
+          rt, RWKV_E_FORMAT,
+          "%.1000s: target %.64s: kernel \"%.200s\": expected one thread per "
+          "task on this machine, found %lld",
+          pack->file, target->name, kernel->symbol, (long long)kernel->threads);
+    }
     void *entry = dlsym(pack->code, kernel->symbol);
     if (!entry) {
       return rwkvi_fail(
@@ -240,11 +245,124 @@ rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
   return RWKV_OK;
 }
 
-void rwkvi_host_unload(rwkv_pack *pack) {
+static void unload(rwkv_pack *pack) {
   if (pack->code) {
     dlclose(pack->code);
   }
   if (pack->code_fd >= 0) {
     close(pack->code_fd);
   }
+}
+
+/* ---- memory and running -------------------------------------------------- */
+
+static void destroy(rwkv_runtime *rt) { rwkvi_threads_destroy(rt->threads); }
+
+static rwkv_status allocate(rwkv_runtime *rt, int64_t bytes, const char *what,
+                            void **out) {
+  *out = rwkvi_aligned((size_t)bytes);
+  return *out ? RWKV_OK
+              : rwkvi_fail(rt, RWKV_E_MEMORY,
+                           "out of memory for %lld bytes of %s",
+                           (long long)bytes, what);
+}
+
+static void release(rwkv_runtime *rt, void *memory) {
+  (void)rt;
+  free(memory);
+}
+
+static rwkv_status copy(rwkv_runtime *rt, void *to, const void *from,
+                        int64_t bytes) {
+  (void)rt;
+  if (bytes > 0 && to != from) { /* empty arrays may be NULL */
+    memcpy(to, from, (size_t)bytes);
+  }
+  return RWKV_OK;
+}
+
+static rwkv_status clear(rwkv_runtime *rt, void *to, int64_t bytes) {
+  (void)rt;
+  if (bytes > 0) {
+    memset(to, 0, (size_t)bytes);
+  }
+  return RWKV_OK;
+}
+
+/* One per thread, however many tasks there are. */
+static rwkv_status reserve(rwkv_runtime *rt, const rwkvi_kernel *kernel,
+                           int64_t tasks) {
+  (void)tasks;
+  if (rwkvi_threads_reserve(rt->threads, kernel->scratch)) {
+    return RWKV_OK;
+  }
+  return rwkvi_fail(
+      rt, RWKV_E_MEMORY,
+      "out of memory for %lld bytes of scratch per thread of kernel %.200s",
+      (long long)kernel->scratch, kernel->symbol);
+}
+
+static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
+                          size_t count, const int64_t *sizes) {
+  rt->bits |= rwkvi_threads_run(rt->threads, launches, count, sizes);
+  return RWKV_OK;
+}
+
+static rwkv_status begin(rwkv_runtime *rt, void *stream) {
+  (void)rt;
+  (void)stream;
+  return RWKV_OK;
+}
+
+static rwkv_status end(rwkv_runtime *rt) {
+  (void)rt;
+  return RWKV_OK;
+}
+
+static rwkv_status finish(rwkv_runtime *rt, bool begun, int32_t *bits) {
+  (void)begun; /* there was nothing to wait for */
+  *bits = rt->bits;
+  rt->bits = 0;
+  return RWKV_OK;
+}
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
+}
+
+static rwkv_status time_runs(rwkv_runtime *rt, rwkv_status (*work)(void *data),
+                             void *data, int32_t runs, double *milliseconds) {
+  (void)rt;
+  for (int32_t i = 0; i < runs; ++i) {
+    double start = now();
+    RWKVI_TRY(work(data));
+    milliseconds[i] = now() - start;
+  }
+  return RWKV_OK;
+}
+
+static const rwkvi_device host = {
+    .here = true,
+    .destroy = destroy,
+    .load = load,
+    .unload = unload,
+    .alloc = allocate,
+    .free = release,
+    .upload = copy,
+    .download = copy,
+    .copy = copy,
+    .clear = clear,
+    .reserve = reserve,
+    .launch = launch,
+    .begin = begin,
+    .end = end,
+    .finish = finish,
+    .time = time_runs,
+};
+
+rwkv_status rwkvi_host_open(rwkv_runtime *rt, int32_t threads) {
+  rt->device = &host;
+  return rwkvi_threads_create(rt, threads);
 }

@@ -36,10 +36,15 @@ enum {
 /* ---- support.c: messages, memory, shapes, files -------------------------- */
 
 typedef struct rwkvi_threads rwkvi_threads;
+typedef struct rwkvi_device rwkvi_device;
 
 struct rwkv_runtime {
   char message[4096];
-  rwkvi_threads *threads;
+  const rwkvi_device *device; /* NULL: the handle takes messages only */
+  void *context;              /* the device's own */
+  rwkvi_threads *threads;     /* of the host; NULL on other devices */
+  int32_t bits; /* that kernels of the run in progress have set, if the device
+                   knows already: rwkvi_device.finish gives all */
 };
 
 /* Records the message and returns `status`, so that a failing function can end
@@ -271,8 +276,11 @@ typedef struct rwkvi_function {
 
 typedef struct rwkvi_kernel {
   const char *symbol;
-  int64_t scratch;
-  rwkv_kernel entry;
+  int64_t scratch; /* bytes: per thread on the host, else per task */
+  int64_t threads; /* that run one task together; 0: a host kernel */
+  int64_t shared;  /* bytes of memory that they share, per task */
+  rwkv_kernel entry; /* on the host */
+  void *code;        /* on other devices */
 } rwkvi_kernel;
 
 typedef struct rwkvi_target {
@@ -306,7 +314,8 @@ struct rwkv_pack {
   rwkvi_state_array *states;
   int64_t weight_slots;
   int64_t state_bytes; /* of one sequence */
-  void *code;          /* dlopen handle */
+  const rwkvi_device *device;
+  void *code;  /* the device's handle of the loaded blob */
   int code_fd; /* kept open: dlopen finds an already loaded object by its path,
                   which names this number */
 };
@@ -322,12 +331,78 @@ rwkv_status rwkvi_shape_read(const rwkvi_reader *in, const rwkvi_where *where,
                              const json_t *value, int32_t *rank,
                              rwkvi_expr *shape);
 
-/* ---- host.c: this machine's code ----------------------------------------- */
+/* ---- device.c, host.c: where packs run ----------------------------------- */
 
-/* Chooses a target of the pack, loads its blob and resolves every kernel. */
-rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
-                            const unsigned char *blobs);
-void rwkvi_host_unload(rwkv_pack *pack);
+/* A kernel with its buffers, which are memory of the device; the last two are
+ * set by rwkvi_threads_run. */
+typedef struct rwkvi_launch {
+  const rwkvi_kernel *kernel;
+  void *const *buffers;
+  size_t buffer_count;
+  int64_t tasks, chunk, chunks;
+} rwkvi_launch;
+
+/*
+ * All that the runtime asks of a device. Work is queued in order on a stream,
+ * the runtime's own unless between begin and end; what was queued may fail as
+ * late as in finish. Memory is addressed by pointers that only the device may
+ * follow, except on a device that is `here`.
+ */
+struct rwkvi_device {
+  bool here; /* its memory is that of this process: arrays of callers and
+                checkpoints are used in place */
+  void (*destroy)(rwkv_runtime *rt);
+
+  /* Chooses a target of the pack, loads its blob and resolves every kernel. */
+  rwkv_status (*load)(rwkv_runtime *rt, rwkv_pack *pack,
+                      const unsigned char *blobs);
+  void (*unload)(rwkv_pack *pack);
+
+  /* RWKVI_ALIGN-aligned, not cleared, never NULL for 0 bytes. RWKV_E_MEMORY:
+   * "out of memory for .. bytes of `what`". */
+  rwkv_status (*alloc)(rwkv_runtime *rt, int64_t bytes, const char *what,
+                       void **out);
+  /* Waits for what was queued. NULL is accepted. */
+  void (*free)(rwkv_runtime *rt, void *memory);
+
+  /* `from` is memory of this process that stays as it is until finish. */
+  rwkv_status (*upload)(rwkv_runtime *rt, void *to, const void *from,
+                        int64_t bytes);
+  /* To memory of this process; waits for it and all that was queued before. */
+  rwkv_status (*download)(rwkv_runtime *rt, void *to, const void *from,
+                          int64_t bytes);
+  rwkv_status (*copy)(rwkv_runtime *rt, void *to, const void *from,
+                      int64_t bytes);
+  rwkv_status (*clear)(rwkv_runtime *rt, void *to, int64_t bytes);
+
+  /* Makes the scratch suffice for launches of the kernel with so many tasks;
+   * on failure it is what it was. */
+  rwkv_status (*reserve)(rwkv_runtime *rt, const rwkvi_kernel *kernel,
+                         int64_t tasks);
+  /* Runs all tasks of all launches, in any order. */
+  rwkv_status (*launch)(rwkv_runtime *rt, rwkvi_launch *launches, size_t count,
+                        const int64_t *sizes);
+
+  /* From here to end, work goes to the caller's stream (NULL: the runtime's
+   * own), after all that was queued before on any. Its bits are kept apart. */
+  rwkv_status (*begin)(rwkv_runtime *rt, void *stream);
+  rwkv_status (*end)(rwkv_runtime *rt);
+  /* Waits for everything queued; gives the bits that kernels have set, and
+   * clears them: those of work between begin and end, or of other work. */
+  rwkv_status (*finish)(rwkv_runtime *rt, bool begun, int32_t *bits);
+  /* The durations of so many runs of `work`, which queues something, one after
+   * the other. */
+  rwkv_status (*time)(rwkv_runtime *rt, rwkv_status (*work)(void *data),
+                      void *data, int32_t runs, double *milliseconds);
+};
+
+/* Sets rt->device by the name that a caller gave. */
+rwkv_status rwkvi_device_open(rwkv_runtime *rt, const char *name,
+                              int32_t threads);
+rwkv_status rwkvi_host_open(rwkv_runtime *rt, int32_t threads);
+/* After a failure: waits for what was queued, which may use arrays of the
+ * caller. Returns `status` and keeps its message. */
+rwkv_status rwkvi_give_up(rwkv_runtime *rt, rwkv_status status);
 
 /* ---- threads.c ----------------------------------------------------------- */
 
@@ -337,13 +412,6 @@ int32_t rwkvi_threads_count(const rwkvi_threads *threads);
 /* Makes every thread's scratch at least `bytes` long; false when out of memory
  * (the old scratch stays). */
 bool rwkvi_threads_reserve(rwkvi_threads *threads, int64_t bytes);
-
-/* A kernel with its buffers; the last two are set by rwkvi_threads_run. */
-typedef struct rwkvi_launch {
-  rwkv_kernel kernel;
-  void *const *buffers;
-  int64_t tasks, chunk, chunks;
-} rwkvi_launch;
 
 /* Runs all tasks of all launches, in any order, and returns the OR of the
  * status bits. Allocates nothing. */
@@ -369,13 +437,17 @@ struct rwkv_model {
   rwkv_runtime *rt;
   rwkv_pack *pack;
   rwkvi_pool pool;
+  const rwkvi_device *device;
   const void **weights; /* by slot */
+  void *weight_memory;  /* of the device, if it is not here */
   rwkvi_class *classes; /* RWKVI_CLASSES per function */
   uint64_t tick;
   void **buffers, **args, **results; /* tables for the call in progress */
+  void **fetch; /* where each result goes in the end; NULL: it is in place */
   rwkvi_launch *launches;
-  unsigned char *arena;
-  int64_t arena_bytes;
+  unsigned char *arena, *stage; /* of the device: temporaries; arrays of callers
+                                   if it is not here */
+  int64_t arena_bytes, stage_bytes;
 };
 
 struct rwkv_state {
@@ -383,7 +455,8 @@ struct rwkv_state {
   int64_t sequences;
   int64_t *position;
   int32_t *offsets; /* cu_seqlens of the call in progress */
-  void **current, **next;
+  void **current, **next; /* memory of the device */
+  void **views;           /* copies for callers if the device is not here */
 };
 
 /* Finds or makes the class of a function for these sizes. */
@@ -401,11 +474,36 @@ rwkv_status rwkvi_check_below(rwkv_runtime *rt, const rwkvi_function *function,
 /* NaN, or 0 for integers. */
 void rwkvi_fill_nan(rwkv_dtype dtype, void *data, int64_t bytes);
 rwkv_status rwkvi_arena_reserve(rwkv_model *model, int64_t bytes);
-/* Runs the plan on model->args and model->results, with the arena reserved. A
- * failure here is the kernels': the results were written in part. */
+/* Queues the plan on model->args and model->results, memory of the device, with
+ * the arena reserved. */
+rwkv_status rwkvi_queue(rwkv_model *model, const rwkvi_function *function,
+                        const rwkvi_class *class);
+/* Queues it and waits. A failure here is the kernels' or the device's: the
+ * results were written in part. */
 rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
                       const rwkvi_class *class);
-/* State array k as it is now. */
+/* What bits of kernels mean; `what` was run. */
+rwkv_status rwkvi_check_bits(rwkv_runtime *rt, const char *what, int32_t bits);
+/* Moves arguments to the device and gives results a place there, where
+ * model->args and model->results point to memory of this process (a result of
+ * NULL is not wanted); arrays of state are on the device already if `states`.
+ * On a device that is here nothing needs to be done. */
+rwkv_status rwkvi_place(rwkv_model *model, const rwkvi_function *function,
+                        const rwkvi_class *class, bool states);
+/* After a run: the results to where rwkvi_place found them. */
+rwkv_status rwkvi_fetch(rwkv_model *model, const rwkvi_function *function,
+                        const rwkvi_class *class);
+/* Checks everything about a call; the arrays are in the device's memory if
+ * `there`, else in this process's. Points model->args and results at them. */
+rwkv_status rwkvi_call_check(rwkv_model *model, const char *name,
+                             const rwkv_array *inputs, int64_t n_inputs,
+                             const rwkv_array *outputs, int64_t n_outputs,
+                             bool there, const rwkvi_function **function,
+                             rwkvi_class **class);
+/* State array k as it is now, without data. */
 rwkv_array rwkvi_state_view(const rwkv_state *state, size_t k);
+/* Its data, in memory of this process: valid until the state changes. */
+rwkv_status rwkvi_state_read(const rwkv_state *state, size_t k,
+                             const void **data);
 
 #endif /* RWKV_RT_INTERNAL_H */

@@ -174,6 +174,7 @@ static rwkv_status check_slices(const sizing *s, const rwkvi_step *step,
   return RWKV_OK;
 }
 
+/* Also makes the scratch suffice, so that no launch is out of memory. */
 static rwkv_status check_step(const sizing *s, const rwkvi_step *step,
                               size_t index, int64_t from, int64_t to) {
   RWKVI_TRY(check_slices(s, step, index, to));
@@ -196,6 +197,8 @@ static rwkv_status check_step(const sizing *s, const rwkvi_step *step,
                                  "negative or divides by 0"
                                : "has too many tasks");
     }
+    RWKVI_TRY(s->model->device->reserve(
+        s->model->rt, &s->model->pack->kernels[step->kernel], tasks));
   }
   return RWKV_OK;
 }

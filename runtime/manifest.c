@@ -441,7 +441,8 @@ static rwkv_status read_functions(const rwkvi_reader *in, const json_t *root,
 
 static rwkv_status read_kernels(const rwkvi_reader *in, const json_t *root,
                                 rwkv_pack *pack) {
-  static const char *const keys[] = {"symbol", "scratch", NULL};
+  static const char *const keys[] = {"symbol", "scratch", "?threads", "?shared",
+                                     NULL};
   list kernels;
   RWKVI_TRY(open_list(in, NULL, root, "kernels", &kernels));
   RWKVI_TRY(allocate(in, kernels.count, sizeof(rwkvi_kernel), &pack->kernels));
@@ -449,10 +450,18 @@ static rwkv_status read_kernels(const rwkvi_reader *in, const json_t *root,
     rwkvi_where here = {&kernels.where, NULL, i};
     const json_t *value = json_array_get(kernels.array, i);
     RWKVI_TRY(rwkvi_json_object(in, &here, value, keys));
-    RWKVI_TRY(
-        read_string(in, &here, value, "symbol", &pack->kernels[i].symbol));
+    rwkvi_kernel *kernel = &pack->kernels[i];
+    RWKVI_TRY(read_string(in, &here, value, "symbol", &kernel->symbol));
     RWKVI_TRY(read_int(in, &here, value, "scratch", 0, INT64_MAX,
-                       &pack->kernels[i].scratch));
+                       &kernel->scratch));
+    if (json_object_get(value, "threads")) {
+      RWKVI_TRY(read_int(in, &here, value, "threads", 0, INT32_MAX,
+                         &kernel->threads));
+    }
+    if (json_object_get(value, "shared")) {
+      RWKVI_TRY(read_int(in, &here, value, "shared", 0,
+                         kernel->threads ? INT32_MAX : 0, &kernel->shared));
+    }
   }
   pack->kernel_count = kernels.count;
   return RWKV_OK;

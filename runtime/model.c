@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_KEY = 1024 };
+enum { MAX_KEY = 1024, WEIGHT_ALIGN = 256 };
 
 /* Writes `key` with every "{l}" replaced; false if it does not fit. */
 static bool expand_key(const char *key, int64_t layer, char *out) {
@@ -104,7 +104,7 @@ static rwkv_status bind_weight(rwkv_model *model,
                       tensor->type);
   }
   model->weights[weight->slot + layer - weight->from] =
-      checkpoint->data + tensor->begin;
+      checkpoint->data + tensor->begin; /* empty weights are still there */
   used[index] = true;
   return RWKV_OK;
 }
@@ -130,6 +130,45 @@ static rwkv_status check_unused(rwkv_model *model,
                     "%lld others: %s%s",
                     checkpoint->file, (long long)unused, text,
                     unused > SHOWN ? ", .." : "");
+}
+
+/* Weights of the mapped file, once and for all, into one block of the device's
+ * memory: without a block, only counts its bytes; false on overflow. */
+static rwkv_status copy_weights(rwkv_model *model, int64_t *total) {
+  const rwkv_pack *pack = model->pack;
+  *total = 0;
+  for (size_t i = 0; i < pack->weight_count; ++i) {
+    const rwkvi_weight *weight = &pack->weights[i];
+    for (int64_t slot = weight->slot;
+         slot < weight->slot + weight->to - weight->from; ++slot) {
+      char *place = (char *)model->weight_memory + *total;
+      int64_t end;
+      if (!rwkvi_add(*total, weight->bytes, &end) ||
+          !rwkvi_add(end, WEIGHT_ALIGN - 1, &end)) {
+        return rwkvi_no_memory(model->rt, "weights");
+      }
+      *total = end / WEIGHT_ALIGN * WEIGHT_ALIGN;
+      if (model->weight_memory && weight->bytes > 0) {
+        RWKVI_TRY(model->device->upload(model->rt, place, model->weights[slot],
+                                        weight->bytes));
+      }
+      if (model->weight_memory) {
+        model->weights[slot] = place;
+      }
+    }
+  }
+  return RWKV_OK;
+}
+
+static rwkv_status upload_weights(rwkv_model *model) {
+  int64_t bytes;
+  int32_t bits;
+  RWKVI_TRY(copy_weights(model, &bytes));
+  RWKVI_TRY(
+      model->device->alloc(model->rt, bytes, "weights", &model->weight_memory));
+  rwkv_status status = copy_weights(model, &bytes);
+  return status ? rwkvi_give_up(model->rt, status)
+                : model->device->finish(model->rt, false, &bits);
 }
 
 static rwkv_status bind_weights(rwkv_model *model,
@@ -161,6 +200,9 @@ static rwkv_status bind_weights(rwkv_model *model,
     status = check_unused(model, checkpoint, used);
   }
   free(used);
+  if (status == RWKV_OK && !model->device->here) {
+    status = upload_weights(model);
+  }
   return status;
 }
 
@@ -191,22 +233,18 @@ static rwkv_status allocate_tables(rwkv_model *model) {
   }
   model->args = rwkvi_pool_alloc(&model->pool, args, sizeof(void *));
   model->results = rwkvi_pool_alloc(&model->pool, results, sizeof(void *));
+  model->fetch = rwkvi_pool_alloc(&model->pool, results, sizeof(void *));
   model->buffers = rwkvi_pool_alloc(&model->pool, buffers, sizeof(void *));
   model->launches =
       rwkvi_pool_alloc(&model->pool, launches, sizeof(rwkvi_launch));
   model->classes = rwkvi_pool_alloc(
       &model->pool, pack->function_count * RWKVI_CLASSES, sizeof(rwkvi_class));
-  if (!model->args || !model->results || !model->buffers || !model->launches ||
-      !model->classes) {
+  if (!model->args || !model->results || !model->fetch || !model->buffers ||
+      !model->launches || !model->classes) {
     return rwkvi_no_memory(model->rt, "a model");
   }
   for (size_t i = 0; i < pack->kernel_count; ++i) {
-    if (!rwkvi_threads_reserve(model->rt->threads, pack->kernels[i].scratch)) {
-      return rwkvi_fail(
-          model->rt, RWKV_E_MEMORY,
-          "out of memory for %lld bytes of scratch per thread of kernel %.200s",
-          (long long)pack->kernels[i].scratch, pack->kernels[i].symbol);
-    }
+    RWKVI_TRY(model->device->reserve(model->rt, &pack->kernels[i], 1));
   }
   return RWKV_OK;
 }
@@ -231,6 +269,7 @@ rwkv_status rwkv_model_bind(rwkv_runtime *rt, rwkv_pack *pack,
     return rwkvi_no_memory(rt, "a model");
   }
   model->rt = rt;
+  model->device = rt->device;
   model->pack = pack;
   rwkv_status status =
       bind_weights(model, checkpoint, options && options->allow_unused);
@@ -245,7 +284,9 @@ rwkv_status rwkv_model_bind(rwkv_runtime *rt, rwkv_pack *pack,
 
 void rwkv_model_destroy(rwkv_model *model) {
   if (model) {
-    free(model->arena);
+    model->device->free(model->rt, model->arena);
+    model->device->free(model->rt, model->stage);
+    model->device->free(model->rt, model->weight_memory);
     rwkvi_pool_free(&model->pool);
     free(model);
   }

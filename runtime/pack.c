@@ -101,7 +101,9 @@ static rwkv_status read_into(rwkv_pack *pack, const unsigned char *bytes,
   }
   rwkvi_reader in = {rt, pack->file, "manifest", &pack->pool};
   RWKVI_TRY(rwkvi_manifest_read(&in, pack, (int64_t)header.blob_bytes));
-  return rwkvi_host_load(rt, pack, bytes + blobs);
+  return pack->kernel_count == 0 /* plans of copies need no code */
+             ? RWKV_OK
+             : rt->device->load(rt, pack, bytes + blobs);
 }
 
 rwkv_status rwkv_pack_read(rwkv_runtime *rt, const void *bytes, size_t size,
@@ -122,6 +124,7 @@ rwkv_status rwkv_pack_read(rwkv_runtime *rt, const void *bytes, size_t size,
     return rwkvi_no_memory(rt, "a pack");
   }
   pack->rt = rt;
+  pack->device = rt->device;
   pack->code_fd = -1;
   rwkv_status status = read_into(pack, bytes, size, name ? name : "pack");
   if (status != RWKV_OK) {
@@ -176,7 +179,7 @@ rwkv_status rwkv_pack_open(rwkv_runtime *rt, const char *path,
 
 void rwkv_pack_close(rwkv_pack *pack) {
   if (pack) {
-    rwkvi_host_unload(pack);
+    pack->device->unload(pack);
     rwkvi_pool_free(&pack->pool);
     free(pack);
   }

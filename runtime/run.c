@@ -44,24 +44,25 @@ static void *resolve(const running *r, const rwkvi_ref *ref, int64_t *bytes) {
   }
 }
 
-static void run_copy(running *r, const rwkvi_step *step) {
+static rwkv_status run_copy(running *r, const rwkvi_step *step) {
   int64_t bytes = 0;
   const void *from = resolve(r, &step->refs[1], &bytes);
   void *to = resolve(r, &step->refs[0], &bytes);
-  if (bytes > 0 && to != from) {
-    memcpy(to, from, (size_t)bytes);
-  }
+  return bytes > 0 && to != from
+             ? r->model->device->copy(r->model->rt, to, from, bytes)
+             : RWKV_OK;
 }
 
 /* Runs the launch at `step` and those beside it; gives their number. */
-static size_t run_launches(running *r, const rwkvi_step *step,
-                           int32_t *status) {
+static rwkv_status run_launches(running *r, const rwkvi_step *step,
+                                size_t *launched) {
   rwkv_model *model = r->model;
   size_t count = 0, buffers = 0;
   do {
     rwkvi_launch *launch = &model->launches[count];
-    launch->kernel = model->pack->kernels[step[count].kernel].entry;
+    launch->kernel = &model->pack->kernels[step[count].kernel];
     launch->buffers = model->buffers + buffers;
+    launch->buffer_count = step[count].ref_count;
     rwkvi_expr_size(&step[count].tasks, r->sizes,
                     &launch->tasks); /* cannot fail: see layout.c */
     for (size_t i = 0; i < step[count].ref_count; ++i) {
@@ -69,67 +70,65 @@ static size_t run_launches(running *r, const rwkvi_step *step,
       model->buffers[buffers++] = resolve(r, &step[count].refs[i], &bytes);
     }
   } while (step[count++].beside);
-  *status |= rwkvi_threads_run(model->rt->threads, model->launches, count,
-                               r->sizes);
-  return count;
+  *launched = count;
+  return model->device->launch(model->rt, model->launches, count, r->sizes);
 }
 
-static int32_t run_steps(running *r, const rwkvi_step *steps, size_t count) {
-  int32_t status = 0;
-  for (size_t i = 0; i < count && status == 0;) {
+/* Stops early where the device knows already that a bound does not hold. */
+static rwkv_status run_steps(running *r, const rwkvi_step *steps,
+                             size_t count) {
+  const int32_t *bits = &r->model->rt->bits;
+  for (size_t i = 0; i < count && *bits == 0;) {
     const rwkvi_step *step = &steps[i];
+    size_t done = 1;
     if (step->kind == RWKVI_LAUNCH) {
-      i += run_launches(r, step, &status);
-      continue;
-    }
-    if (step->kind == RWKVI_COPY) {
-      run_copy(r, step);
+      RWKVI_TRY(run_launches(r, step, &done));
+    } else if (step->kind == RWKVI_COPY) {
+      RWKVI_TRY(run_copy(r, step));
     } else {
-      for (int64_t l = step->from; l < step->to && status == 0; ++l) {
+      for (int64_t l = step->from; l < step->to && *bits == 0; ++l) {
         r->sizes[RWKV_SIZE_L] = l;
-        status = run_steps(r, step->steps, step->step_count);
+        RWKVI_TRY(run_steps(r, step->steps, step->step_count));
       }
       r->sizes[RWKV_SIZE_L] = 0;
     }
-    ++i;
+    i += done;
   }
-  return status;
+  return RWKV_OK;
 }
 
-/* The arena is scratch: it only grows, and what it held need not be kept. */
-rwkv_status rwkvi_arena_reserve(rwkv_model *model, int64_t bytes) {
-  if (model->arena && bytes <= model->arena_bytes) {
-    return RWKV_OK;
+rwkv_status rwkvi_queue(rwkv_model *model, const rwkvi_function *function,
+                        const rwkvi_class *class) {
+  running r = {.model = model, .class = class};
+  memcpy(r.sizes, class->sizes, sizeof(r.sizes));
+  r.sizes[RWKV_SIZE_L] = 0;
+  return run_steps(&r, function->steps, function->step_count);
+}
+
+rwkv_status rwkvi_check_bits(rwkv_runtime *rt, const char *what,
+                             int32_t bits) {
+  if (bits & RWKV_KERNEL_BOUND) {
+    return rwkvi_fail(rt, RWKV_E_BOUND,
+                      "%.200s: an asserted bound does not hold for the data",
+                      what);
   }
-  free(model->arena);
-  model->arena_bytes = 0;
-  model->arena = rwkvi_aligned((size_t)bytes);
-  if (!model->arena) {
-    return rwkvi_fail(model->rt, RWKV_E_MEMORY,
-                      "out of memory for %lld bytes of temporaries",
-                      (long long)bytes);
+  if (bits) {
+    return rwkvi_fail(rt, RWKV_E_FORMAT,
+                      "%.200s: a kernel returned an unknown status %d", what,
+                      bits);
   }
-  model->arena_bytes = bytes;
   return RWKV_OK;
 }
 
 rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
                       const rwkvi_class *class) {
-  running r = {.model = model, .class = class};
-  memcpy(r.sizes, class->sizes, sizeof(r.sizes));
-  r.sizes[RWKV_SIZE_L] = 0;
-  int32_t status = run_steps(&r, function->steps, function->step_count);
-  if (status & RWKV_KERNEL_BOUND) {
-    return rwkvi_fail(model->rt, RWKV_E_BOUND,
-                      "%.200s: an asserted bound does not hold for the data",
-                      function->name);
+  int32_t bits = 0;
+  rwkv_status status = rwkvi_queue(model, function, class);
+  if (status != RWKV_OK) {
+    return rwkvi_give_up(model->rt, status);
   }
-  if (status) {
-    return rwkvi_fail(model->rt, RWKV_E_FORMAT,
-                      "%.200s: a kernel returned an unknown status %d",
-                      function->name, status);
-  }
-  return RWKV_OK;
+  RWKVI_TRY(model->device->finish(model->rt, false, &bits));
+  return rwkvi_check_bits(model->rt, function->name, bits);
 }
 
 /* ---- consuming tokens ---------------------------------------------------- */
@@ -282,14 +281,17 @@ static rwkv_status consume(rwkv_model *model, rwkv_state *state,
     rwkvi_class *class;
     RWKVI_TRY(rwkvi_class_get(model, function, sizes, &class));
     int64_t bytes;
-    if (!rwkvi_add(class->arena_bytes, logits ? 0 : class->result_bytes[0],
+    bool unwanted = !logits && model->device->here; /* still written */
+    if (!rwkvi_add(class->arena_bytes, unwanted ? class->result_bytes[0] : 0,
                    &bytes)) {
       return rwkvi_no_memory(model->rt, "logits");
     }
     RWKVI_TRY(rwkvi_arena_reserve(model, bytes));
     point(model, state, function, tokens,
-          logits ? (void *)logits : model->arena + class->arena_bytes);
+          unwanted ? (void *)(model->arena + class->arena_bytes) : logits);
+    RWKVI_TRY(rwkvi_place(model, function, class, true));
     rwkv_status status = rwkvi_run(model, function, class);
+    status = status ? status : rwkvi_fetch(model, function, class);
     if (status != RWKV_OK) {
       if (logits) {
         rwkvi_fill_nan(RWKV_F32, logits, class->result_bytes[0]);

@@ -17,7 +17,8 @@
  *  - Every function that can fail returns rwkv_status; the reason in words is rwkv_message(rt) until the next call that
  *    uses the same rwkv_runtime. On failure output handles are set to NULL and no state, file or output is half-written.
  *  - A handle may be used by one thread at a time; different rwkv_runtime handles are independent. There are no globals.
- *  - A pack and a checkpoint must outlive the models bound to them, a model its states. Destroy functions accept NULL.
+ *  - A runtime must outlive everything made with it, a pack and a checkpoint the models bound to them, a model its states.
+ *    Destroy functions accept NULL.
  *  - Arrays are dense and row-major, sizes and offsets are 64-bit, text is UTF-8.
  *  - A pack contains machine code and is as trusted as a shared library; its data (manifest, plans), checkpoints and
  *    state files are parsed as untrusted input.
@@ -49,7 +50,8 @@ typedef enum rwkv_status {
   RWKV_E_MISMATCH = 4,    /* well-formed parts that do not fit: missing weight, other shape or dtype, other model's state */
   RWKV_E_UNSUPPORTED = 5, /* this machine or build cannot do it: CPU feature, device, dtype */
   RWKV_E_MEMORY = 6,      /* out of memory; nothing was changed */
-  RWKV_E_BOUND = 7        /* an asserted bound (see rwkv.decay) was violated by the data; outputs are NaN (integers: 0) */
+  RWKV_E_BOUND = 7,       /* an asserted bound (see rwkv.decay) was violated by the data; outputs are NaN (integers: 0) */
+  RWKV_E_DEVICE = 8       /* a device's driver reported an error; after most of them the device can be used by new processes only */
 } rwkv_status;
 
 typedef enum rwkv_dtype {
@@ -84,10 +86,13 @@ RWKV_API size_t rwkv_dtype_size(rwkv_dtype dtype);
 /* ---- runtime: a device and the threads that use it ------------------------------------------------------------- */
 
 typedef struct rwkv_runtime_options {
-  const char *device; /* "host" (also the meaning of NULL) */
-  int32_t threads;    /* host worker threads including the caller; 0: one per available CPU */
+  const char *device; /* "host" (also the meaning of NULL); "cuda", "cuda:N": the first, the N-th (from 0) NVIDIA GPU */
+  int32_t threads;    /* host worker threads including the caller; 0: one per available CPU; other devices use none */
 } rwkv_runtime_options;
 
+/* A device "cuda" is used through its driver, libcuda.so.1 (or the library that the environment variable RWKV_LIBCUDA names),
+ * in the primary context, so that its memory can be shared with other libraries of the process. It must be of compute
+ * capability 8.0 at least. A device name that is none is RWKV_E_ARGUMENT, a device that is not there RWKV_E_UNSUPPORTED. */
 /* `options` may be NULL for all defaults. If even the handle cannot be allocated, *out is NULL and RWKV_E_MEMORY is returned;
  * on any other failure *out is a handle that only rwkv_message and rwkv_runtime_destroy accept. */
 RWKV_API rwkv_status rwkv_runtime_create(const rwkv_runtime_options *options, rwkv_runtime **out);
@@ -95,6 +100,16 @@ RWKV_API void rwkv_runtime_destroy(rwkv_runtime *rt);
 /* What the last failing call on this runtime found and what it expected. Never NULL. */
 RWKV_API const char *rwkv_message(const rwkv_runtime *rt);
 RWKV_API int32_t rwkv_runtime_threads(const rwkv_runtime *rt);
+
+/* Memory of the device, for the arrays of rwkv_launch and rwkv_time; only the device may use the address (on the host it is
+ * plain memory). Aligned to 64 bytes at least, not cleared. `bytes` >= 0; 0 bytes have an address too. */
+RWKV_API rwkv_status rwkv_device_alloc(rwkv_runtime *rt, int64_t bytes, void **out);
+/* Waits for what the runtime has queued. NULL is accepted. */
+RWKV_API void rwkv_device_free(rwkv_runtime *rt, void *memory);
+/* Copy to and from memory of the device, after everything that rwkv_launch has queued so far, and wait for it. `to` and `from`
+ * are anywhere inside of allocations with `bytes` bytes left. */
+RWKV_API rwkv_status rwkv_upload(rwkv_runtime *rt, void *to, const void *from, int64_t bytes);
+RWKV_API rwkv_status rwkv_download(rwkv_runtime *rt, void *to, const void *from, int64_t bytes);
 
 /* ---- checkpoint: named arrays in a .safetensors file, memory-mapped, never copied ------------------------------- */
 
@@ -148,7 +163,8 @@ RWKV_API rwkv_status rwkv_state_reset(rwkv_state *state, int64_t i);
 RWKV_API rwkv_status rwkv_state_save(const rwkv_state *state, const char *path);
 RWKV_API rwkv_status rwkv_state_load(rwkv_state *state, const char *path);
 /* State array k as stored: name and a view (layout [L, sequences, ..] or [sequences, ..]), valid until the next call that
- * changes the state. RWKV_E_ARGUMENT past the last. */
+ * changes the state; on a device other than the host a copy, which writes do not reach the state of. RWKV_E_ARGUMENT past
+ * the last. */
 RWKV_API rwkv_status rwkv_state_array(rwkv_state *state, int64_t k, const char **name, rwkv_array *array);
 
 /* ---- running ------------------------------------------------------------------------------------------------------ */
@@ -172,6 +188,26 @@ RWKV_API rwkv_status rwkv_function_shapes(rwkv_model *model, const char *name, c
 /* Runs any function of the pack on dense arrays. Outputs must have the shapes and dtypes of rwkv_function_shapes. */
 RWKV_API rwkv_status rwkv_call(rwkv_model *model, const char *name, const rwkv_array *inputs, int64_t n_inputs,
                                rwkv_array *outputs, int64_t n_outputs);
+
+/* As rwkv_call on arrays whose `data` are pointers of the device (rwkv_device_alloc, or another library's in the same context),
+ * without waiting: the work is queued on `stream` (a CUstream of the device; NULL: a stream of the runtime's own, which is in
+ * order with the legacy default stream), after everything that this runtime has queued before on any stream. The arrays must
+ * stay until the work is done. On the host it is rwkv_call, and `stream` is not used.
+ *  - The elements of inputs with role "sequences" or a bound `below` are checked before anything is queued. They are copied to
+ *    this process for that, which waits for what `stream` holds: functions with such inputs are not for capturing in a graph.
+ *  - Memory for temporaries is allocated when a function meets new sizes; RWKV_E_MEMORY queues nothing.
+ *  - A violated bound is found by rwkv_finish only; the outputs are then what the kernels made of them. On any other failure
+ *    here the outputs may be written in part. */
+RWKV_API rwkv_status rwkv_launch(rwkv_model *model, const char *name, const rwkv_array *inputs, int64_t n_inputs,
+                                 const rwkv_array *outputs, int64_t n_outputs, void *stream);
+/* Waits for everything that rwkv_launch has queued on this runtime: RWKV_E_BOUND if a bound was violated in any of it since
+ * the last rwkv_finish, RWKV_E_DEVICE if the device failed. */
+RWKV_API rwkv_status rwkv_finish(rwkv_runtime *rt);
+/* Runs a function on arrays as of rwkv_launch, once to warm up and then `repeats` times (1 .. 10000) back to back, and gives
+ * the median duration of one run: of the device (from event to event, on the runtime's own stream), on the host by the clock.
+ * Where the kernels are shorter than it takes to launch them, that is what is measured. */
+RWKV_API rwkv_status rwkv_time(rwkv_model *model, const char *name, const rwkv_array *inputs, int64_t n_inputs,
+                               const rwkv_array *outputs, int64_t n_outputs, int32_t repeats, double *milliseconds);
 
 #ifdef __cplusplus
 }

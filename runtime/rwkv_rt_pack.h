@@ -17,10 +17,12 @@
  *          role "state": an argument and the result of the same name are one array of the model's state, of layout
  *          [L, S, ..] or [S, ..]; role "sequences": cu_seqlens, i32 [S+1], made by the runtime for prefill/score.
  *          below: of an i32 input; every element must be in 0 .. below-1, or the call is refused (indices a kernel trusts).
- *     "kernels":  [ { "symbol": str, "scratch": int } ],   scratch: bytes per thread
+ *     "kernels":  [ { "symbol": str, "scratch": int, "threads"?: int, "shared"?: int } ],
+ *        scratch: bytes of memory of its own that a host thread needs; threads: of another device, how many run one task
+ *        together (absent or 0: a host kernel); scratch is then per task, and shared the bytes that its threads share.
  *     "targets":  [ { "name": str, "arch": str, "features": [str, ..], "offset": int, "size": int } ] }
- *        arch: as in an LLVM triple (x86_64, aarch64); features: LLVM's names, all needed; the first target that fits this
- *        machine is used; offset: from the start of the blobs.
+ *        arch: as in an LLVM triple (x86_64, aarch64); features: LLVM's names, all needed; on the host the first target that
+ *        fits is used, on another device the one closest to it (docs/Pack.md); offset: from the start of the blobs.
  *   plan:  { "temporaries": [ { "dtype": str, "shape": [expr, ..] } ], "steps": [step, ..] }
  *   step:  { "launch": kernel index, "tasks": expr, "buffers": [ref, ..] }
  *          "beside"?: bool: true lets the launch run at the same time as the next step, which is a launch and reads and
@@ -54,7 +56,7 @@ typedef struct rwkv_pack_header {
   uint64_t hash[2]; /* XXH3 128 (low, high) of everything after the header */
 } rwkv_pack_header;
 
-/* What a host kernel gets. `scratch` is per thread, 64-byte aligned. sizes: B, T, S, l. */
+/* What a host kernel gets; docs/Pack.md has the parameters of those of other devices. `scratch` is per thread, 64-byte aligned. sizes: B, T, S, l. */
 typedef struct rwkv_kernel_args {
   void *const *buffers;
   const int64_t *sizes;

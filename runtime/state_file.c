@@ -102,7 +102,9 @@ static char *header_text(const rwkv_state *state) {
   return text;
 }
 
-static bool write_state(int fd, const rwkv_state *state, const char *header) {
+/* `data`: of every array. */
+static bool write_state(int fd, const rwkv_state *state, const void **data,
+                        const char *header) {
   const rwkv_pack *pack = state->model->pack;
   /* Spaces up to a multiple of 64 put the data on cache lines when the file is
    * mapped. */
@@ -120,8 +122,7 @@ static bool write_state(int fd, const rwkv_state *state, const char *header) {
   for (int e = 0; e < ELEMENT_SIZES; ++e) {
     for (size_t k = 0; k < pack->state_count && complete; ++k) {
       if (rwkv_dtype_size(pack->states[k].dtype) == element_sizes[e]) {
-        complete = rwkvi_write_all(fd, state->current[k],
-                                   (size_t)array_bytes(state, k));
+        complete = rwkvi_write_all(fd, data[k], (size_t)array_bytes(state, k));
       }
     }
   }
@@ -159,27 +160,17 @@ static void sync_folder(char *path) {
   }
 }
 
-rwkv_status rwkv_state_save(const rwkv_state *state, const char *path) {
-  if (!state) {
-    return RWKV_E_ARGUMENT;
-  }
+static rwkv_status save(const rwkv_state *state, const void **data,
+                        const char *header, const char *path) {
   rwkv_runtime *rt = state->model->rt;
-  if (!path) {
-    return rwkvi_fail(rt, RWKV_E_ARGUMENT,
-                      "rwkv_state_save: expected a path, found NULL");
-  }
-  char name[4096 + 64];
-  char *header = header_text(state);
-  if (!header) {
-    return rwkvi_no_memory(rt, "a state file");
-  }
   rwkv_status status = RWKV_OK;
+  char name[4096 + 64];
   int fd = create_temporary(path, name, sizeof(name));
   if (fd < 0) {
     status = rwkvi_fail(rt, RWKV_E_IO, "%.1000s: cannot be created: %s", path,
                         strerror(errno));
   } else {
-    bool complete = write_state(fd, state, header);
+    bool complete = write_state(fd, state, data, header);
     int error = errno;
     if (close(fd) != 0 && complete) {
       complete = false;
@@ -197,6 +188,28 @@ rwkv_status rwkv_state_save(const rwkv_state *state, const char *path) {
                           strerror(error));
     }
   }
+  return status;
+}
+
+rwkv_status rwkv_state_save(const rwkv_state *state, const char *path) {
+  if (!state) {
+    return RWKV_E_ARGUMENT;
+  }
+  rwkv_runtime *rt = state->model->rt;
+  if (!path) {
+    return rwkvi_fail(rt, RWKV_E_ARGUMENT,
+                      "rwkv_state_save: expected a path, found NULL");
+  }
+  size_t count = state->model->pack->state_count;
+  const void **data = calloc(count + 1, sizeof(*data));
+  char *header = header_text(state);
+  rwkv_status status =
+      data && header ? RWKV_OK : rwkvi_no_memory(rt, "a state file");
+  for (size_t k = 0; k < count && status == RWKV_OK; ++k) {
+    status = rwkvi_state_read(state, k, &data[k]);
+  }
+  status = status ? status : save(state, data, header, path);
+  free(data);
   free(header);
   return status;
 }
@@ -254,14 +267,24 @@ static rwkv_status load_from(rwkv_state *state, const rwkv_checkpoint *file) {
     rwkv_array view = rwkvi_state_view(state, k);
     RWKVI_TRY(find_array(file, pack->states[k].name, &view, &data));
   }
-  /* All is well: from here on nothing fails. */
-  memcpy(state->position, position, (size_t)state->sequences * sizeof(int64_t));
-  for (size_t k = 0; k < pack->state_count; ++k) {
+  /* The file is well: it takes the place of the state when it is complete. */
+  rwkv_status status = RWKV_OK;
+  for (size_t k = 0; k < pack->state_count && status == RWKV_OK; ++k) {
     rwkv_array view = rwkvi_state_view(state, k);
-    if (find_array(file, pack->states[k].name, &view, &data) == RWKV_OK) {
-      memcpy(state->current[k], data, (size_t)array_bytes(state, k));
-    }
+    status = find_array(file, pack->states[k].name, &view, &data);
+    status = status ? status
+                    : state->model->device->upload(rt, state->next[k], data,
+                                                   array_bytes(state, k));
   }
+  if (status != RWKV_OK) {
+    return rwkvi_give_up(rt, status);
+  }
+  int32_t bits;
+  RWKVI_TRY(state->model->device->finish(rt, false, &bits));
+  void **loaded = state->next;
+  state->next = state->current;
+  state->current = loaded;
+  memcpy(state->position, position, (size_t)state->sequences * sizeof(int64_t));
   return RWKV_OK;
 }
 

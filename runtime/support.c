@@ -43,6 +43,7 @@ const char *rwkv_status_name(rwkv_status status) {
   static const char *const names[] = {
       "RWKV_OK",         "RWKV_E_ARGUMENT",    "RWKV_E_IO",     "RWKV_E_FORMAT",
       "RWKV_E_MISMATCH", "RWKV_E_UNSUPPORTED", "RWKV_E_MEMORY", "RWKV_E_BOUND",
+      "RWKV_E_DEVICE",
   };
   return (unsigned)status < sizeof(names) / sizeof(names[0]) ? names[status]
                                                              : "unknown status";
@@ -231,21 +232,19 @@ rwkv_status rwkv_runtime_create(const rwkv_runtime_options *options,
   }
   const char *device = options && options->device ? options->device : "host";
   int32_t threads = options ? options->threads : 0;
-  if (strcmp(device, "host") != 0) {
-    return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
-                      "device: expected \"host\", found \"%.200s\"", device);
-  }
   if (threads < 0 || threads > RWKVI_MAX_THREADS) {
     return rwkvi_fail(rt, RWKV_E_ARGUMENT,
                       "threads: expected 0 .. %d, found %d", RWKVI_MAX_THREADS,
                       threads);
   }
-  return rwkvi_threads_create(rt, threads);
+  return rwkvi_device_open(rt, device, threads);
 }
 
 void rwkv_runtime_destroy(rwkv_runtime *rt) {
   if (rt) {
-    rwkvi_threads_destroy(rt->threads);
+    if (rt->device) {
+      rt->device->destroy(rt);
+    }
     free(rt);
   }
 }
@@ -255,5 +254,7 @@ const char *rwkv_message(const rwkv_runtime *rt) {
 }
 
 int32_t rwkv_runtime_threads(const rwkv_runtime *rt) {
-  return rt ? rwkvi_threads_count(rt->threads) : 0;
+  return !rt || !rt->device ? 0
+         : rt->threads        ? rwkvi_threads_count(rt->threads)
+                              : 1; /* the caller's */
 }

@@ -76,9 +76,9 @@ static void work(rwkvi_threads *pool, int32_t index) {
     }
     int64_t begin = position * launch->chunk, left = launch->tasks - begin;
     args.buffers = launch->buffers;
-    launch->kernel(&args, begin,
-                   left > launch->chunk ? begin + launch->chunk
-                                        : launch->tasks);
+    launch->kernel->entry(&args, begin,
+                          left > launch->chunk ? begin + launch->chunk
+                                               : launch->tasks);
   }
   if (status) {
     atomic_fetch_or_explicit(&pool->status, status, memory_order_relaxed);
@@ -163,7 +163,7 @@ int32_t rwkvi_threads_run(rwkvi_threads *pool, rwkvi_launch *launches,
       rwkv_kernel_args args = {launches[i].buffers, sizes, pool->scratch[0],
                                &status};
       if (launches[i].tasks > 0) {
-        launches[i].kernel(&args, 0, launches[i].tasks);
+        launches[i].kernel->entry(&args, 0, launches[i].tasks);
       }
     }
     return status;

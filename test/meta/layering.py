@@ -40,7 +40,9 @@ NUMBERED_RUNG = re.compile(r"(?<![a-z])r?wkv[-_ ]?[0-9]", re.IGNORECASE)
 
 VENDOR_WORDS = {"nvidia", "cuda", "nvptx", "nvvm", "amdgcn", "amdgpu", "rocm", "rocdl", "hip"}
 VENDOR_CHIP = re.compile(r"gfx[19][0-9a-f]+$")
-VENDOR_FILES = ["lowering/target/*", "runtime/cuda.c", "runtime/hip.c"]
+VENDOR_FILES = ["lowering/target/*", "runtime/cuda*.[ch]", "runtime/hip*.[ch]"]
+# The table of devices, and the header that tells callers their names.
+VENDOR_FILES += ["runtime/device.c", "runtime/rwkv_rt.h"]
 
 
 class Tree:
@@ -134,7 +136,7 @@ def check_vendor_names(tree):
             continue
         for number, line in enumerate(text.split("\n"), 1):
             if path.endswith("CMakeLists.txt"):
-                line = re.sub(r"\b(cuda|hip)\.c\b", "", line)  # the drivers are listed
+                line = re.sub(r"\b(cuda|hip)(_\w+)?\.c\b", "", line)  # the drivers are listed
             for word in re.findall(r"[A-Za-z0-9_]+", line):
                 hit = [p for p in parts_of(word) + [word.lower()] if p in VENDOR_WORDS or VENDOR_CHIP.match(p)]
                 if hit:
@@ -206,10 +208,13 @@ CLEAN = {
     "lowering/target/cpu/cpu.cpp": '#include "lowering/target/cpu/cpu.h"\n',
     "lowering/target/cpu/cpu.h": "",
     "lowering/target/nvptx/nvptx.cpp": '#include "lowering/target/Target.h"\n// gfx942 cuda\n',
-    "runtime/CMakeLists.txt": "add_library(rt a.c cuda.c)\n",
+    "runtime/CMakeLists.txt": "add_library(rt a.c device.c cuda.c cuda_code.c)\n",
     "runtime/rwkv_rt_pack.h": "",
     "runtime/a.c": '#include "rwkv_rt_pack.h"\n#include <stdio.h>\n',
     "runtime/cuda.c": "// cuda\n",
+    "runtime/cuda_code.c": "// nvptx\n",
+    "runtime/cuda.h": "// cuda\n",
+    "runtime/device.c": '#include "cuda.h"\n',
     "test/unit/CMakeLists.txt": "foreach(name k l)\nadd_library(${name} MODULE ${name}.c)\nendforeach()\n",
     "test/unit/k.c": "// wkv7 on cuda\n",
     "examples/rwkv7.mlir": "// RWKV-7\n",

@@ -114,9 +114,15 @@ TEST_F(BindTest, AbsurdScratchIsOutOfMemory) {
 TEST(RuntimeTest, SaysWhatItCannotBe) {
   rwkv_runtime *out = nullptr;
   rwkv_runtime_options options = {"gpu9", 1};
-  EXPECT_EQ(rwkv_runtime_create(&options, &out), RWKV_E_UNSUPPORTED);
-  EXPECT_STREQ(rwkv_message(out), "device: expected \"host\", found \"gpu9\"");
-  rwkv_runtime_destroy(out);
+  for (const char *name : {"gpu9", "", "hos", "host:0", "hostile"}) {
+    options.device = name;
+    EXPECT_EQ(rwkv_runtime_create(&options, &out), RWKV_E_ARGUMENT);
+    EXPECT_EQ(rwkv_message(out),
+              std::string("device: expected \"host\", \"cuda\" or \"cuda:N\", "
+                          "found \"") +
+                  name + "\"");
+    rwkv_runtime_destroy(out);
+  }
   options = {nullptr, -1};
   EXPECT_EQ(rwkv_runtime_create(&options, &out), RWKV_E_ARGUMENT);
   EXPECT_STREQ(rwkv_message(out), "threads: expected 0 .. 1024, found -1");

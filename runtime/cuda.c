@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* NVIDIA GPUs as a device: opening the driver, memory, launching, waiting. */
+#include "cuda.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  MIN_CAPABILITY = 80,
+  MAX_BLOCKS = 1 << 30,  /* of a grid */
+  MAX_PARAMETERS = 4095, /* of a kernel, 8 bytes each: the hardware's 32764 */
+  OWN_PARAMETERS = RWKV_SIZE_COUNT + 3 /* those after the buffers */
+};
+
+static cu_pointer to_pointer(const void *memory) { return (uintptr_t)memory; }
+static void *to_memory(cu_pointer pointer) {
+  return (void *)(uintptr_t)pointer;
+}
+
+/* ---- errors -------------------------------------------------------------- */
+
+const char *rwkvi_cuda_error(const rwkvi_cuda *c, cu_result result, char *text,
+                             size_t size) {
+  const char *name = NULL, *reason = NULL;
+  c->driver.GetErrorName(result, &name);
+  c->driver.GetErrorString(result, &reason);
+  snprintf(text, size, "%.100s (%d): %.200s", name ? name : "unknown error",
+           result, reason ? reason : "no description");
+  return text;
+}
+
+rwkv_status rwkvi_cuda_status(rwkv_runtime *rt, cu_result result,
+                              const char *call) {
+  if (result == CU_SUCCESS) {
+    return RWKV_OK;
+  }
+  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  char text[400];
+  rwkvi_cuda_error(c, result, text, sizeof(text));
+  return rwkvi_fail(
+      rt, result == CU_ERROR_OUT_OF_MEMORY ? RWKV_E_MEMORY : RWKV_E_DEVICE,
+      "%s: %.100s: %s", c->name, call, text);
+}
+
+cu_result rwkvi_cuda_enter(const rwkvi_cuda *c) {
+  return c->driver.CtxPushCurrent(c->context);
+}
+
+void rwkvi_cuda_leave(const rwkvi_cuda *c) {
+  cu_context ignored;
+  c->driver.CtxPopCurrent(&ignored);
+}
+
+/* ---- order --------------------------------------------------------------- */
+
+/* What comes next on the stream comes after all that was queued between begin
+ * and end. What is queued elsewhere is waited for before the runtime returns.
+ */
+static cu_result follow(rwkvi_cuda *c, cu_stream stream) {
+  cu_result result = CU_SUCCESS;
+  if (c->waiting && c->last != stream) {
+    result = c->driver.StreamWaitEvent(stream, c->event, 0);
+  }
+  c->last = stream;
+  return result;
+}
+
+/* Waits for all work of the runtime. */
+static cu_result wait_for_all(rwkvi_cuda *c) {
+  cu_result result = follow(c, c->own);
+  result = result ? result : c->driver.StreamSynchronize(c->own);
+  if (result == CU_SUCCESS) {
+    c->waiting = false;
+  }
+  return result;
+}
+
+static rwkv_status begin(rwkv_runtime *rt, void *stream) {
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  cu_stream target = stream ? stream : c->own;
+  cu_result result = rwkvi_cuda_enter(c);
+  if (result == CU_SUCCESS) {
+    result = follow(c, target);
+    rwkvi_cuda_leave(c);
+  }
+  if (result == CU_SUCCESS) {
+    c->stream = target;
+    c->begun = true;
+  }
+  return rwkvi_cuda_status(rt, result, "cuStreamWaitEvent");
+}
+
+static rwkv_status end(rwkv_runtime *rt) {
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  cu_result result = rwkvi_cuda_enter(c);
+  if (result == CU_SUCCESS) {
+    result = c->driver.EventRecord(c->event, c->stream);
+    rwkvi_cuda_leave(c);
+  }
+  c->waiting |= result == CU_SUCCESS;
+  c->last = c->stream;
+  c->stream = c->own;
+  c->begun = false;
+  return rwkvi_cuda_status(rt, result, "cuEventRecord");
+}
+
+static rwkv_status finish(rwkv_runtime *rt, bool begun, int32_t *bits) {
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  cu_pointer word = c->words + (begun ? sizeof(*bits) : 0);
+  *bits = 0;
+  const char *call = "waiting for the device";
+  cu_result result = rwkvi_cuda_enter(c);
+  if (result == CU_SUCCESS) {
+    result = follow(c, c->own);
+    result = result
+                 ? result
+                 : c->driver.MemcpyDtoHAsync(bits, word, sizeof(*bits), c->own);
+    result = result ? result : wait_for_all(c);
+    if (result == CU_SUCCESS && *bits != 0) {
+      result = c->driver.MemsetD8Async(word, 0, sizeof(*bits), c->own);
+    }
+    rwkvi_cuda_leave(c);
+  }
+  return rwkvi_cuda_status(rt, result, call);
+}
+
+/* ---- memory -------------------------------------------------------------- */
+
+static rwkv_status allocate(rwkv_runtime *rt, int64_t bytes, const char *what,
+                            void **out) {
+  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  cu_pointer pointer = 0;
+  *out = NULL;
+  cu_result result = rwkvi_cuda_enter(c);
+  if (result == CU_SUCCESS) {
+    result = c->driver.MemAlloc(&pointer, bytes ? (size_t)bytes : 1);
+    rwkvi_cuda_leave(c);
+  }
+  if (result == CU_ERROR_OUT_OF_MEMORY) {
+    return rwkvi_fail(rt, RWKV_E_MEMORY,
+                      "%s: out of memory for %lld bytes of %s", c->name,
+                      (long long)bytes, what);
+  }
+  *out = result ? NULL : to_memory(pointer);
+  return rwkvi_cuda_status(rt, result, "cuMemAlloc");
+}
+
+static void release(rwkv_runtime *rt, void *memory) {
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  if (memory && rwkvi_cuda_enter(c) == CU_SUCCESS) {
+    wait_for_all(c);
+    c->driver.MemFree(to_pointer(memory));
+    rwkvi_cuda_leave(c);
+  }
+}
+
+typedef enum copying { UPLOAD, DOWNLOAD, COPY, CLEAR } copying;
+
+/* On the current stream. */
+static rwkv_status move(rwkv_runtime *rt, copying kind, void *to,
+                        const void *from, int64_t bytes) {
+  static const char *const calls[] = {"cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync",
+                                      "cuMemcpyDtoDAsync", "cuMemsetD8Async"};
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  if (bytes == 0) {
+    return RWKV_OK;
+  }
+  size_t size = (size_t)bytes;
+  cu_result result = rwkvi_cuda_enter(c);
+  if (result == CU_SUCCESS) {
+    result = follow(c, c->stream);
+    if (result != CU_SUCCESS) {
+      /* nothing more */
+    } else if (kind == UPLOAD) {
+      result = c->driver.MemcpyHtoDAsync(to_pointer(to), from, size, c->stream);
+    } else if (kind == DOWNLOAD) {
+      result = c->driver.MemcpyDtoHAsync(to, to_pointer(from), size, c->stream);
+      result = result ? result : c->driver.StreamSynchronize(c->stream);
+    } else if (kind == COPY) {
+      result = c->driver.MemcpyDtoDAsync(to_pointer(to), to_pointer(from), size,
+                                         c->stream);
+    } else {
+      result = c->driver.MemsetD8Async(to_pointer(to), 0, size, c->stream);
+    }
+    rwkvi_cuda_leave(c);
+  }
+  return rwkvi_cuda_status(rt, result, calls[kind]);
+}
+
+static rwkv_status upload(rwkv_runtime *rt, void *to, const void *from,
+                          int64_t bytes) {
+  return move(rt, UPLOAD, to, from, bytes);
+}
+
+static rwkv_status download(rwkv_runtime *rt, void *to, const void *from,
+                            int64_t bytes) {
+  return move(rt, DOWNLOAD, to, from, bytes);
+}
+
+static rwkv_status copy(rwkv_runtime *rt, void *to, const void *from,
+                        int64_t bytes) {
+  return move(rt, COPY, to, from, bytes);
+}
+
+static rwkv_status clear(rwkv_runtime *rt, void *to, int64_t bytes) {
+  return move(rt, CLEAR, to, NULL, bytes);
+}
+
+/* ---- running ------------------------------------------------------------- */
+
+/* The tasks of one grid; those of a launch beyond come in further grids, one
+ * after the other, and use the same scratch. */
+static int64_t grid_tasks(const rwkvi_kernel *kernel, int64_t tasks) {
+  int64_t most = MAX_BLOCKS;
+  if (kernel->scratch > 0 && RWKVI_CUDA_SCRATCH / kernel->scratch < most) {
+    most = RWKVI_CUDA_SCRATCH / kernel->scratch;
+    most = most ? most : 1;
+  }
+  return tasks < most ? tasks : most;
+}
+
+static rwkv_status reserve(rwkv_runtime *rt, const rwkvi_kernel *kernel,
+                           int64_t tasks) {
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  int64_t bytes = kernel->scratch * grid_tasks(kernel, tasks);
+  if (bytes <= c->scratch_bytes) {
+    return RWKV_OK;
+  }
+  char what[256];
+  snprintf(what, sizeof(what), "scratch of kernel %.200s", kernel->symbol);
+  void *fresh;
+  RWKVI_TRY(allocate(rt, bytes, what, &fresh));
+  release(rt, to_memory(c->scratch));
+  c->scratch = to_pointer(fresh);
+  c->scratch_bytes = bytes;
+  return RWKV_OK;
+}
+
+/* The kernel's parameters: all of 8 bytes. Gives how many. */
+static size_t set_parameters(const rwkvi_cuda *c, const rwkvi_launch *launch,
+                             const int64_t *sizes, uint64_t *parameters) {
+  size_t n = 0;
+  for (; n < launch->buffer_count; ++n) {
+    parameters[n] = to_pointer(launch->buffers[n]);
+  }
+  for (int i = 0; i < RWKV_SIZE_COUNT; ++i) {
+    parameters[n++] = (uint64_t)sizes[i];
+  }
+  parameters[n++] = c->scratch;
+  parameters[n++] = c->words + (c->begun ? sizeof(int32_t) : 0);
+  parameters[n++] = 0; /* the first task */
+  return n;
+}
+
+static cu_result launch_grids(const rwkvi_cuda *c, const rwkvi_launch *launch,
+                              const int64_t *sizes) {
+  const rwkvi_kernel *kernel = launch->kernel;
+  uint64_t parameters[MAX_PARAMETERS];
+  size_t count = set_parameters(c, launch, sizes, parameters),
+         bytes = count * sizeof(parameters[0]);
+  void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, parameters,
+                   CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
+  int64_t most = grid_tasks(kernel, launch->tasks);
+  cu_result result = CU_SUCCESS;
+  for (int64_t first = 0; first < launch->tasks && result == CU_SUCCESS;
+       first += most) {
+    int64_t left = launch->tasks - first;
+    parameters[count - 1] = (uint64_t)first;
+    result = c->driver.LaunchKernel(
+        kernel->code, (unsigned)(left < most ? left : most), 1, 1,
+        (unsigned)kernel->threads, 1, 1, (unsigned)kernel->shared, c->stream,
+        NULL, extra);
+  }
+  return result;
+}
+
+static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
+                          size_t count, const int64_t *sizes) {
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  cu_result result = rwkvi_cuda_enter(c);
+  if (result != CU_SUCCESS) {
+    return rwkvi_cuda_status(rt, result, "cuCtxPushCurrent");
+  }
+  rwkv_status status =
+      rwkvi_cuda_status(rt, follow(c, c->stream), "cuStreamWaitEvent");
+  for (size_t i = 0; i < count && status == RWKV_OK; ++i) {
+    const rwkvi_launch *one = &launches[i];
+    if (one->buffer_count + OWN_PARAMETERS > MAX_PARAMETERS) {
+      status = rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
+                          "kernel \"%.200s\": expected at most %d buffers on "
+                          "this device, found %zu",
+                          one->kernel->symbol, MAX_PARAMETERS - OWN_PARAMETERS,
+                          one->buffer_count);
+      break;
+    }
+    result = launch_grids(c, one, sizes);
+    if (result != CU_SUCCESS) {
+      char text[400];
+      status = rwkvi_fail(
+          rt, RWKV_E_DEVICE,
+          "%s: kernel \"%.200s\": cuLaunchKernel of %lld tasks of %lld threads "
+          "and %lld bytes of shared memory: %s",
+          c->name, one->kernel->symbol, (long long)one->tasks,
+          (long long)one->kernel->threads, (long long)one->kernel->shared,
+          rwkvi_cuda_error(c, result, text, sizeof(text)));
+    }
+  }
+  rwkvi_cuda_leave(c);
+  return status;
+}
+
+/* ---- timing -------------------------------------------------------------- */
+
+static cu_result read_times(const rwkvi_cuda *c, const cu_event *events,
+                            int32_t runs, double *milliseconds) {
+  cu_result result = c->driver.StreamSynchronize(c->own);
+  for (int32_t i = 0; i < runs && result == CU_SUCCESS; ++i) {
+    float time = 0;
+    result = c->driver.EventElapsedTime(&time, events[i], events[i + 1]);
+    milliseconds[i] = time;
+  }
+  return result;
+}
+
+/* An event before and after every run. */
+static rwkv_status time_runs(rwkv_runtime *rt, rwkv_status (*work)(void *data),
+                             void *data, int32_t runs, double *milliseconds) {
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  cu_event *events = calloc((size_t)runs + 1, sizeof(*events));
+  if (!events) {
+    return rwkvi_no_memory(rt, "events");
+  }
+  cu_result result = rwkvi_cuda_enter(c);
+  if (result != CU_SUCCESS) {
+    free(events);
+    return rwkvi_cuda_status(rt, result, "cuCtxPushCurrent");
+  }
+  for (int32_t i = 0; i <= runs && result == CU_SUCCESS; ++i) {
+    result = c->driver.EventCreate(&events[i], CU_EVENT_DEFAULT);
+  }
+  result = result ? result : c->driver.EventRecord(events[0], c->own);
+  rwkv_status status = rwkvi_cuda_status(rt, result, "timing");
+  for (int32_t i = 0; i < runs && status == RWKV_OK; ++i) {
+    status = work(data);
+    if (status == RWKV_OK) {
+      result = c->driver.EventRecord(events[i + 1], c->own);
+      status = rwkvi_cuda_status(rt, result, "cuEventRecord");
+    }
+  }
+  if (status == RWKV_OK) {
+    status = rwkvi_cuda_status(rt, read_times(c, events, runs, milliseconds),
+                               "timing");
+  }
+  for (int32_t i = 0; i <= runs; ++i) {
+    if (events[i]) {
+      c->driver.EventDestroy(events[i]);
+    }
+  }
+  rwkvi_cuda_leave(c);
+  free(events);
+  return status;
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+static void destroy(rwkv_runtime *rt) {
+  rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  if (c->context && rwkvi_cuda_enter(c) == CU_SUCCESS) {
+    if (c->own) {
+      wait_for_all(c);
+      c->driver.StreamDestroy(c->own);
+    }
+    if (c->event) {
+      c->driver.EventDestroy(c->event);
+    }
+    if (c->words) {
+      c->driver.MemFree(c->words);
+    }
+    if (c->scratch) {
+      c->driver.MemFree(c->scratch);
+    }
+    rwkvi_cuda_leave(c);
+  }
+  if (c->context) {
+    c->driver.DevicePrimaryCtxRelease(c->device);
+  }
+  free(c);
+}
+
+static const rwkvi_device cuda = {
+    .here = false,
+    .destroy = destroy,
+    .load = rwkvi_cuda_load,
+    .unload = rwkvi_cuda_unload,
+    .alloc = allocate,
+    .free = release,
+    .upload = upload,
+    .download = download,
+    .copy = copy,
+    .clear = clear,
+    .reserve = reserve,
+    .launch = launch,
+    .begin = begin,
+    .end = end,
+    .finish = finish,
+    .time = time_runs,
+};
+
+/* The library stays loaded: drivers keep threads and handlers of their own. */
+static rwkv_status open_driver(rwkv_runtime *rt, rwkvi_cuda *c) {
+  const char *library = getenv("RWKV_LIBCUDA");
+  library = library && *library ? library : "libcuda.so.1";
+  dlerror();
+  void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (!handle) {
+    const char *reason = dlerror();
+    return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
+                      "device \"cuda\": expected the driver's library, found: "
+                      "%.1000s",
+                      reason ? reason : library);
+  }
+  /* ISO C has no conversion from object to function pointers. */
+#define X(member, parameters, symbol)                                          \
+  {                                                                            \
+    void *function = dlsym(handle, symbol);                                    \
+    if (!function) {                                                           \
+      return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,                                \
+                        "device \"cuda\": %.1000s: expected the function "     \
+                        "%s, found none",                                      \
+                        library, symbol);                                      \
+    }                                                                          \
+    memcpy(&c->driver.member, &function, sizeof(function));                    \
+  }
+  CU_FUNCTIONS(X)
+#undef X
+  return RWKV_OK;
+}
+
+static rwkv_status no_device(rwkv_runtime *rt, const rwkvi_cuda *c,
+                             cu_result result) {
+  char text[400];
+  return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
+                    "device \"cuda\": expected a device, found none: %s",
+                    rwkvi_cuda_error(c, result, text, sizeof(text)));
+}
+
+/* What the device is and can do. */
+static rwkv_status examine(rwkv_runtime *rt, rwkvi_cuda *c, int32_t number) {
+  const cu_driver *driver = &c->driver;
+  cu_result result = driver->Init(0);
+  int count = 0, major = 0, minor = 0;
+  result = result ? result : driver->DriverGetVersion(&c->version);
+  result = result ? result : driver->DeviceGetCount(&count);
+  if (result != CU_SUCCESS || count == 0) {
+    return no_device(rt, c, result ? result : CU_ERROR_NO_DEVICE);
+  }
+  if (number >= count) {
+    return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
+                      "device \"cuda:%d\": expected a number below %d, as "
+                      "there are so many devices",
+                      number, count);
+  }
+  result = driver->DeviceGet(&c->device, number);
+  result =
+      result ? result
+             : driver->DeviceGetName(c->name, (int)sizeof(c->name), c->device);
+  c->name[sizeof(c->name) - 1] = 0;
+  const struct {
+    int attribute;
+    int *value;
+  } attributes[] = {
+      {CU_DEVICE_COMPUTE_CAPABILITY_MAJOR, &major},
+      {CU_DEVICE_COMPUTE_CAPABILITY_MINOR, &minor},
+      {CU_DEVICE_MAX_THREADS_PER_BLOCK, &c->threads},
+      {CU_DEVICE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &c->shared},
+  };
+  for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); ++i) {
+    result =
+        result ? result
+               : driver->DeviceGetAttribute(attributes[i].value,
+                                            attributes[i].attribute, c->device);
+  }
+  if (result != CU_SUCCESS) {
+    return no_device(rt, c, result);
+  }
+  c->capability = major * 10 + minor;
+  if (c->capability < MIN_CAPABILITY) {
+    return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
+                      "device \"cuda:%d\": %s: expected compute capability "
+                      "%d.%d or above, found %d.%d",
+                      number, c->name, MIN_CAPABILITY / 10, MIN_CAPABILITY % 10,
+                      major, minor);
+  }
+  return RWKV_OK;
+}
+
+rwkv_status rwkvi_cuda_open(rwkv_runtime *rt, int32_t number, int32_t threads) {
+  (void)threads;
+  rwkvi_cuda *c = calloc(1, sizeof(*c));
+  if (!c) {
+    return rwkvi_no_memory(rt, "a device");
+  }
+  rt->context = c;
+  rt->device = &cuda; /* from here on rwkv_runtime_destroy cleans up */
+  RWKVI_TRY(open_driver(rt, c));
+  RWKVI_TRY(examine(rt, c, number));
+  RWKVI_TRY(rwkvi_cuda_status(
+      rt, c->driver.DevicePrimaryCtxRetain(&c->context, c->device),
+      "cuDevicePrimaryCtxRetain"));
+  RWKVI_TRY(rwkvi_cuda_status(rt, rwkvi_cuda_enter(c), "cuCtxPushCurrent"));
+  /* In order with the legacy default stream, where others often work. */
+  cu_result result = c->driver.StreamCreate(&c->own, CU_STREAM_DEFAULT);
+  c->stream = c->last = c->own;
+  result = result ? result : c->driver.EventCreate(&c->event, CU_EVENT_DEFAULT);
+  result = result ? result : c->driver.MemAlloc(&c->words, 2 * sizeof(int32_t));
+  result = result ? result
+                  : c->driver.MemsetD8Async(c->words, 0, 2 * sizeof(int32_t),
+                                            c->own);
+  rwkvi_cuda_leave(c);
+  return rwkvi_cuda_status(rt, result, "preparing the device");
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* NVIDIA GPUs, through the driver. */
+#ifndef RWKV_RT_CUDA_H
+#define RWKV_RT_CUDA_H
+
+#include "cuda_driver.h"
+#include "internal.h"
+
+/* Opens the GPU of this number as the runtime's device. `threads` is not used.
+ */
+rwkv_status rwkvi_cuda_open(rwkv_runtime *rt, int32_t number, int32_t threads);
+
+/* ---- for cuda*.c --------------------------------------------------------- */
+
+/* The context of a runtime. */
+typedef struct rwkvi_cuda {
+  cu_driver driver;
+  cu_device device;
+  char name[128];          /* of the device */
+  int32_t version;         /* of the driver's interface: 12040 is 12.4 */
+  int32_t capability;      /* 90 is 9.0 */
+  int32_t threads, shared; /* the most of a block; shared: bytes */
+  cu_context context;      /* the device's primary one */
+  cu_stream own, stream;   /* stream: of the work being queued */
+  cu_event event;          /* after the last work between begin and end */
+  bool waiting;            /* the event was recorded and not waited for */
+  cu_stream last;          /* a stream that is in order with the event */
+  bool begun;              /* between begin and end */
+  cu_pointer words;        /* bits set by kernels: int32_t [2], by `begun` */
+  cu_pointer scratch;
+  int64_t scratch_bytes;
+} rwkvi_cuda;
+
+/* The bytes of scratch that all tasks of a grid may have, unless one task needs
+ * more. */
+#define RWKVI_CUDA_SCRATCH (INT64_C(1) << 30)
+
+static inline rwkvi_cuda *rwkvi_cuda_of(const rwkv_runtime *rt) {
+  return rt->context;
+}
+
+/* The context must be current for the thread in most calls of the driver. What
+ * the caller had there is put back. */
+cu_result rwkvi_cuda_enter(const rwkvi_cuda *c);
+void rwkvi_cuda_leave(const rwkvi_cuda *c);
+
+/* "CUDA_ERROR_X: description". */
+const char *rwkvi_cuda_error(const rwkvi_cuda *c, cu_result result, char *text,
+                             size_t size);
+/* RWKV_OK, or the failure of `call`. */
+rwkv_status rwkvi_cuda_status(rwkv_runtime *rt, cu_result result,
+                              const char *call);
+
+/* cuda_code.c */
+rwkv_status rwkvi_cuda_load(rwkv_runtime *rt, rwkv_pack *pack,
+                            const unsigned char *blobs);
+void rwkvi_cuda_unload(rwkv_pack *pack);
+
+#endif /* RWKV_RT_CUDA_H */

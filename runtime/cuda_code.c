@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* The code of a pack on an NVIDIA GPU: which target runs there, and loading its
+ * module. */
+#include "cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARCH "nvptx64"
+
+enum {
+  DEFAULT_SHARED = 48 << 10, /* bytes that need no attribute */
+  LOG_BYTES = 2048
+};
+
+/* ---- choosing a target --------------------------------------------------- */
+
+/* Of "sm_90" 90, and of "sm_90a" 90 and `exact`; -1 of anything else. */
+static int32_t read_capability(const char *name, bool *exact) {
+  int32_t number = 0, digits = 0;
+  if (strncmp(name, "sm_", 3) != 0) {
+    return -1;
+  }
+  for (name += 3; *name >= '0' && *name <= '9' && digits < 4; ++digits) {
+    number = number * 10 + (*name++ - '0');
+  }
+  *exact = *name == 'a';
+  name += *exact;
+  return digits >= 2 && *name == 0 ? number : -1;
+}
+
+/* How well the target fits: -1 not at all, else more is better. Code for one
+ * capability only may use what others do not have. */
+static int32_t fitness(const rwkvi_cuda *c, const rwkvi_target *target) {
+  bool exact;
+  if (strcmp(target->arch, ARCH) != 0 || target->feature_count != 1) {
+    return -1;
+  }
+  int32_t capability = read_capability(target->features[0], &exact);
+  bool fits = exact ? capability == c->capability : capability <= c->capability;
+  return capability < 0 || !fits ? -1 : capability * 2 + exact;
+}
+
+static rwkv_status no_target(rwkv_runtime *rt, const rwkv_pack *pack) {
+  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  char text[2048] = "";
+  size_t at = 0;
+  for (size_t i = 0; i < pack->target_count && at < sizeof(text) - 1; ++i) {
+    const rwkvi_target *target = &pack->targets[i];
+    int n = snprintf(text + at, sizeof(text) - at, "%s%.64s (%.64s%s%.64s)",
+                     i ? "; " : "", target->name, target->arch,
+                     target->feature_count == 1 ? " " : "",
+                     target->feature_count == 1 ? target->features[0] : "");
+    at = at + (size_t)n < sizeof(text) ? at + (size_t)n : sizeof(text) - 1;
+  }
+  return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
+                    "%.1000s: expected a target for this device (%s, " ARCH
+                    " sm_%d), found %s",
+                    pack->file, c->name, c->capability,
+                    pack->target_count ? text : "none");
+}
+
+/* ---- loading ------------------------------------------------------------- */
+
+/* The driver compiles text; its words about it may be many lines. */
+static rwkv_status load_module(rwkv_runtime *rt, rwkv_pack *pack,
+                               const rwkvi_target *target, const char *image) {
+  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  char log[LOG_BYTES] = "", text[400];
+  int options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
+  void *values[] = {log, (void *)(uintptr_t)(sizeof(log) - 1)};
+  cu_module module = NULL;
+  cu_result result =
+      c->driver.ModuleLoadDataEx(&module, image, 2, options, values);
+  if (result == CU_SUCCESS) {
+    pack->code = module;
+    return RWKV_OK;
+  }
+  log[sizeof(log) - 1] = 0;
+  for (char *s = log; *s; ++s) {
+    *s = *s == '\n' || *s == '\t' ? ' ' : *s;
+  }
+  rwkv_status status = result == CU_ERROR_OUT_OF_MEMORY ? RWKV_E_MEMORY
+                       : result == CU_ERROR_NO_BINARY_FOR_GPU ||
+                               result == CU_ERROR_UNSUPPORTED_PTX_VERSION
+                           ? RWKV_E_UNSUPPORTED
+                           : RWKV_E_FORMAT;
+  return rwkvi_fail(rt, status,
+                    "%.1000s: target %.64s: expected code that the driver "
+                    "(CUDA %d.%d, %s) can load, found: %s%s%s",
+                    pack->file, target->name, c->version / 1000,
+                    c->version % 1000 / 10, c->name,
+                    rwkvi_cuda_error(c, result, text, sizeof(text)),
+                    *log ? ": " : "", log);
+}
+
+static rwkv_status too_much(rwkv_runtime *rt, const rwkv_pack *pack,
+                            const rwkvi_kernel *kernel, const char *what,
+                            int64_t most, int64_t found) {
+  return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,
+                    "%.1000s: kernel \"%.200s\": expected at most %lld %s per "
+                    "task on this device (%s), found %lld",
+                    pack->file, kernel->symbol, (long long)most, what,
+                    rwkvi_cuda_of(rt)->name, (long long)found);
+}
+
+/* What the kernel needs against what the device and its code allow. */
+static rwkv_status check_limits(rwkv_runtime *rt, const rwkv_pack *pack,
+                                const rwkvi_kernel *kernel) {
+  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  int threads = 0, declared = 0;
+  cu_result result = c->driver.FuncGetAttribute(
+      &threads, CU_FUNC_MAX_THREADS_PER_BLOCK, kernel->code);
+  result = result ? result
+                  : c->driver.FuncGetAttribute(
+                        &declared, CU_FUNC_SHARED_SIZE_BYTES, kernel->code);
+  RWKVI_TRY(rwkvi_cuda_status(rt, result, "cuFuncGetAttribute"));
+  threads = threads < c->threads ? threads : c->threads;
+  if (kernel->threads > threads) {
+    return too_much(rt, pack, kernel, "threads", threads, kernel->threads);
+  }
+  if (kernel->shared > c->shared - declared) {
+    return too_much(rt, pack, kernel, "bytes of shared memory",
+                    c->shared - declared, kernel->shared);
+  }
+  if (kernel->shared + declared > DEFAULT_SHARED) {
+    result = c->driver.FuncSetAttribute(kernel->code,
+                                        CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                        (int)kernel->shared);
+  }
+  return rwkvi_cuda_status(rt, result, "cuFuncSetAttribute");
+}
+
+static rwkv_status resolve(rwkv_runtime *rt, rwkv_pack *pack,
+                           const rwkvi_target *target) {
+  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  for (size_t i = 0; i < pack->kernel_count; ++i) {
+    rwkvi_kernel *kernel = &pack->kernels[i];
+    if (kernel->threads == 0) {
+      return rwkvi_fail(rt, RWKV_E_FORMAT,
+                        "%.1000s: target %.64s: kernel \"%.200s\": expected "
+                        "threads for a task, found a host kernel",
+                        pack->file, target->name, kernel->symbol);
+    }
+    cu_function function = NULL;
+    cu_result result =
+        c->driver.ModuleGetFunction(&function, pack->code, kernel->symbol);
+    if (result == CU_ERROR_NOT_FOUND) {
+      return rwkvi_fail(
+          rt, RWKV_E_FORMAT,
+          "%.1000s: target %.64s: expected the kernel \"%.200s\", found none",
+          pack->file, target->name, kernel->symbol);
+    }
+    RWKVI_TRY(rwkvi_cuda_status(rt, result, "cuModuleGetFunction"));
+    kernel->code = function;
+    RWKVI_TRY(check_limits(rt, pack, kernel));
+  }
+  return RWKV_OK;
+}
+
+rwkv_status rwkvi_cuda_load(rwkv_runtime *rt, rwkv_pack *pack,
+                            const unsigned char *blobs) {
+  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
+  const rwkvi_target *target = NULL;
+  int32_t best = -1;
+  for (size_t i = 0; i < pack->target_count; ++i) {
+    int32_t fits = fitness(c, &pack->targets[i]);
+    if (fits > best) {
+      best = fits;
+      target = &pack->targets[i];
+    }
+  }
+  if (!target) {
+    return no_target(rt, pack);
+  }
+  /* Text ends with a NUL, which the pack need not have. */
+  size_t size = (size_t)target->size;
+  char *image = malloc(size + 1);
+  if (!image) {
+    return rwkvi_no_memory(rt, "code");
+  }
+  memcpy(image, blobs + target->offset, size);
+  image[size] = 0;
+  rwkv_status status =
+      rwkvi_cuda_status(rt, rwkvi_cuda_enter(c), "cuCtxPushCurrent");
+  if (status == RWKV_OK) {
+    status = load_module(rt, pack, target, image);
+    status = status ? status : resolve(rt, pack, target);
+    rwkvi_cuda_leave(c);
+  }
+  free(image);
+  return status;
+}
+
+void rwkvi_cuda_unload(rwkv_pack *pack) {
+  const rwkvi_cuda *c = rwkvi_cuda_of(pack->rt);
+  if (pack->code && rwkvi_cuda_enter(c) == CU_SUCCESS) {
+    c->driver.ModuleUnload(pack->code);
+    rwkvi_cuda_leave(c);
+  }
+}
