@@ -30,3 +30,16 @@ func.func @region(%k: tensor<?x?x2x8xf32>, %g: tensor<?x?x2xf32>, %s0: tensor<?x
   }
   return
 }
+
+// With a diagonal.
+// CHECK-LABEL: func @diagonal
+// CHECK-SAME: %[[S:.*]]: !state, %[[A:.*]]: tensor<8xf32>, %[[D:.*]]: tensor<8xf32>, %[[C:.*]]: f32
+func.func @diagonal(%S: !rwkv.state<8|4xf32>, %a: tensor<8xf32>, %d: tensor<8xf32>, %c: f32) -> !rwkv.state<8|4xf32> {
+  // CHECK: %[[S1:.*]] = rwkv.evolve exp %[[S]], %[[C]] reads{{ ?}}[%[[A]]] writes{{ ?}}[%[[A]]] diagonal %[[D]] strang : !state
+  %0 = rwkv.evolve exp %S, %c reads [%a] writes [%a] diagonal %d strang : !rwkv.state<8|4xf32>
+  // CHECK: %[[S2:.*]] = rwkv.evolve resolvent %[[S1]], %[[C]] reads{{ ?}}[%[[A]], %[[A]]] writes{{ ?}}[%[[A]], %[[A]]] diagonal %[[D]] : !state
+  %1 = rwkv.evolve resolvent %0, %c reads [%a, %a] writes [%a, %a] diagonal %d : !rwkv.state<8|4xf32>
+  // CHECK: rwkv.evolve cayley %[[S2]], %[[C]] reads{{ ?}}[%[[A]]] writes{{ ?}}[%[[A]]] diagonal %[[D]] {note = "x"} : !state
+  %2 = rwkv.evolve cayley %1, %c reads [%a] writes [%a] diagonal %d {note = "x"} : !rwkv.state<8|4xf32>
+  return %2 : !rwkv.state<8|4xf32>
+}

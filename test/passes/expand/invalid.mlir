@@ -114,3 +114,53 @@ rwkv.model @m {
     return %0 : !K
   }
 }
+
+// -----
+
+!V = tensor<?x?x2x8xf32>
+!S = tensor<?x2x8x8xf32>
+!N = tensor<?x2x1xf32>
+
+func.func @held_chunk(%k: !V, %s0: !S, %b0: !S, %n0: !N) -> (!V, !S, !S, !N) {
+  %0:4 = rwkv.fused heads -> (!V, !S, !S, !N) {
+    // expected-error@+1 {{'rwkv.recurrence' op expected chunks that divide the 16 tokens for which a state is held, but got 24}}
+    %r:4 = rwkv.recurrence over(%kt = %k : !V) init(%S = %s0 : !S, %B = %b0 : !S, %n = %n0 : !N) -> (!V, !S, !S, !N) {
+      %B1 = rwkv.hold %B, %S at %n : !rwkv.state<8|8xf32>
+      %n1 = rwkv.count %n every 16 : !rwkv.state<|1xf32>
+      %y = rwkv.read %B1[%kt] : !rwkv.state<8|8xf32>
+      %z = math.tanh %y : tensor<8xf32>
+      %S1 = rwkv.write %S[%kt], %z : !rwkv.state<8|8xf32>
+      rwkv.yield %z, %S1, %B1, %n1 : tensor<8xf32>, !rwkv.state<8|8xf32>, !rwkv.state<8|8xf32>, !rwkv.state<|1xf32>
+    } attributes {schedule = #rwkv.schedule<chunk, C = 24>}
+    rwkv.yield %r#0, %r#1, %r#2, %r#3 : !V, !S, !S, !N
+  }
+  return %0#0, %0#1, %0#2, %0#3 : !V, !S, !S, !N
+}
+
+// -----
+
+!V = tensor<?x?x2x8xf32>
+!S = tensor<?x2x8x8xf32>
+!N = tensor<?x2x1xf32>
+
+// Two counters: what divides both, and 4 does so.
+func.func @two_periods(%k: !V, %s0: !S, %b0: !S, %n0: !N) -> (!V, !S, !S, !N, !S, !N) {
+  %0:6 = rwkv.fused heads -> (!V, !S, !S, !N, !S, !N) {
+    // expected-error@+1 {{'rwkv.recurrence' op expected chunks that divide the 4 tokens for which a state is held, but got 8}}
+    %r:6 = rwkv.recurrence over(%kt = %k : !V)
+        init(%S = %s0 : !S, %B = %b0 : !S, %n = %n0 : !N, %A = %b0 : !S, %m = %n0 : !N) -> (!V, !S, !S, !N, !S, !N) {
+      %B1 = rwkv.hold %B, %S at %n : !rwkv.state<8|8xf32>
+      %n1 = rwkv.count %n every 8 : !rwkv.state<|1xf32>
+      %A1 = rwkv.hold %A, %S at %m : !rwkv.state<8|8xf32>
+      %m1 = rwkv.count %m every 12 : !rwkv.state<|1xf32>
+      %y = rwkv.read %B1[%kt] : !rwkv.state<8|8xf32>
+      %x = rwkv.read %A1[%kt] : !rwkv.state<8|8xf32>
+      %z = arith.mulf %x, %y : tensor<8xf32>
+      %S1 = rwkv.write %S[%kt], %z : !rwkv.state<8|8xf32>
+      rwkv.yield %z, %S1, %B1, %n1, %A1, %m1 : tensor<8xf32>, !rwkv.state<8|8xf32>, !rwkv.state<8|8xf32>,
+                                               !rwkv.state<|1xf32>, !rwkv.state<8|8xf32>, !rwkv.state<|1xf32>
+    } attributes {schedule = #rwkv.schedule<scan, C = 8>}
+    rwkv.yield %r#0, %r#1, %r#2, %r#3, %r#4, %r#5 : !V, !S, !S, !N, !S, !N
+  }
+  return %0#0, %0#1, %0#2, %0#3, %0#4, %0#5 : !V, !S, !S, !N, !S, !N
+}

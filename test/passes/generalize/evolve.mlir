@@ -191,3 +191,77 @@ func.func @cayley_2(%a: !k, %b: !k, %c: !k, %d: !k, %s: !g, %s0: !st) -> !st {
   }
   return %r : !st
 }
+
+// Strang's splitting: half a step of the diagonal before and after.
+// CHECK-LABEL: func @strang
+func.func @strang(%a: !k, %b: !k, %d: !k, %s: !g, %s0: !st) -> !st {
+  // CHECK: over(%[[A:x.*]] = %{{.*}} : {{.*}}, %[[B:x.*]] = %{{.*}} : {{.*}}, %[[D:x.*]] = %{{.*}} : {{.*}}, %[[C:x.*]] = %{{.*}} : {{.*}})
+  // CHECK-NEXT: init(%[[S:.*]] = %{{.*}} : {{.*}})
+  // CHECK: %[[HALF:.*]] = arith.constant 5.000000e-01 : f32
+  // CHECK-NEXT: %[[CH:.*]] = arith.mulf %[[C]], %[[HALF]] : f32
+  // CHECK-NEXT: %[[CV:.*]] = rwkv.broadcast %[[CH]] : f32 -> tensor<8xf32>
+  // CHECK-NEXT: %[[LOG:.*]] = arith.mulf %[[D]], %[[CV]] : tensor<8xf32>
+  // CHECK: rwkv.dot %[[A]], %[[B]] : tensor<8xf32> -> f32
+  // CHECK: %[[S1:.*]] = rwkv.decay %[[S]], %[[LOG]] on "key0" : !state
+  // CHECK-NEXT: rwkv.read %[[S1]][%[[A]]] : !state
+  // CHECK: %[[S2:.*]] = rwkv.write %[[S1]][%[[B]]], %{{.*}} : !state
+  // CHECK-NEXT: %[[S3:.*]] = rwkv.decay %[[S2]], %[[LOG]] on "key0" : !state
+  // CHECK-NEXT: rwkv.yield %[[A]], %[[S3]]
+  %o, %r = rwkv.recurrence over(%at = %a : !k, %bt = %b : !k, %dt = %d : !k, %ct = %s : !g) init(%S = %s0 : !st) -> (!k, !st) {
+    %S1 = rwkv.evolve exp %S, %ct reads [%at] writes [%bt] diagonal %dt strang : !S
+    rwkv.yield %at, %S1 : tensor<8xf32>, !S
+  }
+  return %r : !st
+}
+
+// Keys times 1 / (1 - s d); the state read as it was, decayed by the same, then written.
+// CHECK-LABEL: func @resolvent_diagonal
+func.func @resolvent_diagonal(%a: !k, %b: !k, %d: !k, %s: !g, %s0: !st) -> !st {
+  // CHECK: over(%[[A:x.*]] = %{{.*}} : {{.*}}, %[[B:x.*]] = %{{.*}} : {{.*}}, %[[D:x.*]] = %{{.*}} : {{.*}}, %[[C:x.*]] = %{{.*}} : {{.*}})
+  // CHECK-NEXT: init(%[[S:.*]] = %{{.*}} : {{.*}})
+  // CHECK: %[[X:.*]] = arith.mulf %[[D]], %{{.*}} : tensor<8xf32>
+  // CHECK: %[[M:.*]] = arith.subf %{{.*}}, %[[X]] : tensor<8xf32>
+  // CHECK-NEXT: %[[E:.*]] = arith.divf %{{.*}}, %[[M]] : tensor<8xf32>
+  // CHECK-NEXT: %[[EA:.*]] = arith.mulf %[[A]], %[[E]] : tensor<8xf32>
+  // CHECK-NEXT: %[[EB:.*]] = arith.mulf %[[B]], %[[E]] : tensor<8xf32>
+  // One of the two factors of the product has been multiplied.
+  // CHECK: rwkv.dot %[[A]], %[[EB]] : tensor<8xf32> -> f32
+  // CHECK: rwkv.read %[[S]][%[[EA]]] : !state
+  // CHECK-NEXT: %[[N:.*]] = arith.negf %[[X]] : tensor<8xf32>
+  // CHECK-NEXT: %[[L:.*]] = math.log1p %[[N]] : tensor<8xf32>
+  // CHECK-NEXT: %[[LOG:.*]] = arith.negf %[[L]] : tensor<8xf32>
+  // CHECK-NEXT: %[[S1:.*]] = rwkv.decay %[[S]], %[[LOG]] on "key0" : !state
+  // CHECK: %[[S2:.*]] = rwkv.write %[[S1]][%[[EB]]], %{{.*}} : !state
+  // CHECK-NEXT: rwkv.yield %[[A]], %[[S2]]
+  %o, %r = rwkv.recurrence over(%at = %a : !k, %bt = %b : !k, %dt = %d : !k, %ct = %s : !g) init(%S = %s0 : !st) -> (!k, !st) {
+    %S1 = rwkv.evolve resolvent %S, %ct reads [%at] writes [%bt] diagonal %dt : !S
+    rwkv.yield %at, %S1 : tensor<8xf32>, !S
+  }
+  return %r : !st
+}
+
+// As before with s d / 2, and the state is multiplied by what need not be an exponential: blocks of size 1.
+// CHECK-LABEL: func @cayley_diagonal
+func.func @cayley_diagonal(%a: !k, %b: !k, %d: !k, %s: !g, %s0: !st) -> !st {
+  // CHECK: over(%[[A:x.*]] = %{{.*}} : {{.*}}, %[[B:x.*]] = %{{.*}} : {{.*}}, %[[D:x.*]] = %{{.*}} : {{.*}}, %[[C:x.*]] = %{{.*}} : {{.*}})
+  // CHECK-NEXT: init(%[[S:.*]] = %{{.*}} : {{.*}})
+  // CHECK: arith.constant 5.000000e-01 : f32
+  // CHECK: %[[X:.*]] = arith.mulf %[[D]], %{{.*}} : tensor<8xf32>
+  // CHECK: %[[M:.*]] = arith.subf %{{.*}}, %[[X]] : tensor<8xf32>
+  // CHECK-NEXT: %[[E:.*]] = arith.divf %{{.*}}, %[[M]] : tensor<8xf32>
+  // CHECK-NEXT: %[[EA:.*]] = arith.mulf %[[A]], %[[E]] : tensor<8xf32>
+  // CHECK-NEXT: %[[EB:.*]] = arith.mulf %[[B]], %[[E]] : tensor<8xf32>
+  // CHECK: rwkv.dot %[[A]], %[[EB]] : tensor<8xf32> -> f32
+  // CHECK: rwkv.read %[[S]][%[[EA]]] : !state
+  // CHECK: %[[P:.*]] = arith.addf %{{.*}}, %[[X]] : tensor<8xf32>
+  // CHECK-NEXT: %[[F:.*]] = arith.mulf %[[P]], %[[E]] : tensor<8xf32>
+  // CHECK-NEXT: %[[R:.*]] = rwkv.broadcast %[[F]] on [0] : tensor<8xf32> -> tensor<8x1x1xf32>
+  // CHECK-NEXT: %[[S1:.*]] = rwkv.transform %[[S]], %[[R]] on "key0" : !state, tensor<8x1x1xf32>
+  // CHECK: %[[S2:.*]] = rwkv.write %[[S1]][%[[EB]]], %{{.*}} : !state
+  // CHECK-NEXT: rwkv.yield %[[A]], %[[S2]]
+  %o, %r = rwkv.recurrence over(%at = %a : !k, %bt = %b : !k, %dt = %d : !k, %ct = %s : !g) init(%S = %s0 : !st) -> (!k, !st) {
+    %S1 = rwkv.evolve cayley %S, %ct reads [%at] writes [%bt] diagonal %dt : !S
+    rwkv.yield %at, %S1 : tensor<8xf32>, !S
+  }
+  return %r : !st
+}
