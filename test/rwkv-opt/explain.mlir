@@ -112,6 +112,31 @@
 // NONE-NEXT: {{^}}  chunk   no: it overwrites the state, which is then no longer affine in its past (L1)
 // NONE-NEXT: {{^}}          at {{.*}}overwritten.mlir:[[#]]:[[#]]: %H1 = rwkv.set %H, %z : !S
 
+// States that are held, and their counter: what they do, how they are known, and which lengths that allows.
+// DEFINE: %{h} = --function held %{x} --argument 1x2x64x64xf32 --argument 1x2x64x64xf32 --argument 1x2x1xf32
+// RUN: rwkv-opt %t/held.mlir %{h} --rwkv-explain --target=x86-64-v3 | FileCheck %s --check-prefix=HELD
+// HELD: recurrence with 3 states, 2 reads
+// HELD: state S0 [key0 = 64, value = 64]
+// HELD: state S1 [key0 = 64, value = 64]
+// HELD-NEXT: {{^}}    1  hold another state as it was before this token, if the counter is 0 %B1 = rwkv.hold %B, %S at %n : !S
+// HELD-NEXT: {{^}}       read %y = rwkv.read %B1[%kt] : !S
+// HELD: state S2 [value = 1]
+// HELD-NEXT: {{^}}    1  count tokens, from 0 again after 24 %n1 = rwkv.count %n every 24 : !N
+// HELD: order: S1, then S2, then S0; what is read from an earlier one is an input of the later ones
+// HELD: normal form
+// HELD-NEXT: {{^}}  S1: the same for all tokens of a chunk{{$}}
+// HELD-NEXT: {{^}}  S2: known for all tokens{{$}}
+// HELD-NEXT: {{^}}  S0: S' = G S + sum of b z, affine in the past; z does not depend on S: C tokens are matrix products without a system
+// HELD: {{^}}  step    legal{{$}}
+// HELD-NEXT: {{^}}  scan    legal, of lengths that divide 24{{$}}
+// HELD-NEXT: {{^}}  chunk   legal, of lengths that divide 24{{$}}
+// HELD: predicted for
+// HELD: {{^(\* | )chunk 8 }}
+// HELD-NOT: {{^(\* | )chunk (16|32|64|128) }}
+// RUN: rwkv-opt %t/held.mlir --emit=picture | %python %S/Inputs/picture.py - | FileCheck %s --check-prefix=SVGHELD
+// SVGHELD: box hold: %B1 = rwkv.hold
+// SVGHELD: box count to 24: %n1 = rwkv.count
+
 // A picture of the first recurrence: well-formed, a box for each event, dashed for a peek, a circle for each read.
 // RUN: rwkv-opt %t/delta.mlir %{f} --emit=picture -o %t/delta.svg
 // RUN: %python %S/Inputs/picture.py %t/delta.svg | FileCheck %s --check-prefix=SVG
@@ -245,6 +270,25 @@ func.func @overwritten(%k: !H, %v: !H, %m0: !V0, %h0: !V0) -> (!H, !V0, !V0) {
     rwkv.yield %z, %M1, %H1 : tensor<?xf32>, !S, !S
   }
   return %o#0, %o#1, %o#2 : !H, !V0, !V0
+}
+
+//--- held.mlir
+!H = tensor<?x?x?x?xf32>
+!N0 = tensor<?x?x1xf32>
+!S = !rwkv.state<?|?xf32>
+!N = !rwkv.state<|1xf32>
+
+func.func @held(%k: !H, %s0: !H, %b0: !H, %n0: !N0) -> (!H, !H, !H, !N0) {
+  %o:4 = rwkv.recurrence over(%kt = %k : !H) init(%S = %s0 : !H, %B = %b0 : !H, %n = %n0 : !N0) -> (!H, !H, !H, !N0) {
+    %B1 = rwkv.hold %B, %S at %n : !S
+    %n1 = rwkv.count %n every 24 : !N
+    %y = rwkv.read %B1[%kt] : !S
+    %z = math.tanh %y : tensor<?xf32>
+    %S1 = rwkv.write %S[%kt], %z : !S
+    %q = rwkv.read %S1[%kt] : !S
+    rwkv.yield %q, %S1, %B1, %n1 : tensor<?xf32>, !S, !S, !N
+  }
+  return %o#0, %o#1, %o#2, %o#3 : !H, !H, !H, !N0
 }
 
 //--- none.mlir
