@@ -5,7 +5,7 @@ import numpy as np
 
 import bounds
 from bounds import Num, absolute, exp, maximum, sqrt, tanh, value
-from spec import Operand
+from spec import Operand, Types
 
 from .common import *
 from .ladder import O, ladder, pair, stacked
@@ -115,6 +115,7 @@ def stale_adjust(inputs, rng, profile):
 
 add(
     name="stale",
+    types=(Types(), Types("f64", "f64", "f64"), Types("bf16", "bf16", "f32")),
     over={**QKV, "g": Operand("K", "decay"), "h": Operand("V", "decay")},
     states={
         **{n: Operand("K | V") for n in ("S", "B")},
@@ -278,6 +279,7 @@ def short_forms_adjust(inputs, rng, profile):
 
 add(
     name="short-forms",
+    types=(Types(), Types("f64", "f64", "f64")),
     over={**QKV, "l": Operand("K"), **{n: Operand("", "gate") for n in ("g", "floor", "eta", "alpha")}},
     states={
         "S": Operand("K | V"),
