@@ -160,7 +160,7 @@ class Suites:
 
     def unit(self):
         """the runtime, the CPU code generator and rwkv-run's parts (GoogleTest)"""
-        return self._googletests(self.build, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", "lowering/rwkv_lowering_test"])
+        return self._googletests(self.build, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", "lowering/rwkv_lowering_test", "passes/rwkv_passes_test"])
 
     def sanitize(self):
         """the runtime and rwkv-run's parts again, under AddressSanitizer and UndefinedBehaviorSanitizer"""
@@ -194,7 +194,7 @@ class Suites:
         folder = self.build / "gcc"
         if not configure(folder, "gcc") or not compile_all(folder):
             return Counts(failed=1)
-        return self._googletests(folder, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", "lowering/rwkv_lowering_test"])
+        return self._googletests(folder, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", "lowering/rwkv_lowering_test", "passes/rwkv_passes_test"])
 
     def _script(self, path, timeout, *arguments):
         code, text = run([sys.executable, path, *arguments], timeout, self.env, capture=True)
