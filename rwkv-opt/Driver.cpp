@@ -167,8 +167,8 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options, S
   }
   report("generating code");
   OwningOpRef<ModuleOp> code = module.clone();
-  llvm::StringMap<int64_t> scratch;
-  if (failed(runCodegen(*code, scratch))) {
+  llvm::StringMap<KernelInfo> infos;
+  if (failed(runCodegen(*code, infos))) {
     return failure();
   }
   for (auto [name, kind] : kKinds) {
@@ -176,7 +176,7 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options, S
       return emitCode(*code, *target, kind);
     }
   }
-  FailureOr<llvm::json::Object> manifest = buildManifest(module, scratch);
+  FailureOr<llvm::json::Object> manifest = buildManifest(module, infos);
   FailureOr<std::string> object = emitCode(*code, *target, EmitKind::shared);
   if (failed(manifest) || failed(object)) {
     return failure();

@@ -58,15 +58,20 @@ LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t ch
   return manager.run(module);
 }
 
-LogicalResult rwkv::runCodegen(ModuleOp module, llvm::StringMap<int64_t> &scratch) {
+LogicalResult rwkv::runCodegen(ModuleOp module, llvm::StringMap<KernelInfo> &infos) {
   PassManager lower(module.getContext());
   lower.addPass(createTileLowerKernelsPass());
   if (failed(lower.run(module))) {
     return failure();
   }
   for (auto function : module.getOps<func::FuncOp>()) {
-    scratch[function.getSymName()] = function->getAttrOfType<IntegerAttr>("tile.scratch").getInt();
-    function->removeAttr("tile.scratch");
+    KernelInfo &info = infos[function.getSymName()];
+    for (auto [name, value] : {std::pair("tile.scratch", &info.scratch), std::pair("tile.lanes", &info.lanes),
+                               std::pair("tile.shared", &info.shared)}) {
+      if (auto attr = dyn_cast_or_null<IntegerAttr>(function->removeAttr(name))) {
+        *value = attr.getInt();
+      }
+    }
   }
   PassManager convert(module.getContext());
   addLLVMConversion(convert);

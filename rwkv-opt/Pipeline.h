@@ -3,7 +3,7 @@
 #ifndef RWKV_RWKV_OPT_PIPELINE_H
 #define RWKV_RWKV_OPT_PIPELINE_H
 
-#include "mlir/IR/BuiltinOps.h"
+#include "lowering/target/Target.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace rwkv {
@@ -15,8 +15,8 @@ const mlir::DialectRegistry &getDialectRegistry();
 llvm::LogicalResult runFrontend(mlir::ModuleOp module);
 /// Specialised functions to kernels and launches.
 llvm::LogicalResult runMiddleEnd(mlir::ModuleOp module, llvm::StringRef schedule, int64_t chunk);
-/// Kernels to the llvm dialect; everything else is removed. `scratch` gets every kernel's bytes per thread.
-llvm::LogicalResult runCodegen(mlir::ModuleOp module, llvm::StringMap<int64_t> &scratch);
+/// Kernels to the llvm dialect; everything else is removed. `infos` gets how every kernel is run.
+llvm::LogicalResult runCodegen(mlir::ModuleOp module, llvm::StringMap<KernelInfo> &infos);
 
 } // namespace rwkv
 

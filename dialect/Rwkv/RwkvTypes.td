@@ -52,11 +52,12 @@ def Rwkv_TargetAttr : AttrDef<Rwkv_Dialect, "Target"> {
     pass reads `chip` to decide; it names the row for the code generator and for messages.
 
     `vector` is the width of a vector register in bits, `registers` their number, `scratch` the bytes of fast private
-    memory that one thread (or workgroup) should stay within.
+    memory that one thread (or task of several lanes) should stay within. `lanes` is how many lanes may run one task, 1 where a
+    thread with vectors does.
   }];
   let parameters = (ins StringRefParameter<"row of the target table">:$chip, "int64_t":$vector, "int64_t":$registers,
-                        "int64_t":$scratch);
-  let assemblyFormat = "`<` $chip `,` struct($vector, $registers, $scratch) `>`";
+                        "int64_t":$scratch, DefaultValuedParameter<"int64_t", "1">:$lanes);
+  let assemblyFormat = "`<` $chip `,` struct($vector, $registers, $scratch, $lanes) `>`";
 }
 
 def Rwkv_ScheduleKind : I32EnumAttr<"ScheduleKind", "the form in which a recurrence runs", [

@@ -69,7 +69,7 @@ static Array spellKeys(StringRef key) {
 namespace {
 class ManifestBuilder {
 public:
-  ManifestBuilder(ModuleOp module, const llvm::StringMap<int64_t> &scratch) : module(module), scratch(scratch) {}
+  ManifestBuilder(ModuleOp module, const llvm::StringMap<KernelInfo> &infos) : module(module), infos(infos) {}
 
   FailureOr<Object> run() {
     addKernels();
@@ -103,7 +103,13 @@ private:
   void addKernels() {
     for (auto kernel : module.getOps<tile::KernelOp>()) {
       kernelIndex[kernel.getSymName()] = kernels.size();
-      kernels.push_back(Object{{"symbol", kernel.getSymName()}, {"scratch", scratch.lookup(kernel.getSymName())}});
+      KernelInfo info = infos.lookup(kernel.getSymName());
+      Object entry{{"symbol", kernel.getSymName()}, {"scratch", info.scratch}};
+      if (info.lanes) {
+        entry["threads"] = info.lanes;
+        entry["shared"] = info.shared;
+      }
+      kernels.push_back(std::move(entry));
     }
   }
 
@@ -172,21 +178,21 @@ private:
   }
 
   ModuleOp module;
-  const llvm::StringMap<int64_t> &scratch;
+  const llvm::StringMap<KernelInfo> &infos;
   llvm::StringMap<int64_t> kernelIndex, weightIndex;
   Object dims, params;
   Array weights, functions, kernels;
 };
 } // namespace
 
-FailureOr<Object> rwkv::buildManifest(ModuleOp module, const llvm::StringMap<int64_t> &scratch) {
-  return ManifestBuilder(module, scratch).run();
+FailureOr<Object> rwkv::buildManifest(ModuleOp module, const llvm::StringMap<KernelInfo> &infos) {
+  return ManifestBuilder(module, infos).run();
 }
 
 std::string rwkv::assemblePack(Object manifest, const TargetInfo &target, StringRef code) {
   static_assert(llvm::endianness::native == llvm::endianness::little, "packs are little-endian");
   Array features;
-  for (const std::string &feature : target.features) {
+  for (const std::string &feature : target.required.empty() ? target.features : target.required) {
     features.push_back(feature);
   }
   manifest["targets"] = Array{Object{{"name", target.chip},

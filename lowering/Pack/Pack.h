@@ -10,8 +10,8 @@
 
 namespace rwkv {
 
-/// The manifest of an expanded module, without targets. `scratch` gives each kernel's bytes per thread.
-mlir::FailureOr<llvm::json::Object> buildManifest(mlir::ModuleOp module, const llvm::StringMap<int64_t> &scratch);
+/// The manifest of an expanded module, without targets. `infos` says how each kernel is run.
+mlir::FailureOr<llvm::json::Object> buildManifest(mlir::ModuleOp module, const llvm::StringMap<KernelInfo> &infos);
 
 /// The bytes of a pack with the code for one target.
 std::string assemblePack(llvm::json::Object manifest, const TargetInfo &target, llvm::StringRef code);

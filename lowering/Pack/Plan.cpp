@@ -22,9 +22,7 @@ struct Ref {
     }
     return array;
   }
-  bool operator==(const Ref &other) const {
-    return kind == other.kind && index == other.index && layer == other.layer;
-  }
+  bool operator==(const Ref &other) const { return kind == other.kind && index == other.index && layer == other.layer; }
 };
 
 class PlanBuilder {

@@ -9,6 +9,7 @@
 using namespace mlir;
 using namespace rwkv;
 using namespace rwkv::blocks;
+using namespace rwkv::programs;
 
 namespace {
 

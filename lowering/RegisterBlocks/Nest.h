@@ -4,17 +4,14 @@
 #ifndef RWKV_LOWERING_REGISTERBLOCKS_NEST_H
 #define RWKV_LOWERING_REGISTERBLOCKS_NEST_H
 
-#include "lowering/RegisterBlocks/Plan.h"
-#include "mlir/IR/Builders.h"
+#include "lowering/TilePrograms/Kernel.h"
 
 namespace rwkv::blocks {
 
-/// A tile in memory: rows of adjacent elements.
-struct Memory {
-  mlir::Value pointer; // !llvm.ptr
-  mlir::Type element;  // as stored
-  int64_t stride;      // elements from row to row
-};
+using programs::Context;
+using programs::Memory;
+using programs::Nest;
+using programs::Plan;
 
 /// Numbers of the machine.
 struct Machine {
@@ -24,21 +21,8 @@ struct Machine {
   int64_t lanes(mlir::Type element) const { return vectorBits / element.getIntOrFloatBitWidth(); }
 };
 
-/// What code of a nest needs from outside.
-class Context {
-public:
-  virtual ~Context() = default;
-  /// The new value of a scalar of the tile program; created where the builder stands if need be.
-  virtual mlir::Value getScalar(mlir::Value scalar) = 0;
-  /// Where a tile lies that is a load, or that has been written.
-  virtual Memory getMemory(mlir::Value tile) = 0;
-  /// Whether a tile has been written before this piece of the program.
-  virtual bool isWritten(mlir::Value tile) = 0;
-  /// Where the result of a root is to be written.
-  virtual Memory getTarget(const Root &root) = 0;
-  /// Takes the scalar result of a reduction.
-  virtual void setScalar(mlir::Value scalar, mlir::Value result) = 0;
-};
+/// The function of a kernel; its attribute tile.scratch says how much of the arena it needs.
+mlir::func::FuncOp lowerKernel(tile::KernelOp kernel, const Machine &machine);
 
 /// Emits all loops of `nest` where `builder` stands.
 void emitNest(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, const Plan &plan, const Nest &nest,
@@ -55,16 +39,6 @@ void emitProgram(mlir::OpBuilder &builder, mlir::Location loc, const Machine &ma
 /// Copies `rows` rows of `columns` elements.
 void emitCopy(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, const Memory &from,
               const Memory &to, int64_t rows, int64_t columns, mlir::Type compute);
-
-// Memory accesses at offset row * stride + column (null: 0), with conversion to and from the compute type.
-mlir::Value emitAddress(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row,
-                        mlir::Value column);
-mlir::Value emitLoad(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
-                     int64_t width, mlir::Type compute);
-void emitStore(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
-               mlir::Value value);
-mlir::Value constantIndex(mlir::OpBuilder &b, mlir::Location loc, int64_t value);
-mlir::Value addIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index, int64_t offset);
 
 /// Splits a row of `size` elements into vectors: as many of `lanes` as fit, then halves, quarters, .. down to one
 /// element.

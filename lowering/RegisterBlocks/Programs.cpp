@@ -10,6 +10,19 @@
 using namespace mlir;
 using namespace rwkv;
 using namespace rwkv::blocks;
+using namespace rwkv::programs;
+
+SmallVector<Slot> blocks::splitRow(int64_t size, int64_t lanes) {
+  SmallVector<Slot> slots;
+  for (int64_t offset = 0; offset < size;) {
+    while (lanes > size - offset) {
+      lanes /= 2;
+    }
+    slots.push_back({offset, lanes});
+    offset += lanes;
+  }
+  return slots;
+}
 
 namespace {
 

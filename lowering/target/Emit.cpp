@@ -164,6 +164,9 @@ static void prepare(mlir::ModuleOp module, llvm::Module &code, const TargetInfo 
     if (!function.hasLocalLinkage()) {
       // Exported, and calls inside the module are direct.
       function.setVisibility(llvm::GlobalValue::ProtectedVisibility);
+      if (target.prepareKernel) {
+        target.prepareKernel(function);
+      }
     }
   }
 }
@@ -247,7 +250,6 @@ static std::string generate(llvm::Module &code, llvm::TargetMachine &machine, Em
   }
   llvm::legacy::PassManager passes;
   passes.add(new llvm::TargetLibraryInfoWrapperPass(getNoLibrary(code)));
-  // Every registered CPU back end can write both kinds of file.
   machine.addPassesToEmitFile(passes, os, nullptr,
                               kind == EmitKind::assembly ? llvm::CodeGenFileType::AssemblyFile
                                                          : llvm::CodeGenFileType::ObjectFile);
@@ -337,12 +339,20 @@ mlir::FailureOr<std::string> rwkv::emitCode(mlir::ModuleOp module, const TargetI
     return module.emitError("cannot translate the module to LLVM IR");
   }
   prepare(module, *code, target);
+  // Back ends without objects write text, which the driver of the machine compiles.
+  const bool textOnly = !machine->getTargetTriple().isOSBinFormatELF();
+  if (textOnly && kind == EmitKind::object) {
+    return module.emitError("target '") << target.chip << "' has no object files: expected to emit asm or pack";
+  }
   bool crashed = false;
   const bool ok = runGuarded(
       [&] {
         optimize(*code, *machine);
-        result = generate(*code, *machine, kind);
-        if (kind != EmitKind::shared || !errors.empty()) {
+        result = generate(*code, *machine, textOnly && kind == EmitKind::shared ? EmitKind::assembly : kind);
+        if (textOnly && kind != EmitKind::llvmIR && llvm::StringRef(result).contains(".extern .func")) {
+          errors = "kernels must not need a library, but some function is not defined";
+        }
+        if (kind != EmitKind::shared || textOnly || !errors.empty()) {
           return;
         }
         const std::string undefined = listUndefined(result);

@@ -2,6 +2,7 @@
 // The registry of targets. A family of targets adds its table to getTables().
 #include "lowering/target/Target.h"
 #include "lowering/target/cpu/CpuTarget.h"
+#include "lowering/target/nvptx/NvptxTarget.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -9,10 +10,10 @@
 using namespace rwkv;
 
 TargetAttr TargetInfo::toAttr(mlir::MLIRContext *context) const {
-  return TargetAttr::get(context, chip, vectorBits, registers, scratchBytes);
+  return TargetAttr::get(context, chip, vectorBits, registers, scratchBytes, lanes);
 }
 
-static llvm::SmallVector<llvm::ArrayRef<TargetInfo>> getTables() { return {cpu::getRows()}; }
+static llvm::SmallVector<llvm::ArrayRef<TargetInfo>> getTables() { return {cpu::getRows(), nvptx::getRows()}; }
 
 std::vector<std::string> rwkv::listTargets() {
   std::vector<std::string> names = {"host"};

@@ -4,10 +4,15 @@
 #define RWKV_LOWERING_TARGET_TARGET_H
 
 #include "dialect/Rwkv/RwkvDialect.h"
+#include "lowering/Lanes/Hooks.h"
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
 #include <vector>
+
+namespace llvm {
+class Function;
+}
 
 namespace rwkv {
 
@@ -21,6 +26,12 @@ struct TargetInfo {
   int64_t registers;
   int64_t scratchBytes;
 
+  // Of targets whose tasks are run by lanes.
+  int64_t lanes = 1;                                     // per task, at most
+  const lanes::Hooks *hooks = nullptr;                   // null: a thread with vectors
+  std::vector<std::string> required;                     // what the pack requires instead of `features`
+  void (*prepareKernel)(llvm::Function &code) = nullptr; // called for every exported function
+
   TargetAttr toAttr(mlir::MLIRContext *context) const;
 };
 
@@ -33,8 +44,16 @@ std::optional<TargetInfo> lookupTarget(llvm::StringRef name, std::string &error)
 /// Names that lookupTarget accepts, for messages and --help.
 std::vector<std::string> listTargets();
 
+/// How a kernel is to be run.
+struct KernelInfo {
+  int64_t scratch = 0; // bytes per thread, or per task of lanes
+  int64_t lanes = 0;   // of a task; 0: a thread
+  int64_t shared = 0;  // bytes that the lanes of a task share
+};
+
 /// Translates a module of the llvm dialect and generates code in this process: no external program is run. `shared` is
-/// a shared object (an ELF file for CPUs) that exports the module's functions and needs nothing.
+/// what the runtime loads: an ELF file that exports the module's functions and needs nothing, or text that a driver
+/// compiles.
 mlir::FailureOr<std::string> emitCode(mlir::ModuleOp module, const TargetInfo &target, EmitKind kind);
 
 } // namespace rwkv

@@ -3,7 +3,7 @@
 #include "test/unit/lowering/TestCompiler.h"
 
 #include "lowering/RegisterBlocks/Nest.h"
-#include "lowering/RegisterBlocks/Plan.h"
+#include "lowering/TilePrograms/Plan.h"
 #include "gtest/gtest.h"
 
 #include <optional>

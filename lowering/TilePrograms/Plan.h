@@ -6,13 +6,13 @@
 // memory), or a tile that must be in memory because another nest needs it (a vector that is broadcast, a value used by
 // several nests, the value that a loop carries). Roots over the same points share a nest if none needs another's result
 // at other points.
-#ifndef RWKV_LOWERING_REGISTERBLOCKS_PLAN_H
-#define RWKV_LOWERING_REGISTERBLOCKS_PLAN_H
+#ifndef RWKV_LOWERING_TILEPROGRAMS_PLAN_H
+#define RWKV_LOWERING_TILEPROGRAMS_PLAN_H
 
 #include "dialect/Tile/TileDialect.h"
 #include "llvm/ADT/SetVector.h"
 
-namespace rwkv::blocks {
+namespace rwkv::programs {
 
 /// How a nest runs over two axes: a reduction over rows wants columns outside, one over columns rows outside.
 enum class Order { any, columnsOutside, rowsOutside };
@@ -91,6 +91,6 @@ bool isView(mlir::Operation *op);
 /// An op with loops of its own, whose operands are in memory.
 bool isProgram(mlir::Operation *op);
 
-} // namespace rwkv::blocks
+} // namespace rwkv::programs
 
-#endif // RWKV_LOWERING_REGISTERBLOCKS_PLAN_H
+#endif // RWKV_LOWERING_TILEPROGRAMS_PLAN_H

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lowering/RegisterBlocks/Plan.h"
+#include "lowering/TilePrograms/Plan.h"
 
 using namespace mlir;
 using namespace rwkv;
-using namespace rwkv::blocks;
+using namespace rwkv::programs;
 
-bool blocks::isTile(Value value) { return isa<RankedTensorType>(value.getType()); }
+bool programs::isTile(Value value) { return isa<RankedTensorType>(value.getType()); }
 
-bool blocks::isElementwise(Operation *op) { return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1; }
+bool programs::isElementwise(Operation *op) { return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1; }
 
-bool blocks::isView(Operation *op) { return isa<tile::ReshapeOp, tile::SliceOp>(op); }
+bool programs::isView(Operation *op) { return isa<tile::ReshapeOp, tile::SliceOp>(op); }
 
-bool blocks::isProgram(Operation *op) {
+bool programs::isProgram(Operation *op) {
   return isa<tile::DotOp, tile::InsertOp, tile::TransposeOp, tile::CumsumOp, tile::ScanOp, tile::SolveUnitLowerOp>(op);
 }
 
 static bool readsMemory(Operation *op) { return isView(op) || isProgram(op); }
 
-bool blocks::isFree(Value value) {
+bool programs::isFree(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op || isa<tile::LoadOp, arith::ConstantOp, tile::IotaOp, tile::SliceOp>(op)) {
     return true;

@@ -1,34 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lowering/RegisterBlocks/Nest.h"
+#include "lowering/TilePrograms/Memory.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace rwkv;
-using namespace rwkv::blocks;
+using namespace rwkv::programs;
 
-Value blocks::constantIndex(OpBuilder &b, Location loc, int64_t value) {
+Value programs::constantIndex(OpBuilder &b, Location loc, int64_t value) {
   return arith::ConstantIndexOp::create(b, loc, value);
 }
 
-Value blocks::addIndex(OpBuilder &b, Location loc, Value index, int64_t offset) {
+Value programs::addIndex(OpBuilder &b, Location loc, Value index, int64_t offset) {
   return offset == 0 ? index : arith::AddIOp::create(b, loc, index, constantIndex(b, loc, offset)).getResult();
 }
 
-SmallVector<Slot> blocks::splitRow(int64_t size, int64_t lanes) {
-  SmallVector<Slot> slots;
-  for (int64_t offset = 0; offset < size;) {
-    while (lanes > size - offset) {
-      lanes /= 2;
-    }
-    slots.push_back({offset, lanes});
-    offset += lanes;
-  }
-  return slots;
-}
-
-Value blocks::emitAddress(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column) {
+Value programs::emitAddress(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column) {
   Value offset = column;
   if (row) {
     Value start = arith::MulIOp::create(b, loc, row, constantIndex(b, loc, memory.stride));
@@ -56,8 +45,8 @@ static Value constantBits(OpBuilder &b, Location loc, Type type, int64_t value) 
   return arith::ConstantOp::create(b, loc, attr);
 }
 
-Value blocks::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, int64_t width,
-                       Type compute) {
+Value programs::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, int64_t width,
+                         Type compute) {
   Value address = emitAddress(b, loc, memory, row, column);
   Value value = LLVM::LoadOp::create(b, loc, withWidth(memory.element, width), address, getAlignment(memory.element));
   if (memory.element == compute) {
@@ -96,7 +85,7 @@ static Value roundToBF16(OpBuilder &b, Location loc, Value value, int64_t width)
   return arith::BitcastOp::create(b, loc, withWidth(b.getBF16Type(), width), high);
 }
 
-void blocks::emitStore(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, Value value) {
+void programs::emitStore(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, Value value) {
   auto vector = dyn_cast<VectorType>(value.getType());
   Type compute = getElementTypeOrSelf(value.getType());
   int64_t width = vector ? vector.getDimSize(0) : 0;

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Tile kernels as programs of lanes: tiles lie in memory that the lanes of a task share, points of a nest are dealt out
+// to lanes.
+#ifndef RWKV_LOWERING_LANES_LANES_H
+#define RWKV_LOWERING_LANES_LANES_H
+
+#include "lowering/Lanes/Hooks.h"
+#include "lowering/TilePrograms/Kernel.h"
+
+namespace rwkv::lanes {
+
+using programs::Context;
+using programs::Memory;
+using programs::Nest;
+using programs::Plan;
+
+/// Numbers of the machine.
+struct Machine {
+  int64_t lanes;       // at most, per task
+  int64_t sharedBytes; // per task
+  const Hooks *hooks;
+};
+
+/// The function of a kernel: `void k(buffers.., i64 B, T, S, l, scratch, status, i64 first task)`. Its attributes
+/// tile.lanes, tile.shared and tile.scratch say how many lanes run it, and how many bytes of shared and of other memory
+/// a task needs. `arena` is the symbol of the shared memory.
+mlir::func::FuncOp lowerKernel(tile::KernelOp kernel, const Machine &machine, llvm::StringRef arena);
+
+/// How code of one task is written: builder, lanes, memory.
+class Emitter {
+public:
+  Emitter(mlir::OpBuilder &b, mlir::Location loc, const Hooks &hooks, int64_t lanes)
+      : b(b), loc(loc), hooks(hooks), lanes(lanes) {}
+
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+  const Hooks &hooks;
+  int64_t lanes;    // of the task, a power of two
+  mlir::Value lane; // index
+
+  mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
+  mlir::Value add(mlir::Value x, mlir::Value y) { return mlir::arith::AddIOp::create(b, loc, x, y); }
+  mlir::Value mul(mlir::Value x, int64_t y);
+  /// The remainder and the quotient of the lane's number by a power of two.
+  mlir::Value laneModulo(int64_t size);
+  mlir::Value laneDivided(int64_t size);
+  void barrier() { hooks.emitBarrier(b, loc); }
+
+  using Body = llvm::function_ref<void(mlir::Value)>;
+  using CarryBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
+  /// i = first, first + step, .. below size, where first < step; no loop if there is one such i.
+  void forEach(mlir::Value first, int64_t step, int64_t size, Body body);
+  /// The same with values that are carried from one i to the next.
+  llvm::SmallVector<mlir::Value> carry(mlir::Value first, int64_t step, int64_t size, mlir::ValueRange init,
+                                       CarryBody body);
+  void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
+
+  /// How points are dealt out: lanes side by side along the columns, then along the rows.
+  struct Deal {
+    int64_t columns, rows; // lanes along each axis, powers of two
+    mlir::Value column, row;
+  };
+  Deal deal(int64_t rows, int64_t columns, int64_t most);
+  /// Every point (row, column) once, on some lane.
+  void forEachPoint(int64_t rows, int64_t columns, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
+};
+
+/// Emits the loops of a nest. `allocate` gives shared memory for `count` numbers.
+void emitNest(Emitter &e, const Plan &plan, const Nest &nest, unsigned index, Context &context,
+              llvm::function_ref<Memory(int64_t, mlir::Type)> allocate);
+void emitProgram(Emitter &e, mlir::Operation *op, Context &context, const Memory &target);
+void emitDot(Emitter &e, tile::DotOp dot, Context &context, const Memory &target);
+void emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute);
+
+} // namespace rwkv::lanes
+
+#endif // RWKV_LOWERING_LANES_LANES_H

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// One nest: points are dealt out to lanes, sums stay in registers and are combined between lanes.
+#include "lowering/Lanes/Lanes.h"
+
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::lanes;
+using namespace rwkv::programs;
+
+namespace {
+
+constexpr unsigned kRowBit = 1, kColumnBit = 2;
+
+class NestEmitter {
+public:
+  NestEmitter(Emitter &e, const Plan &plan, const Nest &nest, unsigned nestIndex, Context &context,
+              function_ref<Memory(int64_t, Type)> allocate)
+      : e(e), b(e.b), loc(e.loc), plan(plan), nest(nest), nestIndex(nestIndex), context(context), allocate(allocate) {}
+
+  void run() {
+    columns = nest.domain.back();
+    hasRows = nest.domain.size() == 2;
+    rows = hasRows ? nest.domain[0] : 1;
+    for (unsigned root : nest.roots) {
+      const Root &r = plan.roots[root];
+      prepare(r.value);
+      targets[root] = isScalarReduction(r) ? Memory() : context.getTarget(r);
+      if (r.kind == Root::Kind::reduce) {
+        sums.push_back(root);
+      }
+    }
+    if (sums.empty()) {
+      emitPoints();
+    } else if (nest.order == Order::columnsOutside) {
+      emitColumnSums();
+    } else if (hasRows) {
+      emitRowSums();
+    } else {
+      emitTotal();
+    }
+  }
+
+private:
+  // ---- leaves
+
+  bool isScalarReduction(const Root &root) {
+    return root.kind == Root::Kind::reduce && !isTile(cast<tile::ReduceOp>(root.op).getResult());
+  }
+
+  /// A tile that is read from memory in this nest.
+  bool isMemory(Value tile) {
+    if (const Root *root = plan.find(tile)) {
+      return !(root->kind == Root::Kind::tile && root->nest == nestIndex);
+    }
+    Operation *op = tile.getDefiningOp();
+    return !op || !(isElementwise(op) || isa<tile::BroadcastOp, tile::IotaOp, arith::ConstantOp>(op)) ||
+           context.isWritten(tile);
+  }
+
+  /// Makes scalars and addresses available in front of the loops.
+  void prepare(Value value) {
+    if (!prepared.insert(value).second) {
+      return;
+    }
+    if (!isTile(value)) {
+      scalars[value] = context.getScalar(value);
+    } else if (isMemory(value)) {
+      memories.try_emplace(value, context.getMemory(value));
+    } else {
+      llvm::for_each(value.getDefiningOp()->getOperands(), [&](Value operand) { prepare(operand); });
+    }
+  }
+
+  // ---- evaluation at a point
+
+  struct Point {
+    Value row, column;
+  };
+
+  static unsigned broadcastAxes(tile::BroadcastOp op, unsigned axes, ArrayRef<int64_t> shape) {
+    if (!isTile(op.getX())) {
+      return 0;
+    }
+    return shape.size() == 1 ? axes : (*op.getOn() == 0 ? kRowBit : kColumnBit);
+  }
+
+  Value evaluate(Value v, unsigned axes, const Point &point) {
+    if (!isTile(v)) {
+      return scalars.lookup(v);
+    }
+    auto key = std::pair(v, axes);
+    if (Value known = memo.lookup(key)) {
+      return known;
+    }
+    Value result = evaluateNew(v, axes, point);
+    memo[key] = result;
+    return result;
+  }
+
+  Value evaluateNew(Value v, unsigned axes, const Point &point) {
+    Type compute = getElementTypeOrSelf(v.getType());
+    if (isMemory(v)) {
+      const Memory &memory = memories.find(v)->second;
+      bool both = axes == (kRowBit | kColumnBit);
+      Value column = axes & kColumnBit ? point.column : point.row;
+      return emitLoad(b, loc, memory, both ? point.row : Value(), column, 0, compute);
+    }
+    Operation *op = v.getDefiningOp();
+    ArrayRef<int64_t> shape = tile::getTileShape(v.getType());
+    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+      auto dense = cast<DenseElementsAttr>(constant.getValue());
+      return arith::ConstantOp::create(b, loc, dense.getSplatValue<TypedAttr>());
+    }
+    if (auto iota = dyn_cast<tile::IotaOp>(op)) {
+      unsigned axis = shape.size() == 1 ? axes : (iota.getAxis() == 0 ? kRowBit : kColumnBit);
+      return arith::IndexCastOp::create(b, loc, b.getI32Type(), axis == kRowBit ? point.row : point.column);
+    }
+    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
+      return evaluate(broadcast.getX(), broadcastAxes(broadcast, axes, shape), point);
+    }
+    OperationState state(loc, op->getName());
+    for (Value operand : op->getOperands()) {
+      state.addOperands(evaluate(operand, axes, point));
+    }
+    state.addTypes(compute);
+    state.addAttributes(op->getAttrs());
+    Operation *clone = b.create(state);
+    if (auto math = dyn_cast<arith::ArithFastMathInterface>(clone)) {
+      clone->setAttr(math.getFastMathAttrName(),
+                     arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract));
+    }
+    return clone->getResult(0);
+  }
+
+  unsigned domainAxes() const { return hasRows ? kRowBit | kColumnBit : kColumnBit; }
+
+  /// Which axes the value of `v` at `axes` depends on.
+  unsigned dependence(Value v, unsigned axes) {
+    if (!isTile(v)) {
+      return 0;
+    }
+    if (isMemory(v)) {
+      return axes;
+    }
+    Operation *op = v.getDefiningOp();
+    ArrayRef<int64_t> shape = tile::getTileShape(v.getType());
+    if (isa<arith::ConstantOp>(op)) {
+      return 0;
+    }
+    if (auto iota = dyn_cast<tile::IotaOp>(op)) {
+      return shape.size() == 1 ? axes : (iota.getAxis() == 0 ? kRowBit : kColumnBit);
+    }
+    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
+      return dependence(broadcast.getX(), broadcastAxes(broadcast, axes, shape));
+    }
+    auto [it, inserted] = dependences.try_emplace({v, axes}, 0);
+    if (inserted) {
+      unsigned result = 0;
+      for (Value operand : op->getOperands()) {
+        result |= dependence(operand, axes);
+      }
+      return dependences[{v, axes}] = result;
+    }
+    return it->second;
+  }
+
+  /// Evaluates all parts of the roots that depend on nothing but `known` axes, and on those.
+  void hoist(unsigned known, const Point &point) {
+    llvm::SmallDenseSet<std::pair<Value, unsigned>> seen;
+    for (unsigned root : nest.roots) {
+      hoist(plan.roots[root].value, domainAxes(), known, point, seen);
+    }
+  }
+
+  void hoist(Value v, unsigned axes, unsigned known, const Point &point,
+             llvm::SmallDenseSet<std::pair<Value, unsigned>> &seen) {
+    if (!isTile(v) || !seen.insert({v, axes}).second) {
+      return;
+    }
+    if ((dependence(v, axes) & ~known) == 0) {
+      evaluate(v, axes, point);
+      return;
+    }
+    if (isMemory(v)) {
+      return;
+    }
+    Operation *op = v.getDefiningOp();
+    auto broadcast = dyn_cast<tile::BroadcastOp>(op);
+    for (Value operand : op->getOperands()) {
+      unsigned inner = broadcast ? broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())) : axes;
+      hoist(operand, inner, known, point, seen);
+    }
+  }
+
+  /// `body` with what it evaluates forgotten afterwards: other points need other values.
+  template <typename Body> auto scoped(Body body) {
+    auto saved = memo;
+    auto result = body();
+    memo = std::move(saved);
+    return result;
+  }
+
+  // ---- sums
+
+  tile::ReduceOp reduceOf(unsigned root) { return cast<tile::ReduceOp>(plan.roots[root].op); }
+
+  SmallVector<Value> neutrals() {
+    return llvm::map_to_vector(sums, [&](unsigned root) -> Value {
+      tile::ReduceOp reduce = reduceOf(root);
+      Type element = getElementTypeOrSelf(reduce.getX().getType());
+      const llvm::fltSemantics &semantics = cast<FloatType>(element).getFloatSemantics();
+      bool isMax = reduce.getKind() == tile::ReduceKind::max;
+      TypedAttr attr = FloatAttr::get(element, isMax ? APFloat::getInf(semantics, true) : APFloat::getZero(semantics));
+      return arith::ConstantOp::create(b, loc, attr);
+    });
+  }
+
+  Value combine(unsigned root, Value x, Value y) {
+    if (reduceOf(root).getKind() == tile::ReduceKind::max) {
+      return arith::MaximumFOp::create(b, loc, x, y);
+    }
+    auto contract = arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract);
+    return arith::AddFOp::create(b, loc, x, y, contract);
+  }
+
+  /// Evaluates all roots at a point, then writes, if `mine` (null: always): a tile may be read and written at the same
+  /// point.
+  SmallVector<Value> emitPoint(const Point &point, ValueRange partial, Value mine = {}) {
+    SmallVector<Value> next(partial);
+    SmallVector<std::pair<unsigned, Value>> stores;
+    for (unsigned root : nest.roots) {
+      const Root &r = plan.roots[root];
+      if (r.kind == Root::Kind::tile && !r.stored) {
+        continue;
+      }
+      Value value = evaluate(r.value, domainAxes(), point);
+      if (r.kind == Root::Kind::reduce) {
+        Value &sum = next[llvm::find(sums, root) - sums.begin()];
+        sum = combine(root, sum, value);
+      } else {
+        stores.push_back({root, value});
+      }
+    }
+    auto store = [&] {
+      for (auto [root, value] : stores) {
+        emitStore(b, loc, targets[root], hasRows ? point.row : Value(), point.column, value);
+      }
+    };
+    mine && !stores.empty() ? e.ifTrue(mine, store) : store();
+    return next;
+  }
+
+  // ---- without sums, or sums along the rows: every lane keeps a column
+
+  /// Sums over the rows that this lane has of one column.
+  SmallVector<Value> emitColumn(const Emitter::Deal &dealt, Value column) {
+    return scoped([&] {
+      Point point{Value(), column};
+      hoist(kColumnBit, point);
+      return e.carry(dealt.row, dealt.rows, rows, neutrals(), [&](Value row, ValueRange partial) {
+        return scoped([&] { return emitPoint({row, column}, partial); });
+      });
+    });
+  }
+
+  void emitPoints() {
+    scoped([&] {
+      hoist(0, Point());
+      Emitter::Deal dealt = e.deal(rows, columns, e.lanes);
+      e.forEach(dealt.column, dealt.columns, columns, [&](Value column) { emitColumn(dealt, column); });
+      return 0;
+    });
+  }
+
+  void emitColumnSums() {
+    scoped([&] {
+      hoist(0, Point());
+      Emitter::Deal dealt = e.deal(rows, columns, e.lanes);
+      if (dealt.rows == 1) {
+        e.forEach(dealt.column, dealt.columns, columns,
+                  [&](Value column) { storeSums(column, emitColumn(dealt, column)); });
+        return 0;
+      }
+      // Lanes of the same column meet in shared memory.
+      SmallVector<Memory> partial;
+      for (unsigned root : sums) {
+        partial.push_back(allocate(dealt.rows * columns, getElementTypeOrSelf(reduceOf(root).getX().getType())));
+        partial.back().stride = columns;
+      }
+      e.forEach(dealt.column, dealt.columns, columns, [&](Value column) {
+        for (auto [memory, value] : llvm::zip_equal(partial, emitColumn(dealt, column))) {
+          emitStore(b, loc, memory, dealt.row, column, value);
+        }
+      });
+      e.barrier();
+      e.forEach(e.lane, e.lanes, columns, [&](Value column) {
+        SmallVector<Value> totals;
+        for (auto [root, memory] : llvm::zip_equal(sums, partial)) {
+          Value total;
+          for (int64_t i = 0; i < dealt.rows; ++i) {
+            Value part = emitLoad(b, loc, memory, e.index(i), column, 0, memory.element);
+            total = total ? combine(root, total, part) : part;
+          }
+          totals.push_back(total);
+        }
+        storeSums(column, totals);
+      });
+      return 0;
+    });
+  }
+
+  void storeSums(Value position, ValueRange totals) {
+    for (auto [root, total] : llvm::zip_equal(sums, totals)) {
+      emitStore(b, loc, targets[root], Value(), position, total);
+    }
+  }
+
+  // ---- sums along the columns: lanes of a warp share a row
+
+  Value combineLanes(unsigned root, Value value, int64_t count) {
+    for (int64_t mask = 1; mask < count; mask *= 2) {
+      value = combine(root, value, shuffle(value, mask));
+    }
+    return value;
+  }
+
+  Value shuffle(Value value, int64_t mask) {
+    if (!value.getType().isF64()) {
+      return e.hooks.emitShuffle(b, loc, value, mask);
+    }
+    Type i32 = b.getI32Type(), i64 = b.getI64Type();
+    Value bits = arith::BitcastOp::create(b, loc, i64, value);
+    Value high = arith::ShRUIOp::create(b, loc, bits, arith::ConstantIntOp::create(b, loc, i64, 32));
+    Value halves[2] = {arith::TruncIOp::create(b, loc, i32, bits), arith::TruncIOp::create(b, loc, i32, high)};
+    for (Value &half : halves) {
+      half = arith::ExtUIOp::create(b, loc, i64, e.hooks.emitShuffle(b, loc, half, mask));
+    }
+    high = arith::ShLIOp::create(b, loc, halves[1], arith::ConstantIntOp::create(b, loc, i64, 32));
+    return arith::BitcastOp::create(b, loc, value.getType(), arith::OrIOp::create(b, loc, halves[0], high));
+  }
+
+  void emitRowSums() {
+    scoped([&] {
+      hoist(0, Point());
+      Emitter::Deal dealt = e.deal(rows, columns, std::min(e.lanes, e.hooks.getWarp()));
+      int64_t rounds = llvm::divideCeil(rows, dealt.rows);
+      // All lanes of a warp take part in every round: those without a row repeat the last one and store nothing.
+      e.forEach(e.index(0), 1, rounds, [&](Value round) {
+        Value row = e.add(e.mul(round, dealt.rows), dealt.row), mine;
+        if (rows % dealt.rows != 0) {
+          mine = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, row, e.index(rows));
+          row = arith::MinUIOp::create(b, loc, row, e.index(rows - 1));
+        }
+        SmallVector<Value> partial = scoped([&] {
+          hoist(kRowBit, {row, Value()});
+          return e.carry(dealt.column, dealt.columns, columns, neutrals(), [&](Value column, ValueRange before) {
+            return scoped([&] { return emitPoint({row, column}, before, mine); });
+          });
+        });
+        for (auto [root, value] : llvm::zip_equal(sums, partial)) {
+          value = combineLanes(root, value, dealt.columns);
+        }
+        Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, dealt.column, e.index(0));
+        first = mine ? arith::AndIOp::create(b, loc, first, mine).getResult() : first;
+        e.ifTrue(first, [&] { storeSums(row, partial); });
+      });
+      return 0;
+    });
+  }
+
+  // ---- one sum of everything
+
+  void emitTotal() {
+    scoped([&] {
+      hoist(0, Point());
+      int64_t warp = std::min(e.lanes, e.hooks.getWarp()), warps = e.lanes / warp;
+      SmallVector<Value> partial = e.carry(e.lane, e.lanes, columns, neutrals(), [&](Value column, ValueRange before) {
+        return scoped([&] { return emitPoint({Value(), column}, before); });
+      });
+      for (auto [root, value] : llvm::zip_equal(sums, partial)) {
+        value = combineLanes(root, value, warp);
+      }
+      if (warps > 1) {
+        Value number = e.laneDivided(warp);
+        SmallVector<Memory> memory;
+        for (auto [root, value] : llvm::zip_equal(sums, partial)) {
+          memory.push_back(allocate(warps, value.getType()));
+          Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, e.laneModulo(warp), e.index(0));
+          e.ifTrue(first, [&, value = value] { emitStore(b, loc, memory.back(), Value(), number, value); });
+        }
+        e.barrier();
+        for (auto [k, value] : llvm::enumerate(partial)) {
+          value = Value();
+          for (int64_t i = 0; i < warps; ++i) {
+            Value part = emitLoad(b, loc, memory[k], Value(), e.index(i), 0, memory[k].element);
+            value = value ? combine(sums[k], value, part) : part;
+          }
+        }
+      }
+      for (auto [root, value] : llvm::zip_equal(sums, partial)) {
+        context.setScalar(reduceOf(root).getResult(), value);
+      }
+      return 0;
+    });
+  }
+
+  Emitter &e;
+  OpBuilder &b;
+  Location loc;
+  const Plan &plan;
+  const Nest &nest;
+  unsigned nestIndex;
+  Context &context;
+  function_ref<Memory(int64_t, Type)> allocate;
+
+  int64_t rows = 1, columns = 1;
+  bool hasRows = false;
+  SmallVector<unsigned> sums;
+  llvm::DenseMap<unsigned, Memory> targets;
+  llvm::SmallDenseSet<Value> prepared;
+  llvm::DenseMap<Value, Value> scalars;
+  llvm::DenseMap<Value, Memory> memories;
+  llvm::DenseMap<std::pair<Value, unsigned>, Value> memo;
+  llvm::DenseMap<std::pair<Value, unsigned>, unsigned> dependences;
+};
+
+} // namespace
+
+void lanes::emitNest(Emitter &e, const Plan &plan, const Nest &nest, unsigned index, Context &context,
+                     function_ref<Memory(int64_t, Type)> allocate) {
+  NestEmitter(e, plan, nest, index, context, allocate).run();
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// From a tile kernel to a function, as far as it is the same for every kind of machine: straight-line pieces between
+// loops and branches are planned, tiles get their memory, scalars their values. What a piece becomes is up to the
+// machine.
+#ifndef RWKV_LOWERING_TILEPROGRAMS_KERNEL_H
+#define RWKV_LOWERING_TILEPROGRAMS_KERNEL_H
+
+#include "lowering/TilePrograms/Memory.h"
+#include "lowering/TilePrograms/Plan.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace rwkv::programs {
+
+/// What code of a nest needs from outside.
+class Context {
+public:
+  virtual ~Context() = default;
+  /// The new value of a scalar of the tile program; created where the builder stands if need be.
+  virtual mlir::Value getScalar(mlir::Value scalar) = 0;
+  /// Where a tile lies that is a load, or that has been written.
+  virtual Memory getMemory(mlir::Value tile) = 0;
+  /// Whether a tile has been written before this piece of the program.
+  virtual bool isWritten(mlir::Value tile) = 0;
+  /// Where the result of a root is to be written.
+  virtual Memory getTarget(const Root &root) = 0;
+  /// Takes the scalar result of a reduction.
+  virtual void setScalar(mlir::Value scalar, mlir::Value result) = 0;
+};
+
+class KernelLowering : public Context {
+public:
+  explicit KernelLowering(tile::KernelOp kernel) : kernel(kernel), loc(kernel.getLoc()), b(kernel), entry(kernel) {}
+
+  // ---- Context
+
+  mlir::Value getScalar(mlir::Value scalar) override;
+  bool isWritten(mlir::Value tile) override { return memories.contains(tile); }
+  Memory getMemory(mlir::Value tile) override;
+  Memory getTarget(const Root &root) override;
+  void setScalar(mlir::Value scalar, mlir::Value result) override { scalars[scalar] = result; }
+
+protected:
+  // ---- what machines do in their own way
+
+  /// Memory of its own for a tile.
+  virtual Memory allocate(mlir::Type tile) = 0;
+  virtual void emitNest(const Plan &plan, const Nest &nest, unsigned index) = 0;
+  /// The op has loops of its own; of an insert, those that write the part.
+  virtual void emitProgram(mlir::Operation *op, const Memory &target) = 0;
+  virtual void emitCopy(const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute) = 0;
+  virtual void emitScalarStore(const Memory &memory, mlir::Value value) = 0;
+  /// Sets RWKV_KERNEL_BOUND in the caller's status word.
+  virtual void emitFlag(mlir::Value violated) = 0;
+  /// A scalar is about to be read from a tile in memory.
+  virtual void noteScalarRead() {}
+  /// Before the nests of a piece: `loads` are its tiles that lie in the kernel's buffers.
+  virtual void beginPiece(llvm::ArrayRef<mlir::Operation *> ops) {}
+
+  // ---- for prologues
+
+  /// The i-th 64-bit word at `base`.
+  mlir::Value loadWord(mlir::OpBuilder &builder, mlir::Value base, int64_t i, mlir::Type type);
+  /// Everything that the kernel does, where `b` stands.
+  void lowerBody() { lowerBlock(kernel.getBody().front(), {}, {}); }
+
+  Memory access(mlir::Value buffer, mlir::Value offset, int64_t stride);
+
+  tile::KernelOp kernel;
+  mlir::Location loc;
+  mlir::OpBuilder b, entry;                         // where the program stands; the top of the function
+  llvm::DenseMap<mlir::Value, mlir::Value> scalars; // of the tile program, buffers included
+  llvm::DenseMap<mlir::Value, Memory> memories;
+
+private:
+  Memory contiguous(mlir::Value tile);
+  Memory partOf(Memory whole, mlir::ValueRange offsets);
+  Memory place(mlir::Operation *op);
+  Memory getInsertTarget(tile::InsertOp insert);
+  mlir::Value emitScalar(mlir::Operation *op);
+  mlir::Value loadIndex(mlir::Value buffer, mlir::Value offset);
+  mlir::Value emitSequenceOf(tile::SequenceOfOp op);
+  llvm::SmallVector<mlir::Value> lowerBlock(mlir::Block &block, llvm::ArrayRef<Memory> targets,
+                                            llvm::ArrayRef<mlir::Value> args);
+  void lowerPiece(llvm::ArrayRef<mlir::Operation *> piece, mlir::ValueRange carried,
+                  llvm::ArrayRef<mlir::Value> carriedArgs, llvm::ArrayRef<Memory> targets);
+  llvm::SmallVector<Memory> allocateAll(mlir::ValueRange values);
+  void lowerFor(mlir::scf::ForOp loop, llvm::ArrayRef<mlir::Operation *> piece);
+  void lowerIf(mlir::scf::IfOp branch);
+  void bindResults(mlir::ValueRange results, llvm::ArrayRef<Memory> places, mlir::ValueRange created);
+
+  llvm::SmallVector<Memory> *destinations = nullptr;
+  llvm::DenseMap<mlir::Operation *, mlir::Value> inPlace;
+};
+
+} // namespace rwkv::programs
+
+#endif // RWKV_LOWERING_TILEPROGRAMS_KERNEL_H

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Tiles in memory, and accesses to their elements.
+#ifndef RWKV_LOWERING_TILEPROGRAMS_MEMORY_H
+#define RWKV_LOWERING_TILEPROGRAMS_MEMORY_H
+
+#include "mlir/IR/Builders.h"
+
+namespace rwkv::programs {
+
+/// A tile in memory: rows of adjacent elements.
+struct Memory {
+  mlir::Value pointer; // !llvm.ptr
+  mlir::Type element;  // as stored
+  int64_t stride;      // elements from row to row
+};
+
+// Accesses at offset row * stride + column (null: 0), with conversion to and from the compute type; a width of 0 is a
+// scalar.
+mlir::Value emitAddress(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row,
+                        mlir::Value column);
+mlir::Value emitLoad(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
+                     int64_t width, mlir::Type compute);
+void emitStore(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
+               mlir::Value value);
+mlir::Value constantIndex(mlir::OpBuilder &b, mlir::Location loc, int64_t value);
+mlir::Value addIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index, int64_t offset);
+
+} // namespace rwkv::programs
+
+#endif // RWKV_LOWERING_TILEPROGRAMS_MEMORY_H

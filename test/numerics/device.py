@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The schedule matrix on a device, in two steps, so that the machine with the device needs no compiler:
+
+    device.py prepare --target sm_90a --packs build/packs            compiles a pack for every kernel
+    device.py check --device cuda --packs build/packs                runs them, against float64
+
+`check` needs numpy and librwkv_rt.so. Cases are those of schedules.py; a kernel that was not prepared is counted as skipped."""
+
+import argparse
+import concurrent.futures
+import ctypes
+import fnmatch
+import pathlib
+import subprocess
+import sys
+import tempfile
+import types
+
+import schedules
+from run import Report
+from tool import Failed, Kernel, Library, RuntimeOptions
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+SKIPPED = {"threads"}  # a device has no threads of ours
+
+
+class DeviceLibrary(Library):
+    def __init__(self, path, device):
+        super().__init__(path)
+        self.device = device.encode()
+
+    def runtime(self, threads):
+        if not self.runtimes:
+            handle = ctypes.c_void_p()
+            options = RuntimeOptions(self.device, 0)
+            self.check(handle, self.lib.rwkv_runtime_create(ctypes.byref(options), ctypes.byref(handle)))
+            self.runtimes[0] = handle
+        return self.runtimes[0]
+
+
+class PackKernel(Kernel):
+    def __init__(self, kernel, path):
+        self.__dict__.update(kernel.__dict__)
+        self.path = path
+
+    def pack(self):
+        return self.path
+
+
+class DeviceSchedules(schedules.Schedules):
+    """Compiles nothing: packs lie in a folder."""
+
+    def __init__(self, packs, *arguments):
+        super().__init__(*arguments)
+        self.packs = packs
+        self.checked = {}
+        self.work = [(plan, [case for case in cases if case[0] not in SKIPPED]) for plan, cases in self.work]
+        self.work = [(plan, cases) for plan, cases in self.work if plan.answer != "no"]
+
+    def path(self, plan):
+        return self.packs / (plan.name.replace("/", "_") + ".pack")
+
+    def prepare(self, item):
+        index, (plan, _) = item
+        kernel = PackKernel(plan.kernel(self.tool, f"schedule{index}"), self.path(plan))
+        return kernel, None if kernel.path.exists() else "not prepared"
+
+    def run_kernel(self, plan, cases, kernel, failure):
+        if failure:
+            return self.report.skipped(plan.name, failure)
+        super().run_kernel(plan, cases, kernel, None)
+
+    def compile(self, opt, target):
+        """Packs for all plans; yields what failed."""
+
+        def one(item):
+            index, (plan, _) = item
+            kernel = plan.kernel(self.tool, f"schedule{index}")
+            seen = self.make(plan, "first", 6, batch=1 if plan.packed else 2, sequences=2 if plan.packed else None)
+            shapes = [seen[n].shape for n in plan.r.operands()] + ([(3,)] if plan.packed else [])
+            arguments = [
+                a for s, t in zip(shapes, plan.input_types) for a in ("--argument", "x".join([*map(str, s), t]))
+            ]
+            command = [opt, kernel.spec, "--emit=pack", f"--target={target}", "--function", kernel.function, *arguments]
+            command += [*plan.schedule.options, "-o", self.path(plan)]
+            result = subprocess.run([*map(str, command)], capture_output=True, timeout=300, text=True)
+            return plan, result
+
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for plan, result in pool.map(one, enumerate(self.work)):
+                if result.returncode != 0 and schedules.NOT_LEGAL not in result.stderr:
+                    yield plan.name, result.stderr.strip()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("prepare", "check"))
+    parser.add_argument("--packs", type=pathlib.Path, required=True, help="folder of packs")
+    parser.add_argument("--target", default="sm_90a", help="of prepare")
+    parser.add_argument("--opt", type=pathlib.Path, default=SOURCE / "build/bin/rwkv-opt", help="of prepare")
+    parser.add_argument("--device", default="cuda", help="of check: host, cuda or cuda:N")
+    parser.add_argument("--library", type=pathlib.Path, default=SOURCE / "build/runtime/librwkv_rt.so", help="of check")
+    parser.add_argument("--only", default="*", help="names of cases, as a pattern")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--full", action="store_true", help="the whole matrix")
+    args = parser.parse_args()
+    args.packs.mkdir(parents=True, exist_ok=True)
+    report = Report(args.seed, False)
+    selected = lambda name: fnmatch.fnmatch(name, args.only) or fnmatch.fnmatch(name, f"schedules/{args.only}")
+    with tempfile.TemporaryDirectory() as folder:
+        tool = types.SimpleNamespace(folder=pathlib.Path(folder), library=None)
+        if args.step == "check":
+            tool.library = DeviceLibrary(args.library, args.device)
+        matrix = DeviceSchedules(args.packs, tool, report, args.seed, args.full, schedules.KINDS, selected)
+        if args.step == "check":
+            matrix.run()
+            print(f"{report.passed} passed, {report.failed} failed, {report.skips} skipped")
+            return 1 if report.failed else 0
+        failed = 0
+        for name, reason in matrix.compile(args.opt, args.target):
+            failed += 1
+            print(f"{name}: {reason}", file=sys.stderr)
+        print(f"{len(matrix.work) - failed} packs, {failed} failed")
+        return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
