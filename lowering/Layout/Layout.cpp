@@ -373,12 +373,7 @@ uint32_t Layout::getVectorWidth(Axis axis) const {
 Layout Layout::orderRegisters(Axis axis) const {
   unsigned begin = out.getBegin(axis), width = 0, registers = in.getBits(Axis::reg);
   f2::Span span = getSpan(getImages(Axis::reg));
-  uint64_t others = 0;
-  for (uint64_t image : ArrayRef<uint64_t>(images).drop_front(registers)) {
-    others |= image;
-  }
-  while (width < out.getBits(axis) && !(others >> (begin + width) & 1) &&
-         span.contains(uint64_t(1) << (begin + width))) {
+  while (width < out.getBits(axis) && span.contains(uint64_t(1) << (begin + width))) {
     ++width;
   }
   SmallVector<uint64_t> renamed;

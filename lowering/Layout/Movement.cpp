@@ -49,9 +49,7 @@ Reduction planReduction(const Layout &layout, Axis axis) {
 static std::optional<SmallVector<uint64_t>> findSource(const Layout &from, const Layout &to, ArrayRef<Axis> movable) {
   const Space &fromIn = from.getIn(), &toIn = to.getIn();
   f2::Span span;
-  uint64_t movableMask = 0;
   for (Axis axis : movable) {
-    movableMask |= fromIn.getMask(axis);
     for (auto [i, image] : enumerate(from.getImages(axis))) {
       span.insert(image, uint64_t(1) << (fromIn.getBegin(axis) + i));
     }
@@ -68,7 +66,6 @@ static std::optional<SmallVector<uint64_t>> findSource(const Layout &from, const
     uint64_t own = point.reg ? 0 : fromIn.pack(point);
     std::optional<uint64_t> moved = registers.solve(target ^ from.apply(own));
     if (!moved) {
-      own &= ~movableMask;
       moved = span.solve(target ^ from.apply(own));
     }
     if (!moved) {
