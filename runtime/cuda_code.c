@@ -33,7 +33,7 @@ static int32_t read_capability(const char *name, bool *exact) {
 /* How well the target fits: -1 not at all, else more is better. Code for one
  * capability only may use what others do not have. */
 static int32_t fitness(const rwkvi_cuda *c, const rwkvi_target *target) {
-  bool exact;
+  bool exact = false;
   if (strcmp(target->arch, ARCH) != 0 || target->feature_count != 1) {
     return -1;
   }

@@ -104,7 +104,7 @@ static rwkv_status bind_weight(rwkv_model *model,
                       tensor->type);
   }
   model->weights[weight->slot + layer - weight->from] =
-      checkpoint->data + tensor->begin; /* empty weights are still there */
+      checkpoint->data + tensor->begin;
   used[index] = true;
   return RWKV_OK;
 }
@@ -132,41 +132,50 @@ static rwkv_status check_unused(rwkv_model *model,
                     unused > SHOWN ? ", .." : "");
 }
 
-/* Weights of the mapped file, once and for all, into one block of the device's
- * memory: without a block, only counts its bytes; false on overflow. */
-static rwkv_status copy_weights(rwkv_model *model, int64_t *total) {
+/* The next weight's place in a block of all: moves *total past it. */
+static bool place_weight(const rwkvi_weight *weight, int64_t *total,
+                         int64_t *offset) {
+  int64_t end;
+  if (!rwkvi_add(*total, weight->bytes, &end) ||
+      !rwkvi_add(end, WEIGHT_ALIGN - 1, &end)) {
+    return false;
+  }
+  *offset = *total;
+  *total = end / WEIGHT_ALIGN * WEIGHT_ALIGN;
+  return true;
+}
+
+static rwkv_status copy_weights(rwkv_model *model) {
   const rwkv_pack *pack = model->pack;
-  *total = 0;
+  int64_t total = 0, offset = 0;
   for (size_t i = 0; i < pack->weight_count; ++i) {
     const rwkvi_weight *weight = &pack->weights[i];
-    for (int64_t slot = weight->slot;
-         slot < weight->slot + weight->to - weight->from; ++slot) {
-      char *place = (char *)model->weight_memory + *total;
-      int64_t end;
-      if (!rwkvi_add(*total, weight->bytes, &end) ||
-          !rwkvi_add(end, WEIGHT_ALIGN - 1, &end)) {
-        return rwkvi_no_memory(model->rt, "weights");
-      }
-      *total = end / WEIGHT_ALIGN * WEIGHT_ALIGN;
-      if (model->weight_memory && weight->bytes > 0) {
-        RWKVI_TRY(model->device->upload(model->rt, place, model->weights[slot],
-                                        weight->bytes));
-      }
-      if (model->weight_memory) {
-        model->weights[slot] = place;
-      }
+    const void **slot = &model->weights[weight->slot];
+    for (int64_t layer = weight->from; layer < weight->to; ++layer, ++slot) {
+      place_weight(weight, &total, &offset); /* cannot fail: done before */
+      void *place = (char *)model->weight_memory + offset;
+      RWKVI_TRY(model->device->upload(model->rt, place, *slot, weight->bytes));
+      *slot = place;
     }
   }
   return RWKV_OK;
 }
 
+/* From the mapped file into one block of the device's memory. */
 static rwkv_status upload_weights(rwkv_model *model) {
-  int64_t bytes;
+  int64_t bytes = 0, offset;
   int32_t bits;
-  RWKVI_TRY(copy_weights(model, &bytes));
+  for (size_t i = 0; i < model->pack->weight_count; ++i) {
+    const rwkvi_weight *weight = &model->pack->weights[i];
+    for (int64_t layer = weight->from; layer < weight->to; ++layer) {
+      if (!place_weight(weight, &bytes, &offset)) {
+        return rwkvi_no_memory(model->rt, "weights");
+      }
+    }
+  }
   RWKVI_TRY(
       model->device->alloc(model->rt, bytes, "weights", &model->weight_memory));
-  rwkv_status status = copy_weights(model, &bytes);
+  rwkv_status status = copy_weights(model);
   return status ? rwkvi_give_up(model->rt, status)
                 : model->device->finish(model->rt, false, &bits);
 }

@@ -239,6 +239,16 @@ TEST_F(ManifestTest, SlicesOfConstantAxesAreCheckedEarly) {
 TEST_F(ManifestTest, KernelsAndTargets) {
   refuse(R"("scratch": 100)", R"("scratch": -1)",
          "kernels[1].scratch: expected an integer >= 0, found -1");
+  refuse(R"("scratch": 100)", R"("scratch": 100, "threads": -1)",
+         "kernels[1].threads: expected an integer in 0 .. 2147483647, found -1");
+  refuse(R"("scratch": 100)", R"("scratch": 100, "threads": 2147483648)",
+         "kernels[1].threads: expected an integer in 0 .. 2147483647, found "
+         "2147483648");
+  refuse(R"("scratch": 100)",
+         R"("scratch": 100, "threads": 32, "shared": -1)",
+         "kernels[1].shared: expected an integer in 0 .. 2147483647, found -1");
+  refuse(R"("scratch": 100)", R"("scratch": 100, "shared": 64)",
+         "kernels[1].shared: expected an integer in 0 .. 0, found 64");
   refuse(R"("symbol": "embed")", R"("symbol": 1)",
          "kernels[0].symbol: expected a string");
   std::string size = "\"size\": " + std::to_string(blobs.size());
