@@ -76,9 +76,10 @@ def view(array, dtype):
 
 
 class Library:
-    """librwkv_rt.so. One runtime handle per number of threads."""
+    """librwkv_rt.so. One runtime handle per number of threads; other devices than the host have no threads and one handle."""
 
-    def __init__(self, path):
+    def __init__(self, path, device="host"):
+        self.device = device
         self.lib = ctypes.CDLL(str(path))
         self.lib.rwkv_message.restype = ctypes.c_char_p
         self.lib.rwkv_status_name.restype = ctypes.c_char_p
@@ -87,9 +88,10 @@ class Library:
         self.runtimes = {}
 
     def runtime(self, threads):
+        threads = threads if self.device == "host" else 0
         if threads not in self.runtimes:
             handle = ctypes.c_void_p()
-            options = RuntimeOptions(None, threads)
+            options = RuntimeOptions(self.device.encode(), threads)
             status = self.lib.rwkv_runtime_create(ctypes.byref(options), ctypes.byref(handle))
             self.check(handle, status)
             self.runtimes[threads] = handle
@@ -102,6 +104,48 @@ class Library:
 
     def model(self, pack, checkpoint=None, threads=0):
         return Model(self, pack, checkpoint, threads)
+
+
+class DeviceArray:
+    """A dense array in the memory of a model's device."""
+
+    def __init__(self, model, shape, dtype):
+        self.model, self.dtype, self.shape = model, dtype, tuple(int(n) for n in shape)
+        self.view = RwkvArray(None, DTYPES[dtype], len(self.shape))
+        self.view.shape[: len(self.shape)] = self.shape
+        self.bytes = int(np.prod(self.shape, dtype=np.int64)) * np.dtype(NUMPY[dtype]).itemsize
+        memory = ctypes.c_void_p()
+        model.check(model.lib.rwkv_device_alloc(model.rt, ctypes.c_int64(self.bytes), ctypes.byref(memory)))
+        self.view.data = memory.value
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self.view.data:
+            self.model.lib.rwkv_device_free(self.model.rt, ctypes.c_void_p(self.view.data))
+            self.view.data = None
+
+    def _copy(self, call, to, from_):
+        size = ctypes.c_int64(self.bytes)
+        self.model.check(call(self.model.rt, ctypes.c_void_p(to), ctypes.c_void_p(from_), size))
+
+    def write(self, values):
+        """Values as of `encode`: f32 of a bf16 array."""
+        encoded = np.ascontiguousarray(encode(values, self.dtype))
+        if encoded.shape != self.shape:
+            raise Failed(f"expected values of shape {self.shape}, found {encoded.shape}")
+        self._copy(self.model.lib.rwkv_upload, self.view.data, encoded.ctypes.data)
+        return self
+
+    def read(self):
+        """Values as of `decode`, after everything that was launched."""
+        encoded = np.empty(self.shape, NUMPY[self.dtype])
+        self._copy(self.model.lib.rwkv_download, encoded.ctypes.data, self.view.data)
+        return decode(encoded, self.dtype)
 
 
 class Model:
@@ -164,6 +208,45 @@ class Model:
         self.outputs = [decode(a, t) for a, t in zip(arrays, output_types)]
         self.check(status)
         return self.outputs
+
+    # ---- arrays in the device's memory
+
+    def place(self, values, dtype):
+        return DeviceArray(self, np.shape(values), dtype).write(values)
+
+    def outputs_for(self, function, inputs):
+        """New arrays for the results of these inputs, with arbitrary contents."""
+        arity = ctypes.c_int64(), ctypes.c_int64()
+        name = function.encode()
+        self.check(self.lib.rwkv_function_arity(self.handle, name, *map(ctypes.byref, arity)))
+        results = (RwkvArray * max(1, arity[1].value))()
+        given = (RwkvArray * max(1, len(inputs)))(*(x.view for x in inputs))
+        self.check(
+            self.lib.rwkv_function_shapes(self.handle, name, given, ctypes.c_int64(len(inputs)), results, arity[1])
+        )
+        names = {index: dtype for dtype, index in DTYPES.items()}
+        return [DeviceArray(self, r.shape[: r.rank], names[r.dtype]) for r in results[: arity[1].value]]
+
+    def _on_device(self, call, function, inputs, outputs, *more):
+        """inputs, outputs: lists of DeviceArray."""
+        given = (RwkvArray * max(1, len(inputs)))(*(x.view for x in inputs))
+        results = (RwkvArray * max(1, len(outputs)))(*(x.view for x in outputs))
+        counts = ctypes.c_int64(len(inputs)), ctypes.c_int64(len(outputs))
+        self.check(call(self.handle, function.encode(), given, counts[0], results, counts[1], *more))
+
+    def launch(self, function, inputs, outputs, stream=None):
+        """Queues a call on `stream` (an address; None: the runtime's own); finish() or read() waits for it."""
+        self._on_device(self.lib.rwkv_launch, function, inputs, outputs, ctypes.c_void_p(stream))
+
+    def finish(self):
+        self.check(self.lib.rwkv_finish(self.rt))
+
+    def time(self, function, inputs, outputs, repeats=20):
+        """The median duration of a call in milliseconds."""
+        milliseconds = ctypes.c_double()
+        more = ctypes.c_int32(repeats), ctypes.byref(milliseconds)
+        self._on_device(self.lib.rwkv_time, function, inputs, outputs, *more)
+        return milliseconds.value
 
     # ---- sequences with state
 
