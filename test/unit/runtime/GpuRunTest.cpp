@@ -230,8 +230,8 @@ TEST_F(GpuRunTest, AFailingCallLeavesTheStateAlone) {
     fail(c.call, 999, c.after);
     EXPECT_FAILS(prefill(one.get()), RWKV_E_DEVICE, rt.get(), c.message);
     EXPECT_EQ(fake->fail, nullptr);
+    EXPECT_EQ(fake->queued, 0); // tokens and logits are the caller's
     EXPECT_EQ(contents(one.get()), before);
-    EXPECT_EQ(fake->queued, 0);
   }
   EXPECT_OK(prefill(one.get()), rt.get());
   // A state file is taken over as a whole, or not at all.
