@@ -17,6 +17,11 @@ Value Emitter::laneDivided(int64_t size) {
   return size == lanes ? index(0) : arith::ShRUIOp::create(b, loc, lane, index(llvm::Log2_64(size))).getResult();
 }
 
+void Emitter::barrier() {
+  hooks.emitBarrier(b, loc);
+  barriers.push_back(&*std::prev(b.getInsertionPoint()));
+}
+
 SmallVector<Value> Emitter::carry(Value first, int64_t step, int64_t size, ValueRange init, CarryBody body) {
   if (step >= size) {
     if (step == size) { // every lane has one

@@ -44,7 +44,9 @@ public:
   /// The remainder and the quotient of the lane's number by a power of two.
   mlir::Value laneModulo(int64_t size);
   mlir::Value laneDivided(int64_t size);
-  void barrier() { hooks.emitBarrier(b, loc); }
+  /// All lanes wait for each other.
+  void barrier();
+  std::vector<mlir::Operation *> barriers; // so far
 
   using Body = llvm::function_ref<void(mlir::Value)>;
   using CarryBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
@@ -65,9 +67,10 @@ public:
   void forEachPoint(int64_t rows, int64_t columns, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
 };
 
-/// Emits the loops of a nest. `allocate` gives shared memory for `count` numbers.
+/// Emits the loops of a nest. `allocate` gives shared memory for some numbers, `ready` is called when scalars and
+/// addresses have been computed, before anything is written.
 void emitNest(Emitter &e, const Plan &plan, const Nest &nest, unsigned index, Context &context,
-              llvm::function_ref<Memory(int64_t, mlir::Type)> allocate);
+              llvm::function_ref<Memory(int64_t, mlir::Type)> allocate, llvm::function_ref<void()> ready);
 void emitProgram(Emitter &e, mlir::Operation *op, Context &context, const Memory &target);
 void emitDot(Emitter &e, tile::DotOp dot, Context &context, const Memory &target);
 void emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute);

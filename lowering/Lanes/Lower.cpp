@@ -54,7 +54,7 @@ public:
     entry.setInsertionPoint(mark);
     lowerBody();
     mark.erase();
-    Placement sizes = placeAllocations(function, allocations, machine, arena, scratch, block);
+    Placement sizes = placeAllocations(function, allocations, e.barriers, machine, arena, scratch, block);
     function->setAttr("tile.lanes", b.getI64IntegerAttr(e.lanes));
     function->setAttr("tile.shared", b.getI64IntegerAttr(sizes.shared));
     function->setAttr("tile.scratch", b.getI64IntegerAttr(sizes.scratch));
@@ -136,15 +136,19 @@ private:
   void emitNest(const Plan &plan, const Nest &nest, unsigned index) override {
     begin();
     bool partial = false;
-    lanes::emitNest(e, plan, nest, index, *this, [&](int64_t count, Type element) {
+    auto allocatePartial = [&](int64_t count, Type element) {
       partial = true;
       return allocateNumbers(count, element);
-    });
+    };
+    lanes::emitNest(e, plan, nest, index, *this, allocatePartial, [&] { begin(); });
     barrier();
     scalarRead = partial; // parts of sums have been read since
   }
 
   void emitProgram(Operation *op, const Memory &target) override {
+    if (auto insert = dyn_cast<tile::InsertOp>(op); insert && !isTile(insert.getPart())) {
+      (void)getScalar(insert.getPart()); // may lie where it is written
+    }
     begin();
     lanes::emitProgram(e, op, *this, target);
     barrier();

@@ -17,8 +17,9 @@ constexpr unsigned kRowBit = 1, kColumnBit = 2;
 class NestEmitter {
 public:
   NestEmitter(Emitter &e, const Plan &plan, const Nest &nest, unsigned nestIndex, Context &context,
-              function_ref<Memory(int64_t, Type)> allocate)
-      : e(e), b(e.b), loc(e.loc), plan(plan), nest(nest), nestIndex(nestIndex), context(context), allocate(allocate) {}
+              function_ref<Memory(int64_t, Type)> allocate, function_ref<void()> ready)
+      : e(e), b(e.b), loc(e.loc), plan(plan), nest(nest), nestIndex(nestIndex), context(context), allocate(allocate),
+        ready(ready) {}
 
   void run() {
     columns = nest.domain.back();
@@ -32,6 +33,7 @@ public:
         sums.push_back(root);
       }
     }
+    ready();
     if (sums.empty()) {
       emitPoints();
     } else if (nest.order == Order::columnsOutside) {
@@ -415,6 +417,7 @@ private:
   unsigned nestIndex;
   Context &context;
   function_ref<Memory(int64_t, Type)> allocate;
+  function_ref<void()> ready;
 
   int64_t rows = 1, columns = 1;
   bool hasRows = false;
@@ -430,6 +433,6 @@ private:
 } // namespace
 
 void lanes::emitNest(Emitter &e, const Plan &plan, const Nest &nest, unsigned index, Context &context,
-                     function_ref<Memory(int64_t, Type)> allocate) {
-  NestEmitter(e, plan, nest, index, context, allocate).run();
+                     function_ref<Memory(int64_t, Type)> allocate, function_ref<void()> ready) {
+  NestEmitter(e, plan, nest, index, context, allocate, ready).run();
 }

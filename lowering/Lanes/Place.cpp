@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kAlignment = 16;
 
-/// When an allocation is needed, in numbers of ops, and how often.
+/// When an allocation is needed, in numbers of barriers, and how often.
 struct Interval {
   Value pointer;
   int64_t bytes = 0, from = 0, to = 0, offset = 0;
@@ -20,7 +20,9 @@ struct Interval {
 
 class Lifetimes {
 public:
-  explicit Lifetimes(func::FuncOp function) { number(function); }
+  Lifetimes(func::FuncOp function, ArrayRef<Operation *> barriers) : barriers(barriers.begin(), barriers.end()) {
+    number(function);
+  }
 
   Interval find(const Allocation &allocation) {
     Interval interval{allocation.pointer, static_cast<int64_t>(llvm::alignTo(allocation.bytes, kAlignment))};
@@ -56,13 +58,14 @@ public:
 
 private:
   void number(Operation *op) {
-    starts[op] = next++;
+    starts[op] = next;
     for (Region &region : op->getRegions()) {
       for (Operation &inner : region.getOps()) {
         number(&inner);
       }
     }
-    ends[op] = next++;
+    next += barriers.contains(op);
+    ends[op] = next;
   }
 
   /// Ops that access the memory behind a pointer.
@@ -76,6 +79,7 @@ private:
     }
   }
 
+  llvm::SmallPtrSet<Operation *, 16> barriers;
   llvm::DenseMap<Operation *, int64_t> starts, ends;
   int64_t next = 0;
 };
@@ -101,9 +105,10 @@ int64_t findOffset(const Interval &interval, ArrayRef<const Interval *> placed) 
 
 } // namespace
 
-Placement lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> allocations, const Machine &machine,
-                                  StringRef arena, Value scratch, Value block) {
-  Lifetimes lifetimes(function);
+Placement lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> allocations,
+                                  ArrayRef<Operation *> barriers, const Machine &machine, StringRef arena,
+                                  Value scratch, Value block) {
+  Lifetimes lifetimes(function, barriers);
   std::vector<Interval> intervals;
   for (const Allocation &allocation : allocations) {
     intervals.push_back(lifetimes.find(allocation));

@@ -18,9 +18,11 @@ struct Placement {
   int64_t shared = 0, scratch = 0; // bytes
 };
 
-/// Replaces all pointers. `scratch` is the buffer of all tasks, `block` the number of this one in it (index).
-Placement placeAllocations(mlir::func::FuncOp function, llvm::ArrayRef<Allocation> allocations, const Machine &machine,
-                           llvm::StringRef arena, mlir::Value scratch, mlir::Value block);
+/// Replaces all pointers. What lies between two of the `barriers` happens at the same time. `scratch` is the buffer of
+/// all tasks, `block` the number of this one in it (index).
+Placement placeAllocations(mlir::func::FuncOp function, llvm::ArrayRef<Allocation> allocations,
+                           llvm::ArrayRef<mlir::Operation *> barriers, const Machine &machine, llvm::StringRef arena,
+                           mlir::Value scratch, mlir::Value block);
 
 } // namespace rwkv::lanes
 

@@ -339,20 +339,18 @@ mlir::FailureOr<std::string> rwkv::emitCode(mlir::ModuleOp module, const TargetI
     return module.emitError("cannot translate the module to LLVM IR");
   }
   prepare(module, *code, target);
-  // Back ends without objects write text, which the driver of the machine compiles.
-  const bool textOnly = !machine->getTargetTriple().isOSBinFormatELF();
-  if (textOnly && kind == EmitKind::object) {
+  if (target.isText && kind == EmitKind::object) {
     return module.emitError("target '") << target.chip << "' has no object files: expected to emit asm or pack";
   }
   bool crashed = false;
   const bool ok = runGuarded(
       [&] {
         optimize(*code, *machine);
-        result = generate(*code, *machine, textOnly && kind == EmitKind::shared ? EmitKind::assembly : kind);
-        if (textOnly && kind != EmitKind::llvmIR && llvm::StringRef(result).contains(".extern .func")) {
+        result = generate(*code, *machine, target.isText && kind == EmitKind::shared ? EmitKind::assembly : kind);
+        if (target.isText && kind != EmitKind::llvmIR && llvm::StringRef(result).contains(".extern .func")) {
           errors = "kernels must not need a library, but some function is not defined";
         }
-        if (kind != EmitKind::shared || textOnly || !errors.empty()) {
+        if (kind != EmitKind::shared || target.isText || !errors.empty()) {
           return;
         }
         const std::string undefined = listUndefined(result);
