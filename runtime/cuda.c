@@ -117,7 +117,8 @@ static rwkv_status finish(rwkv_runtime *rt, bool begun, int32_t *bits) {
     result = result
                  ? result
                  : c->driver.MemcpyDtoHAsync(bits, word, sizeof(*bits), c->own);
-    result = result ? result : wait_for_all(c);
+    cu_result waited = wait_for_all(c); /* whatever became of the bits */
+    result = result ? result : waited;
     if (result == CU_SUCCESS && *bits != 0) {
       result = c->driver.MemsetD8Async(word, 0, sizeof(*bits), c->own);
     }
