@@ -5,7 +5,8 @@
     extract_examples.py PAGE.md.. --output FOLDER [--run RWKV_OPT]
 
 The first line of an example says what it needs around it:
-    // region   the token region of a recurrence, with %S, %k, %v, %w, %beta, %R, %M, %z
+    // region   the token region of a recurrence, with %k, %v, %w, %beta, %R, %M, %z and the states
+                %S, %B, %N, %P, %n
     // model    a function of a model with the weights @vec, @mat, @emb, the param @eps and %x, %p, %last, %tokens
     // layer    the body of rwkv.layers in such a function, with %x and %p
 Anything else is a whole file. With --run each is parsed, printed, parsed again and compared.
@@ -19,16 +20,20 @@ import sys
 REGION = """\
 func.func @example(%k0: tensor<?x?x2x8xf32>, %v0: tensor<?x?x2x8xf32>, %w0: tensor<?x?x2x8xf32>,
                    %beta0: tensor<?x?x2xf32>, %R0: tensor<?x?x2x4x2x2xf32>, %M0: tensor<?x?x2x4x8xf32>,
-                   %z0: tensor<?x?x2x8x8xf32>, %s0: tensor<?x2x8x8xf32>) -> tensor<?x2x8x8xf32> {{
-  %s = rwkv.recurrence
+                   %z0: tensor<?x?x2x8x8xf32>, %s0: tensor<?x2x8x8xf32>, %N0: tensor<?x2x8x1xf32>,
+                   %P0: tensor<?x2x2x8x8xf32>, %n0: tensor<?x2x1xf32>) {{
+  %s:5 = rwkv.recurrence
       over(%k = %k0 : tensor<?x?x2x8xf32>, %v = %v0 : tensor<?x?x2x8xf32>, %w = %w0 : tensor<?x?x2x8xf32>,
            %beta = %beta0 : tensor<?x?x2xf32>, %R = %R0 : tensor<?x?x2x4x2x2xf32>, %M = %M0 : tensor<?x?x2x4x8xf32>,
            %z = %z0 : tensor<?x?x2x8x8xf32>)
-      init(%S = %s0 : tensor<?x2x8x8xf32>) -> (tensor<?x2x8x8xf32>) {{
+      init(%S = %s0 : tensor<?x2x8x8xf32>, %B = %s0 : tensor<?x2x8x8xf32>, %N = %N0 : tensor<?x2x8x1xf32>,
+           %P = %P0 : tensor<?x2x2x8x8xf32>, %n = %n0 : tensor<?x2x1xf32>)
+      -> (tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>, tensor<?x2x8x1xf32>, tensor<?x2x2x8x8xf32>, tensor<?x2x1xf32>) {{
 {example}
-    rwkv.yield {state} : !rwkv.state<8|8xf32>
+    rwkv.yield {states} : !rwkv.state<8|8xf32>, !rwkv.state<8|8xf32>, !rwkv.state<8|1xf32>, !rwkv.state<2x8|8xf32>,
+        !rwkv.state<|1xf32>
   }}
-  return %s : tensor<?x2x8x8xf32>
+  return
 }}
 """
 
@@ -84,9 +89,10 @@ def wrap(example):
     template = TEMPLATES.get(first.strip())
     if template is None:
         return example
-    state = "%S1" if re.search(r"^%S1 = ", rest, re.MULTILINE) else "%S"
+    after = {name for name in "SBNPn" if re.search(rf"^%{name}1 = ", rest, re.MULTILINE)}
+    states = ", ".join(f"%{name}1" if name in after else f"%{name}" for name in "SBNPn")
     indented = "\n".join("    " + line if line else line for line in rest.rstrip("\n").split("\n"))
-    return template.format(example=indented, state=state)
+    return template.format(example=indented, states=states)
 
 
 def run(tool, path):

@@ -49,14 +49,16 @@ def explain(tool, path):
             found.append((int(head[1]), {}))
         elif entry := re.match(rf"  ({'|'.join(KINDS)}) +(legal|no: )(.*)$", line):
             kind, legal, rest = entry.groups()
-            limit = re.match(r", at most (\d+) tokens", rest)
+            limit = re.match(r", (?:at most (\d+) tokens|of lengths that divide (\d+))", rest)
             refused = re.match(r"(.*) \((L\d)\)$", rest)
             if (legal == "legal") != (refused is None) or (legal == "legal" and rest and not limit):
                 raise Unexpected(f"{path.name}: expected 'legal', or a reason and a rule, but got '{line.strip()}'")
             if refused:
                 found[-1][1][kind] = (refused[2], refused[1])
+            elif limit:
+                found[-1][1][kind] = (f"C <= {limit[1]}" if limit[1] else f"C divides {limit[2]}", rest[2:])
             else:
-                found[-1][1][kind] = (f"C <= {limit[1]}" if limit else "yes", rest[2:] if limit else "")
+                found[-1][1][kind] = ("yes", "")
     if not found or any(set(schedules) != set(KINDS) for _, schedules in found):
         raise Unexpected(f"{path.name}: expected step, scan and chunk of every recurrence in\n{done.stdout}")
     return found

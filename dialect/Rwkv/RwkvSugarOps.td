@@ -48,7 +48,7 @@ def Rwkv_NormalizerOp : Rwkv_SugarOp<"normalizer", [AttrSizedOperandSegments]> {
     %one = rwkv.fill 1.0 : tensor<1xf32>
     %S1 = rwkv.write %S[%k], %v : !rwkv.state<8|8xf32>
     %N1 = rwkv.write %N[%k], %one : !rwkv.state<8|1xf32>
-    %y = rwkv.normalizer %S1 by %N1[%r] floor %beta : !rwkv.state<8|8xf32>
+    %y = rwkv.normalizer %S1 by %N1[%k] floor %beta : !rwkv.state<8|8xf32>
     ```
   }];
   let arguments = (ins Rwkv_StateType:$state, Rwkv_StateType:$weights, Variadic<Rwkv_FloatTensor>:$keys,
@@ -74,7 +74,7 @@ def Rwkv_MixOp : Rwkv_SugarOp<"mix", [Rwkv_ResultIsState]> {
     Example:
     ```mlir
     // region
-    %S1 = rwkv.mix %P, %beta from 1 to 0 : !rwkv.state<2x8|8xf32>
+    %P1 = rwkv.mix %P, %beta from 1 to 0 : !rwkv.state<2x8|8xf32>
     ```
   }];
   let arguments = (ins Rwkv_StateType:$state, AnyFloat:$x, I64Attr:$from, I64Attr:$to);
@@ -98,7 +98,7 @@ def Rwkv_MomentumOp : Rwkv_SugarOp<"momentum", [AttrSizedOperandSegments, Rwkv_R
     Example:
     ```mlir
     // region
-    %S1 = rwkv.momentum %P[%k], %v scale %beta eta %beta alpha %beta : !rwkv.state<2x8|8xf32>
+    %P1 = rwkv.momentum %P[%k], %v scale %beta eta %beta alpha %beta : !rwkv.state<2x8|8xf32>
     ```
   }];
   let arguments = (ins Rwkv_StateType:$state, Variadic<Rwkv_FloatTensor>:$keys, Rwkv_FloatTensor:$value,
