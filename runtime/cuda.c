@@ -393,6 +393,7 @@ static void destroy(rwkv_runtime *rt) {
 static const rwkvi_device cuda = {
     .here = false,
     .destroy = destroy,
+    .target = rwkvi_cuda_target,
     .load = rwkvi_cuda_load,
     .unload = rwkvi_cuda_unload,
     .alloc = allocate,

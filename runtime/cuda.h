@@ -52,6 +52,7 @@ rwkv_status rwkvi_cuda_status(rwkv_runtime *rt, cu_result result,
                               const char *call);
 
 /* cuda_code.c */
+const char *rwkvi_cuda_target(const rwkv_runtime *rt);
 rwkv_status rwkvi_cuda_load(rwkv_runtime *rt, rwkv_pack *pack,
                             const unsigned char *blobs);
 void rwkvi_cuda_unload(rwkv_pack *pack);

@@ -42,6 +42,28 @@ static int32_t fitness(const rwkvi_cuda *c, const rwkvi_target *target) {
   return capability < 0 || !fits ? -1 : capability * 2 + exact;
 }
 
+/* The compiler's targets, the best first (lowering/target/nvptx/KnownGpu.inc).
+ */
+static const struct {
+  const char *name;
+  int32_t capability;
+  bool exact;
+} targets[] = {
+    {"sm_120a", 120, true}, {"sm_100a", 100, true}, {"sm_90a", 90, true},
+    {"sm_89", 89, false},   {"sm_86", 86, false},   {"sm_80", 80, false},
+};
+
+const char *rwkvi_cuda_target(const rwkv_runtime *rt) {
+  int32_t capability = rwkvi_cuda_of(rt)->capability;
+  for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); ++i) {
+    if (targets[i].exact ? capability == targets[i].capability
+                         : capability >= targets[i].capability) {
+      return targets[i].name;
+    }
+  }
+  return "";
+}
+
 static rwkv_status no_target(rwkv_runtime *rt, const rwkv_pack *pack) {
   const rwkvi_cuda *c = rwkvi_cuda_of(rt);
   char text[2048] = "";

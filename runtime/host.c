@@ -258,6 +258,11 @@ static void unload(rwkv_pack *pack) {
 
 static void destroy(rwkv_runtime *rt) { rwkvi_threads_destroy(rt->threads); }
 
+static const char *target(const rwkv_runtime *rt) {
+  (void)rt;
+  return "host"; /* the compiler looks at this machine itself */
+}
+
 static rwkv_status allocate(rwkv_runtime *rt, int64_t bytes, const char *what,
                             void **out) {
   *out = rwkvi_aligned((size_t)bytes);
@@ -346,6 +351,7 @@ static rwkv_status time_runs(rwkv_runtime *rt, rwkv_status (*work)(void *data),
 static const rwkvi_device host = {
     .here = true,
     .destroy = destroy,
+    .target = target,
     .load = load,
     .unload = unload,
     .alloc = allocate,

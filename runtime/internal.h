@@ -352,6 +352,8 @@ struct rwkvi_device {
   bool here; /* its memory is that of this process: arrays of callers and
                 checkpoints are used in place */
   void (*destroy)(rwkv_runtime *rt);
+  /* The compiler's name of the target to compile for; "" if there is none. */
+  const char *(*target)(const rwkv_runtime *rt);
 
   /* Chooses a target of the pack, loads its blob and resolves every kernel. */
   rwkv_status (*load)(rwkv_runtime *rt, rwkv_pack *pack,

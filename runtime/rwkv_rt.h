@@ -100,6 +100,9 @@ RWKV_API void rwkv_runtime_destroy(rwkv_runtime *rt);
 /* What the last failing call on this runtime found and what it expected. Never NULL. */
 RWKV_API const char *rwkv_message(const rwkv_runtime *rt);
 RWKV_API int32_t rwkv_runtime_threads(const rwkv_runtime *rt);
+/* The compiler's name of the target (rwkv-opt --target) that fits this device best: "host" for the host, "sm_90a" and the like
+ * for GPUs. Never NULL. */
+RWKV_API const char *rwkv_runtime_target(const rwkv_runtime *rt);
 
 /* Memory of the device, for the arrays of rwkv_launch and rwkv_time; only the device may use the address (on the host it is
  * plain memory). Aligned to 64 bytes at least, not cleared. `bytes` >= 0; 0 bytes have an address too. */

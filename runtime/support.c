@@ -258,3 +258,7 @@ int32_t rwkv_runtime_threads(const rwkv_runtime *rt) {
          : rt->threads        ? rwkvi_threads_count(rt->threads)
                               : 1; /* the caller's */
 }
+
+const char *rwkv_runtime_target(const rwkv_runtime *rt) {
+  return rt && rt->device ? rt->device->target(rt) : "";
+}
