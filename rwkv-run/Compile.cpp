@@ -58,7 +58,7 @@ class Compiler {
 public:
   Compiler(rwkv_runtime *rt, const CommonOptions &options, CompileOptions request, std::string subject, Log &log)
       : rt(rt), request(std::move(request)), subject(std::move(subject)), log(log) {
-    this->request.target = options.device;
+    this->request.target = rwkv_runtime_target(rt);
     this->request.schedule = options.schedule;
     this->request.chunk = options.chunk;
     this->request.params = options.params;

@@ -113,7 +113,8 @@ void showWeights(const Json &weights) {
   printf("  in all %s\n", sizeText(total).c_str());
 }
 
-void showPack(const std::string &path, const Json &manifest, uint64_t fileSize, const std::string &problem) {
+void showPack(const std::string &path, const Json &manifest, uint64_t fileSize, const std::string &device,
+              const std::string &problem) {
   printf("%s: pack %s, %s, made by %s\n", path.c_str(), manifest.at("name").get<std::string>().c_str(),
          sizeText(fileSize).c_str(), manifest.at("generator").get<std::string>().c_str());
   printf("dims: %s\n", pairsText(manifest.at("dims")).c_str());
@@ -138,7 +139,7 @@ void showPack(const std::string &path, const Json &manifest, uint64_t fileSize, 
   }
   showWeights(manifest.at("weights"));
   if (!problem.empty()) {
-    printf("does not run here: %s\n", problem.c_str());
+    printf("does not run %s: %s\n", device.empty() ? "here" : ("on " + device).c_str(), problem.c_str());
   }
 }
 
@@ -167,7 +168,7 @@ void infoPack(rwkv_runtime *rt, const InfoOptions &options) {
   if (options.json) {
     printf("%s\n", Json::parse(text).dump(2).c_str());
   } else {
-    showPack(options.file, Json::parse(text), bytes.size(), problem);
+    showPack(options.file, Json::parse(text), bytes.size(), options.device, problem);
   }
 }
 
@@ -209,7 +210,11 @@ void infoCheckpoint(rwkv_runtime *rt, const InfoOptions &options) {
 } // namespace
 
 void runInfo(const InfoOptions &options) {
-  RuntimeHandle runtime = createRuntime("host", 1);
+  RuntimeHandle runtime = createRuntime(options.device.empty() ? "host" : options.device, 1);
+  if (options.file.empty()) {
+    printf("device %s: expects packs of target %s\n", options.device.c_str(), rwkv_runtime_target(runtime.get()));
+    return;
+  }
   std::string start = readStart(options.file, 9);
   if (std::string_view(start).substr(0, 8) == std::string_view(RWKV_PACK_MAGIC, 8)) {
     infoPack(runtime.get(), options);

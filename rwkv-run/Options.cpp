@@ -133,8 +133,10 @@ void addCommon(CLI::App *app, CommonOptions &o, bool sourceIsPositional) {
     pack->excludes(param)->excludes(schedule)->excludes(chunk);
   }
   all.insert(all.end(), {param, schedule, chunk});
-  all.push_back(addString(app, "--device", "NAME", o.device, "Device to run on: host (default)"));
-  all.push_back(addInteger(app, "--threads", o.threads, 0, 1024, "Threads; 0: one per available CPU (default)"));
+  all.push_back(addString(app, "--device", "host|cuda|cuda:N", o.device,
+                          "Device to run on, and to compile for: host (default), or an NVIDIA GPU (cuda is cuda:0)"));
+  all.push_back(addInteger(app, "--threads", o.threads, 0, 1024,
+                           "Threads of the host; 0: one per available CPU (default); other devices use none"));
   all.push_back(app->add_flag("--no-cache", o.noCache, "Compile anew and keep nothing"));
   all.push_back(
       app->add_flag("--allow-unused", o.allowUnused, "Ignore tensors of the checkpoint that no weight names"));
@@ -157,12 +159,15 @@ const char *const cacheHelp =
     "0700.";
 
 void addInfo(CLI::App &app, InfoOptions &o) {
-  CLI::App *sub = app.add_subcommand("info", "Describe a pack or a checkpoint");
-  addPath(sub, "file", o.file, "Pack, or checkpoint (.safetensors)");
+  CLI::App *sub = app.add_subcommand("info", "Describe a pack, a checkpoint or a device");
+  addPath(sub, "file", o.file, "Pack, or checkpoint (.safetensors)")->required(false);
   sub->add_flag("--json", o.json, "As JSON: the manifest of a pack, or the tensors of a checkpoint");
+  addString(sub, "--device", "host|cuda|cuda:N", o.device,
+            "Device on which a pack should run (default: host); without a file: which --target of rwkv-opt fits it");
   sub->footer("Examples:\n"
               "  rwkv-run info model.safetensors\n"
-              "  rwkv-run info model.pack --json");
+              "  rwkv-run info model.pack --json\n"
+              "  rwkv-run info --device cuda");
 }
 
 void addGenerate(CLI::App &app, GenerateOptions &o) {
@@ -348,6 +353,10 @@ Options parseOptions(int argc, const char *const *argv) {
 
   std::string command = app.get_subcommands().front()->get_name();
   if (command == "info") {
+    if (info.file.empty() && (info.device.empty() || info.json)) {
+      throw UsageError(info.json ? "info: expected a file with --json, found none"
+                                 : "info: expected a file or --device, found neither");
+    }
     return info;
   }
   if (command == "call") {

@@ -14,7 +14,7 @@ namespace rwkv::run {
 
 /// What every subcommand that runs a model takes.
 struct CommonOptions {
-  std::string device = "host";
+  std::string device = "host"; // as of rwkv_runtime_options; it decides what is compiled for
   int64_t threads = 0;
   std::string schedule = "auto";
   int64_t chunk = 0;
@@ -33,7 +33,8 @@ struct HelpOptions {
 };
 
 struct InfoOptions {
-  std::string file;
+  std::string file;   // empty: only the device
+  std::string device; // empty: host
   bool json = false;
 };
 

@@ -291,6 +291,9 @@ RuntimeHandle createRuntime(const std::string &device, int32_t threads) {
   rwkv_runtime *rt = nullptr;
   rwkv_status status = rwkv_runtime_create(&options, &rt);
   RuntimeHandle handle(rt);
+  if (status == RWKV_E_ARGUMENT) {
+    throw UsageError(std::string("--") + rwkv_message(rt));
+  }
   check(rt, status);
   return handle;
 }

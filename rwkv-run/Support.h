@@ -96,6 +96,7 @@ using StateHandle = std::unique_ptr<rwkv_state, Destroyer<rwkv_state_destroy>>;
 /// Throws the runtime's message unless `status` is RWKV_OK.
 void check(rwkv_runtime *rt, rwkv_status status);
 
+/// Throws UsageError for the name of no device.
 RuntimeHandle createRuntime(const std::string &device, int32_t threads);
 CheckpointHandle openCheckpoint(rwkv_runtime *rt, const std::string &path);
 

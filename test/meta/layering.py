@@ -41,8 +41,8 @@ NUMBERED_RUNG = re.compile(r"(?<![a-z])r?wkv[-_ ]?[0-9]", re.IGNORECASE)
 VENDOR_WORDS = {"nvidia", "cuda", "nvptx", "nvvm", "amdgcn", "amdgpu", "rocm", "rocdl", "hip"}
 VENDOR_CHIP = re.compile(r"gfx[19][0-9a-f]+$")
 VENDOR_FILES = ["lowering/target/*", "runtime/cuda*.[ch]", "runtime/hip*.[ch]"]
-# The table of devices, and the header that tells callers their names.
-VENDOR_FILES += ["runtime/device.c", "runtime/rwkv_rt.h"]
+# The table of devices, the header that tells callers their names, the help that tells users.
+VENDOR_FILES += ["runtime/device.c", "runtime/rwkv_rt.h", "rwkv-run/Options.cpp"]
 
 
 class Tree:

@@ -118,7 +118,7 @@ class CommandLine(Base):
         for arguments, message in [
             ([], "expected a command, info, generate, logits or call, found none"),
             (["fly"], "expected a command, info, generate, logits or call, found 'fly'"),
-            (["info"], "file is required"),
+            (["info"], "info: expected a file or --device, found neither"),
             (["info", "x", "--what"], "The following argument was not expected: --what"),
             (["generate", "x", "--temperature", "hot"], "--temperature: expected a number, found 'hot'"),
             (["generate", "x", "--top-p", "2"], "--top-p: expected a number above 0 and at most 1, found '2'"),
@@ -147,6 +147,36 @@ class CommandLine(Base):
         self.fails(["logits", none, "--tokens", "1"], reason)
         self.fails(["logits", none, "--tokens-file", none], reason)
         self.fails(["call", none, "f", none, "-o", self.folder / "x"], reason)
+
+    def test_devices(self):
+        # No GPU is needed to find out that there is none.
+        empty = self.file("empty.safetensors", safetensors({}))
+        commands = [
+            ["info"],
+            ["generate", empty, "--prompt", "a"],
+            ["logits", empty, "--tokens", "1"],
+            ["call", "x", "f", "-o", self.folder / "y"],
+        ]
+        driver = self.folder / "libcuda.so"
+        self.environment["RWKV_LIBCUDA"] = str(driver)
+        reason = f"{driver}: cannot open shared object file: No such file or directory"
+        for command in commands:
+            for name in ["cuda", "cuda:0", "cuda:7"]:
+                self.fails(
+                    [*command, "--device", name],
+                    f'device "cuda": expected the driver\'s library, found: {reason}',
+                )
+            for name in ["gpu", "cuda:", "cuda:x", "sm_90a", "x86-64-v3"]:
+                self.fails(
+                    [*command, "--device", name],
+                    f'--device: expected "host", "cuda" or "cuda:N", found "{name}"',
+                    code=2,
+                )
+        result = self.run_tool("info", "--device", "host")
+        self.assertEqual(
+            (result.returncode, result.stdout, result.stderr), (0, b"device host: expects packs of target host\n", b"")
+        )
+        self.assertFalse((self.folder / "cache").exists())
 
     def test_not_a_checkpoint(self):
         text = self.file("text", "just some text\n")

@@ -90,7 +90,7 @@ std::string makeCopyPack(const std::string &name, const std::string &dtype, int 
                              R"("kernels":[],"targets":[])"));
 }
 
-std::string makeBigramPack() {
+std::string makeBigramPack(const std::string &target) {
   std::string state = R"({"name":"count","role":"state","dtype":"f32","shape":["S"]})";
   auto function = [&](const std::string &name, const std::string &kernel, const std::string &shape) {
     return R"({"name":")" + name + R"(","args":[{"name":"tokens","role":"input","dtype":"i32","shape":["B","T"]},)" +
@@ -99,16 +99,19 @@ std::string makeBigramPack() {
            R"(],"plan":{"temporaries":[],"steps":[{"launch":)" + kernel + R"(,"tasks":"S","buffers":)" +
            R"([["arg",0],["arg",1],["weight",0],["arg",2],["result",0],["result",1]]}]}})";
   };
-  std::string code = readAll(RWKV_TEST_KERNELS);
+  bool host = target == "host";
+  std::string code = host ? readAll(RWKV_TEST_KERNELS) // as the driver of test/unit/runtime/fake_driver.c takes it
+                          : std::string(".version 8.0\n// object: ") + RWKV_TEST_KERNELS + "\n";
+  std::string sizes = host ? R"(","scratch":0})" : R"(","scratch":0,"threads":32,"shared":0})";
   return makePack(
-      manifestOf(
-          "bigram",
-          R"("dims":{"V":256},"params":{"scale":0.5},)"
-          R"("weights":[{"name":"table","keys":["table"],"dtype":"f32","shape":[256,256]}],"functions":[)" +
-              function("prefill", "0", R"(["S",256])") + "," + function("forward", "1", R"(["B","T",256])") +
-              R"(],"kernels":[{"symbol":"bigram_prefill","scratch":0},{"symbol":"bigram_forward","scratch":0}],)" +
-              R"("targets":[{"name":"host","arch":")" TEST_ARCH R"(","features":[],"offset":0,"size":)" +
-              std::to_string(code.size()) + "}]"),
+      manifestOf("bigram",
+                 R"("dims":{"V":256},"params":{"scale":0.5},)"
+                 R"("weights":[{"name":"table","keys":["table"],"dtype":"f32","shape":[256,256]}],"functions":[)" +
+                     function("prefill", "0", R"(["S",256])") + "," + function("forward", "1", R"(["B","T",256])") +
+                     R"(],"kernels":[{"symbol":"bigram_prefill)" + sizes + R"(,{"symbol":"bigram_forward)" + sizes +
+                     R"(],"targets":[{"name":")" + target + R"(","arch":")" + (host ? TEST_ARCH : "nvptx64") +
+                     R"(","features":[)" + (host ? "" : '"' + target + '"') + R"(],"offset":0,"size":)" +
+                     std::to_string(code.size()) + "}]"),
       code);
 }
 
@@ -148,7 +151,7 @@ CompileResult compileToPack(const std::string &spec, const std::string &name, co
   } else if (options.checkpoint.empty() || options.checkpoint[0].name != "table") {
     result.diagnostics = name + ":2:3: error: expected tensor \"table\", found none\n";
   } else {
-    result = {true, makeBigramPack(), ""};
+    result = {true, makeBigramPack(options.target), ""};
     if (word == "warn") {
       result.diagnostics = name + ":1:1: remark: chunked\n" + name + ":2:2: warning: careful\n" + name +
                            ":3:3: note: because\n" + name + ":4:4: remark: fused\n";
@@ -158,7 +161,7 @@ CompileResult compileToPack(const std::string &spec, const std::string &name, co
 }
 
 std::string compileKey(const std::string &spec, const CompileOptions &options) {
-  std::string key = spec + '\0' + options.schedule + '\0' + options.function;
+  std::string key = spec + '\0' + options.target + '\0' + options.schedule + '\0' + options.function;
   for (const auto &[name, value] : options.params) {
     key += '\0' + name + std::to_string(value);
   }

@@ -20,8 +20,9 @@ std::string makePack(const std::string &manifest, const std::string &blob = "");
 /// A pack with a function `name` of one argument x and one result y = x, of this type and rank, all sizes T.
 std::string makeCopyPack(const std::string &name, const std::string &dtype, int rank);
 
-/// A pack for a checkpoint with a tensor "table" f32 [256, 256]; see Kernels.c.
-std::string makeBigramPack();
+/// A pack for a checkpoint with a tensor "table" f32 [256, 256]; see Kernels.c. For a target other than
+/// "host": as the driver of test/unit/runtime/fake_driver.c runs it.
+std::string makeBigramPack(const std::string &target = "host");
 
 /// A .safetensors file with these f32 arrays of one shape.
 std::string makeSafetensors(const std::vector<std::pair<std::string, std::vector<float>>> &arrays,

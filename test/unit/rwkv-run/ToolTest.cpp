@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The whole tool, from the command line to files and stdout, with the stand-in compiler.
-#include "FakeDriver.h"
+#include "ToolFixture.h"
 #include "rwkv-run/Cache.h"
-#include "rwkv-run/Npy.h"
-#include "rwkv-run/Options.h"
 #include "rwkv-run/Support.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,66 +13,6 @@ using namespace rwkv::run;
 using namespace rwkv::run::test;
 
 namespace {
-
-constexpr const char *usage = "\nrwkv-run --help and rwkv-run COMMAND --help say more\n";
-
-struct Result {
-  int code;
-  std::string out, err;
-};
-
-Result tool(const std::vector<std::string> &arguments) {
-  std::vector<const char *> argv{"rwkv-run"};
-  for (const std::string &argument : arguments) {
-    argv.push_back(argument.c_str());
-  }
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  int code = runTool(static_cast<int>(argv.size()), argv.data());
-  return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
-
-/// A checkpoint whose most likely text is abcabc.., in a folder with a spec that fits it.
-class Tool : public testing::Test {
-protected:
-  void SetUp() override {
-    setenv("RWKV_CACHE_DIR", folder.file("cache").c_str(), 1);
-    table.assign(256 * 256, 0.0f);
-    set('a', 'b', 10);
-    set('b', 'c', 10);
-    set('c', 'a', 10);
-    save();
-    writeAll(spec = folder.file("bigram.mlir"), "bigram\n");
-    compilations = 0;
-  }
-
-  void TearDown() override { unsetenv("RWKV_CACHE_DIR"); }
-
-  void set(int from, int to, float logit) { table[from * 256 + to] = logit; }
-  void save() {
-    writeAll(checkpoint = folder.file("model.safetensors"), makeSafetensors({{"table", table}}, {256, 256}));
-  }
-
-  Result generate(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"generate", checkpoint, "--spec", spec});
-    return tool(arguments);
-  }
-  Result logits(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"logits", checkpoint, "--spec", spec});
-    return tool(arguments);
-  }
-  void writeArray(const std::string &name, rwkv_dtype dtype, const std::vector<int64_t> &shape, std::string_view data) {
-    writeAll(folder.file(name), npyHeader(dtype, shape) + std::string(data));
-  }
-
-  TemporaryFolder folder;
-  std::vector<float> table;
-  std::string checkpoint, spec;
-};
-
-std::string bytesOf(const std::vector<float> &values) {
-  return {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(float)};
-}
 
 // ---- generate
 
@@ -500,7 +436,8 @@ TEST(Usage, Messages) {
   };
   EXPECT_EQ(message({}), "expected a command, info, generate, logits or call, found none");
   EXPECT_EQ(message({"frobnicate"}), "expected a command, info, generate, logits or call, found 'frobnicate'");
-  EXPECT_EQ(message({"info"}), "file is required");
+  EXPECT_EQ(message({"info"}), "info: expected a file or --device, found neither");
+  EXPECT_EQ(message({"info", "--json", "--device", "host"}), "info: expected a file with --json, found none");
   EXPECT_EQ(message({"info", "x", "y"}), "The following argument was not expected: y");
   EXPECT_EQ(message({"info", "x", "--frob"}), "The following argument was not expected: --frob");
   EXPECT_EQ(message({"generate", "x", "--tokens", "many"}),
