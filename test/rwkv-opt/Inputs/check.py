@@ -49,9 +49,14 @@ def show_pack(path):
         layers = f" layers {weight['from']} to {weight['to']}" if "from" in weight else ""
         print(f"weight {weight['name']} {weight['dtype']} {weight['shape']}{layers} {' | '.join(weight['keys'])}")
     print("kernels:", " ".join(kernels))
+    for kernel in manifest["kernels"]:
+        if "threads" in kernel:
+            sizes = [f"{name} {kernel[name]}" for name in ("threads", "shared", "scratch")]
+            print("kernel:", kernel["symbol"], " ".join(sizes))
     for target in manifest["targets"]:
         assert target["offset"] == 0 and target["size"] == blob_bytes
-        assert data[blobs : blobs + 4] == b"\x7fELF"
+        text = target["arch"] == "nvptx64"
+        assert data[blobs : blobs + 4] == (b"//\n/" if text else b"\x7fELF")
         print("target:", target["name"], target["arch"], " ".join(target["features"]))
     for function in manifest["functions"]:
         print("function:", function["name"])
