@@ -176,6 +176,11 @@ class Suites:
         more = ["--full"] if self.full else []
         return self._script("test/numerics/run.py", 7200 if self.full else 1200, *more)
 
+    def devices(self):
+        """the script that checks kernels on machines with a device, with the host as the device"""
+        code, text = run([sys.executable, "test/numerics/device_test.py"], 300, self.env, capture=True)
+        return settle(unittest(text), code)
+
     def properties(self):
         """randomly generated legal regions, every schedule against float64 and against each other"""
         count = "3000" if self.full else "300"
@@ -222,7 +227,7 @@ class Suites:
         return total
 
 
-ALWAYS = ["lit", "unit", "sanitize", "cli", "numerics", "properties", "install"]
+ALWAYS = ["lit", "unit", "sanitize", "cli", "numerics", "devices", "properties", "install"]
 FULL = ALWAYS + ["thread", "gcc"]
 
 

@@ -5,11 +5,18 @@
     device.py prepare --target sm_90a --packs build/packs            compiles a pack for every kernel
     device.py check --device cuda --packs build/packs                runs them, against float64
 
-`check` needs numpy and librwkv_rt.so. Cases are those of schedules.py; a kernel that was not prepared is counted as skipped."""
+Cases are those of schedules.py; a kernel that was not prepared is counted as skipped. `rwkv-run info --device cuda` says on the
+other machine which target fits it. What `check` needs there: Python 3.9 with numpy, libjansson, and these files:
+
+    tar -czhf device.tgz test/numerics examples build/packs build/runtime/librwkv_rt.so
+
+The runtime has to be of this processor's architecture and of a C library that is not newer than the other machine's; it needs
+no CUDA toolkit, only the driver. In a new folder there:
+
+    tar -xzf device.tgz && python3 test/numerics/device.py check --device cuda --packs build/packs"""
 
 import argparse
 import concurrent.futures
-import ctypes
 import fnmatch
 import pathlib
 import subprocess
@@ -19,24 +26,10 @@ import types
 
 import schedules
 from run import Report
-from tool import Failed, Kernel, Library, RuntimeOptions
+from tool import Failed, Kernel, Library
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = {"threads"}  # a device has no threads of ours
-
-
-class DeviceLibrary(Library):
-    def __init__(self, path, device):
-        super().__init__(path)
-        self.device = device.encode()
-
-    def runtime(self, threads):
-        if not self.runtimes:
-            handle = ctypes.c_void_p()
-            options = RuntimeOptions(self.device, 0)
-            self.check(handle, self.lib.rwkv_runtime_create(ctypes.byref(options), ctypes.byref(handle)))
-            self.runtimes[0] = handle
-        return self.runtimes[0]
 
 
 class PackKernel(Kernel):
@@ -111,7 +104,12 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         tool = types.SimpleNamespace(folder=pathlib.Path(folder), library=None)
         if args.step == "check":
-            tool.library = DeviceLibrary(args.library, args.device)
+            tool.library = Library(args.library, args.device)
+            try:
+                tool.library.runtime(0)
+            except Failed as failure:  # once, not for every case
+                print(f"error: {failure}", file=sys.stderr)
+                return 1
         matrix = DeviceSchedules(args.packs, tool, report, args.seed, args.full, schedules.KINDS, selected)
         if args.step == "check":
             matrix.run()

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs device.py as a person does, with the host as the device: what it finds and what it says. RWKV_OPT is the path of
+rwkv-opt, RWKV_BUILD_DIR the build folder with the runtime; python3 with numpy is needed."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(os.environ.get("RWKV_BUILD_DIR") or HERE.parents[1] / "build")
+OPT = pathlib.Path(os.environ.get("RWKV_OPT") or BUILD / "bin" / "rwkv-opt")
+LIBRARY = BUILD / "runtime" / "librwkv_rt.so"
+NAMES = "ladder-rwkv[67]/f32/H2K16V32/chunk16/*"  # two kernels
+
+
+class Device(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="rwkv-device-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.packs = cls.folder / "packs"
+        cls.prepared = cls.run_device("prepare", "--target", "host", "--opt", OPT)
+
+    @classmethod
+    def run_device(cls, step, *arguments, packs=None, env=None):
+        command = [sys.executable, HERE / "device.py", step, "--packs", packs or cls.packs, "--only", NAMES, *arguments]
+        environment = dict(os.environ, **(env or {}))
+        return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, env=environment)
+
+    def check(self, device="host", **more):
+        return self.run_device("check", "--device", device, "--library", LIBRARY, **more)
+
+    def test_checks(self):
+        self.assertEqual((self.prepared.stdout, self.prepared.returncode), ("2 packs, 0 failed\n", 0), self.prepared.stderr)
+        self.assertEqual(len(list(self.packs.glob("*.pack"))), 2)
+        result = self.check()
+        self.assertRegex(result.stdout, r"(?m)^schedule chunk: 2 kernels, error \d+\.\d\d of its tolerance")
+        self.assertRegex(result.stdout, r"\n[1-9]\d* passed, 0 failed, 0 skipped\n$")
+        self.assertEqual((result.stderr, result.returncode), ("", 0))
+
+    def changed(self):
+        """A copy of the packs, by name."""
+        folder = self.folder / self.id()
+        shutil.copytree(self.packs, folder)
+        return folder, sorted(folder.iterdir())
+
+    def test_counts_what_is_missing(self):
+        folder, packs = self.changed()
+        packs[0].unlink()
+        result = self.check(packs=folder)
+        self.assertRegex(result.stdout, r"(?m)^skipped schedules/ladder-rwkv6/.*: not prepared$")
+        self.assertRegex(result.stdout, r"\n\d+ passed, 0 failed, 1 skipped\n$")
+        self.assertEqual(result.returncode, 0)
+
+    def test_notices_another_kernel(self):
+        folder, packs = self.changed()
+        shutil.copy(packs[1], packs[0])
+        result = self.check(packs=folder)
+        self.assertRegex(result.stdout, r"FAILED schedules/ladder-rwkv6/")
+        self.assertRegex(result.stdout, r"\n\d+ passed, [1-9]\d* failed, 0 skipped\n$")
+        self.assertEqual(result.returncode, 1)
+
+    def test_mistakes(self):
+        result = self.run_device("prepare", "--target", "sm_1", "--opt", OPT, packs=self.folder / "none")
+        self.assertEqual((result.stdout, result.returncode), ("0 packs, 2 failed\n", 1))
+        self.assertIn("unknown target 'sm_1'", result.stderr)
+        nowhere = str(self.folder / "libcuda.so")
+        result = self.check("cuda", env={"RWKV_LIBCUDA": nowhere})
+        self.assertEqual((result.stdout, result.returncode), ("", 1))
+        self.assertRegex(result.stderr, rf"^error: RWKV_E_UNSUPPORTED: device \"cuda\": .*{nowhere}.*\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()
