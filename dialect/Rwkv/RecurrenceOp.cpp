@@ -211,14 +211,35 @@ LogicalResult RecurrenceOp::verify() {
   return verifyRecurrenceOperands(*this, getOver(), getConsts(), getInits(), getReset());
 }
 
+/// The state that a state op changes. Of an op that is short for several it is the first operand.
+static Value getChangedState(Operation *op) {
+  auto access = dyn_cast<StateStepOpInterface>(op);
+  return access ? access.getStep().state : op->getOperand(0);
+}
+
 /// The state argument that `value` descends from through state ops, collecting each step's (input, op).
 static BlockArgument traceState(Value value, SmallVectorImpl<std::pair<Value, Operation *>> &steps) {
   while (Operation *op = value.getDefiningOp()) {
-    Value input = op->getOperand(0);
+    Value input = getChangedState(op);
     steps.push_back({input, op});
     value = input;
   }
   return cast<BlockArgument>(value);
+}
+
+/// A counter is kept in its init's element type between calls: that must hold every number up to the period.
+static LogicalResult verifyCounter(Operation *op, Type stored) {
+  auto access = dyn_cast<StateStepOpInterface>(op);
+  if (!access || access.getStep().kind != StateStep::Kind::count) {
+    return success();
+  }
+  unsigned digits = APFloat::semanticsPrecision(cast<FloatType>(stored).getFloatSemantics());
+  int64_t period = access.getStep().period, longest = int64_t(1) << std::min(digits, 62u);
+  if (period > longest) { // recurrence_c8
+    return op->emitOpError("expected a period of at most ")
+           << longest << " tokens for a counter that is stored as " << stored << ", but got " << period;
+  }
+  return success();
 }
 
 LogicalResult RecurrenceOp::verifyRegions() {
@@ -302,6 +323,11 @@ LogicalResult RecurrenceOp::verifyRegions() {
     if (tensor != getInits()[nextState].getType()) { // recurrence_c7
       return emitOpError("expected a result of the type of its 'init', ")
              << getInits()[nextState].getType() << ", but got " << tensor;
+    }
+    for (auto [input, op] : steps) {
+      if (failed(verifyCounter(op, tensor.getElementType()))) {
+        return failure();
+      }
     }
     ++nextState;
   }

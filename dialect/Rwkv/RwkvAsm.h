@@ -19,6 +19,10 @@ mlir::ParseResult deriveKeyTypes(mlir::OpAsmParser &parser, llvm::StringRef op, 
 llvm::LogicalResult verifyType(mlir::Operation *op, llvm::StringRef what, mlir::Type expected, mlir::Type found);
 llvm::LogicalResult verifyKeys(mlir::Operation *op, StateType state, mlir::OperandRange keys);
 
+/// A type that must be one of a state.
+mlir::ParseResult parseState(mlir::OpAsmParser &parser, mlir::Type &state);
+void printState(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state);
+
 // Only the state type is written; the other types follow from it.
 mlir::ParseResult parseReadTypes(mlir::OpAsmParser &parser, mlir::Type &state, const AsmOperands &keys,
                                  AsmTypes &keyTypes, mlir::Type &value);

@@ -38,6 +38,8 @@ def Rwkv_RecurrenceOp : Rwkv_Op<"recurrence", [AttrSizedOperandSegments, Isolate
       *peeks* and may only be read.
     - recurrence_c6: ops in the region are free of side effects; those that take states implement `StateStepOpInterface`.
     - recurrence_c7: a result has the element shape `[B, T, H, d..]` of its yielded value or the shape of its `init`.
+    - recurrence_c8: the element type of an `init` holds the numbers that `rwkv.count` carries in it: up to 256 in bf16, 2048
+      in f16.
 
     Example:
     ```mlir
@@ -180,7 +182,7 @@ def Rwkv_TransformOp : Rwkv_StateOp<"transform", [Rwkv_ResultIsState]> {
   }];
   let arguments = (ins Rwkv_StateType:$state, Rwkv_FloatTensor:$matrix, StrAttr:$axis);
   let results = (outs Rwkv_StateType:$result);
-  let assemblyFormat = "$state `,` $matrix `on` $axis attr-dict `:` type($state) `,` type($matrix)";
+  let assemblyFormat = "$state `,` $matrix `on` $axis attr-dict `:` custom<State>(type($state)) `,` type($matrix)";
   let hasVerifier = 1;
 }
 
@@ -241,7 +243,7 @@ def Rwkv_CountOp : Rwkv_StateOp<"count", [Rwkv_ResultIsState]> {
   }];
   let arguments = (ins Rwkv_StateType:$state, I64Attr:$every);
   let results = (outs Rwkv_StateType:$result);
-  let assemblyFormat = "$state `every` $every attr-dict `:` type($state)";
+  let assemblyFormat = "$state `every` $every attr-dict `:` custom<State>(type($state))";
   let hasVerifier = 1;
 }
 

@@ -17,6 +17,10 @@ StateType rwkv::parseStateType(OpAsmParser &parser, Type &type) {
   return state;
 }
 
+ParseResult rwkv::parseState(OpAsmParser &parser, Type &state) { return failure(!parseStateType(parser, state)); }
+
+void rwkv::printState(OpAsmPrinter &printer, Operation *, Type state) { printer << state; }
+
 ParseResult rwkv::deriveKeyTypes(OpAsmParser &parser, StringRef op, StateType state, const AsmOperands &keys,
                                  AsmTypes &keyTypes) {
   if (keys.size() != state.getKeys().size()) {
@@ -245,8 +249,9 @@ LogicalResult CountOp::verify() {
     return emitOpError("expected a state of one number, ") << state.getCounterType() << ", but got " << state;
   }
   constexpr int64_t kLongest = 1 << 24;
-  if (getEvery() < 1 || getEvery() > kLongest) { // count_c2
-    return emitOpError("expected a period of 1 to ") << kLongest << " tokens, but got " << getEvery();
+  auto every = static_cast<int64_t>(getEvery());
+  if (every < 1 || every > kLongest) { // count_c2
+    return emitOpError("expected a period of 1 to ") << kLongest << " tokens, but got " << every;
   }
   return success();
 }

@@ -128,10 +128,11 @@ void rwkv::printSlotTypes(OpAsmPrinter &printer, Operation *, Type state, Type) 
 LogicalResult MixOp::verify() {
   StateType state = getState().getType();
   int64_t slots = state.getKeys().empty() ? 0 : state.getKeys()[0];
+  auto from = static_cast<int64_t>(getFrom()), to = static_cast<int64_t>(getTo());
   auto isSlot = [&](int64_t i) { return i >= 0 && i < slots; };
-  if (!isSlot(getFrom()) || !isSlot(getTo()) || getFrom() == getTo()) { // mix_c1
+  if (!isSlot(from) || !isSlot(to) || from == to) { // mix_c1
     return emitOpError("expected two different slots of the first key axis of ")
-           << state << ", but got from " << getFrom() << " to " << getTo();
+           << state << ", but got from " << from << " to " << to;
   }
   return verifyType(*this, "x", state.getElementType(), getX().getType());
 }

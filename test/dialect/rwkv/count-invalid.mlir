@@ -39,7 +39,7 @@ func.func @zero(%n: !rwkv.state<|1xf32>) {
 
 // count_c2
 func.func @negative(%n: !rwkv.state<|1xf32>) {
-  // expected-error @below {{'rwkv.count' op expected a period of 1 to 16777216 tokens, but got}}
+  // expected-error @below {{'rwkv.count' op expected a period of 1 to 16777216 tokens, but got -16}}
   %0 = rwkv.count %n every -16 : !rwkv.state<|1xf32>
   return
 }
@@ -56,6 +56,14 @@ func.func @long(%n: !rwkv.state<|1xf32>) {
 // -----
 
 func.func @not_a_state(%n: tensor<1xf32>) {
+  // expected-error @below {{expected a !rwkv.state type, but got 'tensor<1xf32>'}}
+  %0 = rwkv.count %n every 16 : tensor<1xf32>
+  return
+}
+
+// -----
+
+func.func @not_a_state_in_the_generic_form(%n: tensor<1xf32>) {
   // expected-error @below {{'rwkv.count' op operand #0 must be }}
   %0 = "rwkv.count"(%n) <{every = 16 : i64}> : (tensor<1xf32>) -> tensor<1xf32>
   return

@@ -28,3 +28,19 @@ func.func @region(%x: tensor<?x?x2xf32>, %n: tensor<?x2x1xf32>) {
   }
   return
 }
+
+// The longest periods of counters that are stored in 16 bits. What is not yielded is not stored.
+// CHECK-LABEL: func @stored
+func.func @stored(%x: tensor<?x?x2xf32>, %b: tensor<?x2x1xbf16>, %h: tensor<?x2x1xf16>) {
+  %o:2 = rwkv.recurrence over(%xt = %x : tensor<?x?x2xf32>)
+      init(%B = %b : tensor<?x2x1xbf16>, %H = %h : tensor<?x2x1xf16>) -> (tensor<?x2x1xbf16>, tensor<?x2x1xf16>) {
+    // CHECK: rwkv.count %{{.*}} every 256 : !state
+    %B1 = rwkv.count %B every 256 : !rwkv.state<|1xf32>
+    // CHECK: rwkv.count %{{.*}} every 2048 : !state
+    %H1 = rwkv.count %H every 2048 : !rwkv.state<|1xf32>
+    // CHECK: rwkv.count %{{.*}} every 4096 : !state
+    %P = rwkv.count %B every 4096 : !rwkv.state<|1xf32>
+    rwkv.yield %B1, %H1 : !rwkv.state<|1xf32>, !rwkv.state<|1xf32>
+  }
+  return
+}

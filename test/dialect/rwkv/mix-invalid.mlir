@@ -30,7 +30,7 @@ func.func @no_such_target(%P: !rwkv.state<2x8|4xf32>, %x: f32) {
 
 // mix_c1
 func.func @negative(%P: !rwkv.state<2x8|4xf32>, %x: f32) {
-  // expected-error @below {{'rwkv.mix' op expected two different slots of the first key axis of '!rwkv.state<2x8|4xf32>', but got from}}
+  // expected-error @below {{'rwkv.mix' op expected two different slots of the first key axis of '!rwkv.state<2x8|4xf32>', but got from -1 to 0}}
   %0 = rwkv.mix %P, %x from -1 to 0 : !rwkv.state<2x8|4xf32>
   return
 }

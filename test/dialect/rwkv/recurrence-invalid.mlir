@@ -500,3 +500,31 @@ func.func @chunk_of_steps(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
   } attributes {schedule = #rwkv.schedule<step, C = 4>}
   return
 }
+
+// -----
+
+// recurrence_c8: 257 is no bf16.
+func.func @counter(%x: tensor<?x?x2x8xf32>, %n: tensor<?x2x1xbf16>) {
+  %r = rwkv.recurrence over(%xt = %x : tensor<?x?x2x8xf32>) init(%N = %n : tensor<?x2x1xbf16>) -> (tensor<?x2x1xbf16>) {
+    // expected-error @below {{'rwkv.count' op expected a period of at most 256 tokens for a counter that is stored as 'bf16', but got 257}}
+    %N1 = rwkv.count %N every 257 : !rwkv.state<|1xf32>
+    rwkv.yield %N1 : !rwkv.state<|1xf32>
+  }
+  return
+}
+
+// -----
+
+// recurrence_c8: behind something else, and beside a counter that is stored as f32.
+func.func @counters(%x: tensor<?x?x2x8xf32>, %m: tensor<?x2x1xf32>, %n: tensor<?x2x1xf16>) {
+  %r:2 = rwkv.recurrence over(%xt = %x : tensor<?x?x2x8xf32>)
+      init(%M = %m : tensor<?x2x1xf32>, %N = %n : tensor<?x2x1xf16>) -> (tensor<?x2x1xf32>, tensor<?x2x1xf16>) {
+    %M1 = rwkv.count %M every 4096 : !rwkv.state<|1xf32>
+    // expected-error @below {{'rwkv.count' op expected a period of at most 2048 tokens for a counter that is stored as 'f16', but got 4096}}
+    %N1 = rwkv.count %N every 4096 : !rwkv.state<|1xf32>
+    %z = rwkv.fill 0.0 : tensor<1xf32>
+    %N2 = rwkv.write %N1[], %z : !rwkv.state<|1xf32>
+    rwkv.yield %M1, %N2 : !rwkv.state<|1xf32>, !rwkv.state<|1xf32>
+  }
+  return
+}

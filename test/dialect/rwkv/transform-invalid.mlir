@@ -61,3 +61,11 @@ func.func @open_rows(%S: !rwkv.state<8|4xf32>, %R: tensor<?x3x3xf32>) {
   %0 = rwkv.transform %S, %R on "key0" : !rwkv.state<8|4xf32>, tensor<?x3x3xf32>
   return
 }
+
+// -----
+
+func.func @not_a_state(%S: tensor<8x4xf32>, %R: tensor<4x2x2xf32>) {
+  // expected-error @below {{expected a !rwkv.state type, but got 'tensor<8x4xf32>'}}
+  %0 = rwkv.transform %S, %R on "key0" : tensor<8x4xf32>, tensor<4x2x2xf32>
+  return
+}
