@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Ranges/Ranges.h"
 
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
@@ -14,10 +15,29 @@ static constexpr Interval kUnknown{-kInfinity, kInfinity};
 
 bool Interval::isFinite() const { return std::isfinite(lo) && std::isfinite(hi); }
 
-/// What rounding may add: a function is off by at most a few units in the last place of f32, relative to its result.
-static Interval widen(Interval range) {
-  constexpr double kRounding = 1e-6;
-  auto outwards = [&](double x, double sign) { return x == 0 ? x : x + sign * std::fabs(x) * kRounding; };
+/// What rounding to elements of `type` may do to numbers: a function is off by at most a few units in the last place of
+/// f32, relative to its result, which is then rounded once more where it is stored as something shorter. What is too
+/// small for a normal number may become 0, and what is too large infinite.
+static Interval widen(Interval range, Type type) {
+  auto element = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+  if (!element) {
+    return kUnknown;
+  }
+  const llvm::fltSemantics &semantics = element.getFloatSemantics();
+  int digits = APFloat::semanticsPrecision(semantics);
+  double relative = 1e-6 + (digits < 24 ? std::ldexp(1.0, -digits) : 0);
+  double smallest = APFloat::getSmallestNormalized(semantics).convertToDouble();
+  double largest = APFloat::getLargest(semantics).convertToDouble();
+  auto outwards = [&](double x, double sign) {
+    if (x == 0 || std::isinf(x)) {
+      return x;
+    }
+    double moved = x + sign * std::fabs(x) * relative;
+    if (std::fabs(moved) < smallest) {
+      return sign * x > 0 ? sign * smallest : 0;
+    }
+    return sign * moved > largest ? sign * kInfinity : moved;
+  };
   return {std::isnan(range.lo) ? -kInfinity : outwards(range.lo, -1),
           std::isnan(range.hi) ? kInfinity : outwards(range.hi, 1)};
 }
@@ -37,16 +57,6 @@ static Interval product(Interval x, Interval y) {
 /// f of both ends, for a function that grows.
 static Interval monotone(Interval x, double (*f)(double)) { return {f(x.lo), f(x.hi)}; }
 
-static Interval rangeOfArgument(BlockArgument arg) {
-  Operation *parent = arg.getOwner()->getParentOp();
-  if (auto recurrence = dyn_cast<RecurrenceOp>(parent)) {
-    unsigned number = arg.getArgNumber();
-    bool isInput = number < recurrence.getOver().size() + recurrence.getConsts().size();
-    return isInput ? getInterval(recurrence->getOperand(number)) : kUnknown;
-  }
-  return kUnknown;
-}
-
 static Interval rangeOfConstant(Attribute value) {
   if (auto number = dyn_cast<FloatAttr>(value)) {
     return {number.getValueAsDouble(), number.getValueAsDouble()};
@@ -59,52 +69,90 @@ static Interval rangeOfConstant(Attribute value) {
   return {number, number};
 }
 
-Interval rwkv::getInterval(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!op) {
-    return rangeOfArgument(cast<BlockArgument>(value));
-  }
-  auto of = [&](unsigned i) { return getInterval(op->getOperand(i)); };
-  auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
-  return widen(llvm::TypeSwitch<Operation *, Interval>(op)
-                   .Case([&](FillOp fill) -> Interval {
-                     double number = fill.getValue().convertToDouble();
-                     return {number, number};
-                   })
-                   .Case([&](arith::ConstantOp constant) { return rangeOfConstant(constant.getValue()); })
-                   .Case<BroadcastOp, ReshapeOp, arith::ExtFOp>([&](Operation *) { return of(0); })
-                   .Case([&](arith::AddFOp) { return Interval{of(0).lo + of(1).lo, of(0).hi + of(1).hi}; })
-                   .Case([&](arith::SubFOp) { return Interval{of(0).lo - of(1).hi, of(0).hi - of(1).lo}; })
-                   .Case([&](arith::NegFOp) { return Interval{-of(0).hi, -of(0).lo}; })
-                   .Case([&](arith::MulFOp) { return product(of(0), of(1)); })
-                   .Case<arith::MaximumFOp, arith::MaxNumFOp>([&](Operation *) {
-                     return Interval{std::max(of(0).lo, of(1).lo), std::max(of(0).hi, of(1).hi)};
-                   })
-                   .Case<arith::MinimumFOp, arith::MinNumFOp>([&](Operation *) {
-                     return Interval{std::min(of(0).lo, of(1).lo), std::min(of(0).hi, of(1).hi)};
-                   })
-                   .Case([&](SigmoidOp) { return monotone(of(0), sigmoid); })
-                   .Case([&](ReluOp) { return Interval{std::max(of(0).lo, 0.0), std::max(of(0).hi, 0.0)}; })
-                   .Case([&](SoftplusOp) {
-                     return monotone(of(0),
-                                     [](double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); });
-                   })
-                   .Case([&](math::ExpOp) { return monotone(of(0), [](double x) { return std::exp(x); }); })
-                   .Case([&](math::TanhOp) { return monotone(of(0), [](double x) { return std::tanh(x); }); })
-                   .Case([&](math::AbsFOp) {
-                     Interval x = of(0);
-                     double low = x.lo <= 0 && x.hi >= 0 ? 0 : std::min(std::fabs(x.lo), std::fabs(x.hi));
-                     return Interval{low, std::max(std::fabs(x.lo), std::fabs(x.hi))};
-                   })
-                   .Case([&](math::LogOp) {
-                     Interval x = of(0);
-                     return Interval{x.lo > 0 ? std::log(x.lo) : -kInfinity, x.hi > 0 ? std::log(x.hi) : -kInfinity};
-                   })
-                   .Default([](Operation *) { return kUnknown; }));
-}
+namespace {
 
-static bool certify(DecayOp decay) {
-  Interval interval = getInterval(decay.getLog());
+/// The intervals of values, each found once.
+class Intervals {
+public:
+  Interval of(Value value) {
+    auto it = known.find(value);
+    if (it != known.end()) {
+      return it->second;
+    }
+    Operation *op = value.getDefiningOp();
+    Interval found = op ? widen(ofResult(op), value.getType()) : ofArgument(cast<BlockArgument>(value));
+    known[value] = found;
+    return found;
+  }
+
+private:
+  Interval ofArgument(BlockArgument arg) {
+    auto recurrence = dyn_cast<RecurrenceOp>(arg.getOwner()->getParentOp());
+    if (!recurrence || arg.getArgNumber() >= recurrence.getOver().size() + recurrence.getConsts().size()) {
+      return kUnknown;
+    }
+    return of(recurrence->getOperand(arg.getArgNumber()));
+  }
+
+  /// Of `both` operands, or of the other one where one is a NaN, which only a constant is known not to be.
+  Interval orOther(Operation *op, Interval both) {
+    for (unsigned i : {0, 1}) {
+      Operation *source = op->getOperand(i).getDefiningOp();
+      if (!isa_and_nonnull<FillOp, arith::ConstantOp>(source) || !of(op->getOperand(i)).isFinite()) {
+        Interval other = of(op->getOperand(1 - i));
+        both = {std::min(both.lo, other.lo), std::max(both.hi, other.hi)};
+      }
+    }
+    return both;
+  }
+
+  Interval ofResult(Operation *op) {
+    auto x = [&] { return of(op->getOperand(0)); };
+    auto y = [&] { return of(op->getOperand(1)); };
+    auto largest = [&] { return Interval{std::max(x().lo, y().lo), std::max(x().hi, y().hi)}; };
+    auto least = [&] { return Interval{std::min(x().lo, y().lo), std::min(x().hi, y().hi)}; };
+    return llvm::TypeSwitch<Operation *, Interval>(op)
+        .Case([&](FillOp fill) -> Interval {
+          double number = fill.getValue().convertToDouble();
+          return {number, number};
+        })
+        .Case([&](arith::ConstantOp constant) { return rangeOfConstant(constant.getValue()); })
+        .Case<BroadcastOp, ReshapeOp, arith::ExtFOp, arith::TruncFOp>([&](Operation *) { return x(); })
+        .Case([&](arith::AddFOp) { return Interval{x().lo + y().lo, x().hi + y().hi}; })
+        .Case([&](arith::SubFOp) { return Interval{x().lo - y().hi, x().hi - y().lo}; })
+        .Case([&](arith::NegFOp) { return Interval{-x().hi, -x().lo}; })
+        .Case([&](arith::MulFOp) { return product(x(), y()); })
+        .Case([&](arith::MaximumFOp) { return largest(); })
+        .Case([&](arith::MinimumFOp) { return least(); })
+        .Case([&](arith::MaxNumFOp) { return orOther(op, largest()); })
+        .Case([&](arith::MinNumFOp) { return orOther(op, least()); })
+        .Case([&](SigmoidOp) { return monotone(x(), [](double v) { return 1 / (1 + std::exp(-v)); }); })
+        .Case([&](ReluOp) { return Interval{std::max(x().lo, 0.0), std::max(x().hi, 0.0)}; })
+        .Case([&](SoftplusOp) {
+          return monotone(x(), [](double v) { return std::max(v, 0.0) + std::log1p(std::exp(-std::fabs(v))); });
+        })
+        .Case([&](math::ExpOp) { return monotone(x(), [](double v) { return std::exp(v); }); })
+        .Case([&](math::TanhOp) { return monotone(x(), [](double v) { return std::tanh(v); }); })
+        .Case([&](math::AbsFOp) {
+          double lo = std::fabs(x().lo), hi = std::fabs(x().hi);
+          return Interval{x().lo <= 0 && x().hi >= 0 ? 0 : std::min(lo, hi), std::max(lo, hi)};
+        })
+        .Case([&](math::LogOp) {
+          auto log = [](double v) { return v > 0 ? std::log(v) : -kInfinity; };
+          return Interval{log(x().lo), log(x().hi)};
+        })
+        .Default([](Operation *) { return kUnknown; });
+  }
+
+  llvm::DenseMap<Value, Interval> known;
+};
+
+} // namespace
+
+Interval rwkv::getInterval(Value value) { return Intervals().of(value); }
+
+static bool certify(DecayOp decay, Intervals &intervals) {
+  Interval interval = intervals.of(decay.getLog());
   if (!interval.isFinite() || decay.getCertified()) {
     return false;
   }
@@ -129,6 +177,7 @@ static bool certify(DecayOp decay) {
 
 unsigned rwkv::certifyBounds(Operation *root) {
   unsigned count = 0;
-  root->walk([&](DecayOp decay) { count += certify(decay); });
+  Intervals intervals;
+  root->walk([&](DecayOp decay) { count += certify(decay, intervals); });
   return count;
 }

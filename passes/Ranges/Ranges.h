@@ -9,12 +9,14 @@
 namespace rwkv {
 
 /// A closed interval; infinite where nothing is known. It holds for every element that is not a NaN, for values
-/// computed in floating point: ends are widened by the rounding of the operations.
+/// computed in floating point: ends are widened by what rounding to the element type may do after each operation,
+/// underflow and overflow included.
 struct Interval {
   double lo, hi;
   bool isFinite() const;
 };
 
+/// For one value. It looks at everything that the value is computed from.
 Interval getInterval(mlir::Value value);
 
 /// Writes down what is known of the logarithms of decays inside `root`: bounds that follow from the producers need no

@@ -168,7 +168,31 @@ const Range kRanges[] = {
     {"NotOneConstant", -kInfinity, kInfinity, kPass, "%d = arith.constant dense<[-1.0, -2.0, -3.0, -4.0]> : !v\n",
      "%d on \"key0\""},
     {"Broadcast", 0, 1, kPass, "%d = rwkv.broadcast %gt on [0] : !v -> tensor<4x4xf32>\n", "%d on \"each\""},
-    {"Extended", 0, 1,
+    {"MaxNumOfWhatMayBeNaN", -1, 1, kTanh + "%p = rwkv.sigmoid %y : !x\n %g = arith.maxnumf %p, %t : !x"},
+    {"MinNumOfWhatMayBeNaN", -1, 1, kTanh + "%p = rwkv.sigmoid %y : !x\n %g = arith.minnumf %t, %p : !x"},
+    {"MaxNumOfTheUnknown", -kInfinity, kInfinity, kTanh + "%g = arith.maxnumf %t, %x : !x"},
+    {"MaxNumWithANumber", -0.5, kInfinity, "%a = rwkv.fill -0.5 : !x\n %g = arith.maxnumf %x, %a : !x"},
+    {"MaxNumWithNoNumber", -kInfinity, kInfinity,
+     "%a = rwkv.fill 0x7FF8000000000000 : !x\n %g = arith.maxnumf %x, %a : !x"},
+    // What is too small or too large for its type.
+    {"Underflow", -kInfinity, kLogOne,
+     "%m = rwkv.fill 5.0 : !x\n %l = arith.minimumf %x, %m : !x\n %e = math.exp %l : !x\n %n = arith.negf %e : !x\n"
+     "%u = math.exp %n : !x\n %g = math.log %u : !x"},
+    {"UnderflowOfAProduct", -kInfinity, std::log(0x1p-126), // of 10^-60 times e^-2 .. e^2
+     kTanh + "%w = rwkv.fill 1.0e-30 : !x\n %a = math.exp %t : !x\n %b = arith.mulf %w, %a : !x\n"
+             "%d = arith.mulf %b, %b : !x\n %g = math.log %d : !x"},
+    {"Overflow", 0, kInfinity,
+     kTanh + "%w = rwkv.fill 100.0 : !x\n %a = arith.mulf %t, %w : !x\n %g = math.exp %a : !x"},
+    {"OverflowOfHalf", 0, kInfinity,
+     "%n = arith.truncf %x : !x to tensor<?x?x2x4xf16>\n %t = math.tanh %n : tensor<?x?x2x4xf16>\n"
+     "%w = rwkv.fill 12.0 : tensor<?x?x2x4xf16>\n %a = arith.mulf %t, %w : tensor<?x?x2x4xf16>\n"
+     "%e = math.exp %a : tensor<?x?x2x4xf16>\n %g = arith.extf %e : tensor<?x?x2x4xf16> to !x"},
+    {"Narrowed", -1 - 0x1p-8, 1 + 0x1p-8,
+     kTanh + "%n = arith.truncf %t : !x to tensor<?x?x2x4xbf16>\n %g = arith.extf %n : tensor<?x?x2x4xbf16> to !x"},
+    {"ExtendedHalf", 0, 1 + 0x1p-11,
+     "%n = arith.truncf %x : !x to tensor<?x?x2x4xf16>\n %p = rwkv.sigmoid %n : "
+     "tensor<?x?x2x4xf16>\n %g = arith.extf %p : tensor<?x?x2x4xf16> to !x"},
+    {"Extended", 0, 1 + 0x1p-8,
      "%n = arith.truncf %x : !x to tensor<?x?x2x4xbf16>\n %p = rwkv.sigmoid %n : "
      "tensor<?x?x2x4xbf16>\n %g = arith.extf %p : tensor<?x?x2x4xbf16> to !x"},
     // What is not known.
@@ -182,6 +206,17 @@ const Range kRanges[] = {
 
 INSTANTIATE_TEST_SUITE_P(All, Ranges, testing::ValuesIn(kRanges),
                          [](const testing::TestParamInfo<Range> &info) { return std::string(info.param.name); });
+
+TEST(Ranges, SharedValuesAreLookedAtOnce) {
+  std::string text = "%m0 = math.tanh %x : !x\n";
+  for (int i = 0; i < 64; ++i) {
+    const std::string from = "%m" + std::to_string(i);
+    text += "%m" + std::to_string(i + 1) + " = arith.maximumf " + from + ", " + from + " : !x\n";
+  }
+  Decays decays(in(text + "%g = arith.negf %m64 : !x"));
+  EXPECT_TRUE(getInterval(decays.decay.getLog()).isFinite());
+  EXPECT_EQ(decays.certify(), 1u);
+}
 
 TEST(Interval, IsFiniteAtBothEnds) {
   EXPECT_TRUE((Interval{-1, 1}).isFinite());
