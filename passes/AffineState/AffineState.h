@@ -23,6 +23,7 @@
 #include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <map>
 #include <vector>
 
 namespace rwkv {
@@ -98,7 +99,7 @@ public:
   int64_t getChunkLimit(ScheduleKind kind) const;
   /// What the length of a chunk must divide, so that no state is held anew in the middle of one; 0 if nothing is.
   int64_t getPeriod() const;
-  /// The longest chunk of at most so many tokens that both permit.
+  /// The longest chunk of at most so many tokens that both permit; at least one token.
   int64_t fitChunk(ScheduleKind kind, int64_t tokens) const;
 
   /// The read that gives `value`, if any.
@@ -112,15 +113,16 @@ private:
   /// How a value depends on one read.
   struct Dependence {
     llvm::BitVector coefficients;   // reads that its coefficient depends on
-    mlir::Operation *bad = nullptr; // where it stopped to be affine with uniform coefficients
+    mlir::Operation *bad = nullptr; // where it first stopped to be affine with uniform coefficients
     llvm::StringRef why;
   };
-  using Dependences = llvm::SmallDenseMap<unsigned, Dependence, 2>;
+  using Dependences = std::map<unsigned, Dependence>; // by read, in the order of the region
 
   void collectPaths(RecurrenceOp recurrence);
   void interpret(RecurrenceOp recurrence);
   void interpretRead(unsigned read);
   void interpretOp(mlir::Operation *op);
+  Dependence &addRead(Dependences &to, unsigned read) const;
   void addLinear(Dependences &to, mlir::Value from, mlir::ValueRange coefficients);
   void addBad(Dependences &to, mlir::Value from, mlir::Operation *op, llvm::StringRef why);
   llvm::BitVector readsOf(mlir::Value value) const;

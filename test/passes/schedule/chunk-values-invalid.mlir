@@ -39,8 +39,8 @@ func.func @f(%in_q: !vectors, %in_k: !vectors, %in_v: !vectors, %in_S: !state)
       over(%q = %in_q : !vectors, %k = %in_k : !vectors, %v = %in_v : !vectors)
       init(%S = %in_S : !state) -> (!vectors, !state) {
     %y = rwkv.read %S[%k] : !S
+    // expected-note @below {{L3: what is read goes through 'rwkv.sum', so the value written is not affine in it with one coefficient for the whole value axis}}
     %s = rwkv.sum %y over 0 : !v -> f32
-    // expected-note @below {{L3: what is read goes through 'rwkv.broadcast', so the value written is not affine in it with one coefficient for the whole value axis}}
     %b = rwkv.broadcast %s : f32 -> !v
     %e = arith.subf %v, %b : !v
     %S1 = rwkv.write %S[%k], %e : !S
@@ -117,9 +117,8 @@ func.func @f(%in_q: !vectors, %in_k: !vectors, %in_v: !vectors, %in_S: !state)
       over(%q = %in_q : !vectors, %k = %in_k : !vectors, %v = %in_v : !vectors)
       init(%S = %in_S : !state) -> (!vectors, !state) {
     %y = rwkv.read %S[%k] : !S
-    %a = math.absf %y : !v
     %one = rwkv.fill 1.0 : !v
-    %d = arith.addf %one, %a : !v
+    %d = arith.addf %one, %y : !v
     // expected-note @below {{L3: what is read is not used as it is: it is divided by, so the value written is not affine in it with one coefficient for the whole value axis}}
     %z = arith.divf %v, %d : !v
     %S1 = rwkv.write %S[%k], %z : !S

@@ -356,3 +356,59 @@ func.func @f(%in_k: !vectors, %in_v: !vectors, %in_S: !state, %in_B: !state, %in
   }
   return %r#0, %r#1, %r#2, %r#3 : !vectors, !state, !state, !number
 }
+
+// -----
+
+// held-for-a-read
+// A state that stays, held anew for a read only.
+!vectors = tensor<?x?x2x4xf32>
+!state = tensor<?x2x4x4xf32>
+!number = tensor<?x2x1xf32>
+!v = tensor<4xf32>
+!S = !rwkv.state<4|4xf32>
+!N = !rwkv.state<|1xf32>
+func.func @f(%in_k: !vectors, %in_v: !vectors, %in_S: !state, %in_B: !state, %in_n: !number)
+    -> (!vectors, !state, !state, !number) {
+  // expected-error @below {{is not legal}}
+  %r:4 = rwkv.recurrence
+      over(%k = %in_k : !vectors, %v = %in_v : !vectors)
+      init(%S = %in_S : !state, %B = %in_B : !state, %n = %in_n : !number)
+      -> (!vectors, !state, !state, !number) {
+    // expected-note @below {{L1: a read sees an overwritten state}}
+    %P = rwkv.hold %B, %S at %n : !S
+    %o = rwkv.read %P[%k] : !S
+    %S1 = rwkv.write %S[%k], %v : !S
+    %n1 = rwkv.count %n every 16 : !N
+    rwkv.yield %o, %S1, %B, %n1 : !v, !S, !S, !N
+  }
+  return %r#0, %r#1, %r#2, %r#3 : !vectors, !state, !state, !number
+}
+
+// -----
+
+// held-and-fed
+// Two states that need each other, the second one of which is held.
+!vectors = tensor<?x?x2x4xf32>
+!state = tensor<?x2x4x4xf32>
+!number = tensor<?x2x1xf32>
+!v = tensor<4xf32>
+!S = !rwkv.state<4|4xf32>
+!N = !rwkv.state<|1xf32>
+func.func @f(%in_k: !vectors, %in_v: !vectors, %in_S: !state, %in_B: !state, %in_n: !number)
+    -> (!vectors, !state, !state, !number) {
+  // expected-error @below {{is not legal}}
+  %r:4 = rwkv.recurrence
+      over(%k = %in_k : !vectors, %v = %in_v : !vectors)
+      init(%S = %in_S : !state, %B = %in_B : !state, %n = %in_n : !number)
+      -> (!vectors, !state, !state, !number) {
+    %x = rwkv.read %S[%k] : !S
+    %y = rwkv.read %B[%v] : !S
+    %B0 = rwkv.hold %B, %S at %n : !S
+    // expected-note @below {{L1: it changes a state that counts tokens or is held from one token to the next}}
+    %B1 = rwkv.write %B0[%k], %x : !S
+    %S1 = rwkv.write %S[%k], %y : !S
+    %n1 = rwkv.count %n every 16 : !N
+    rwkv.yield %y, %S1, %B1, %n1 : !v, !S, !S, !N
+  }
+  return %r#0, %r#1, %r#2, %r#3 : !vectors, !state, !state, !number
+}

@@ -202,3 +202,27 @@ func.func @f(%in_v: !vectors, %in_c: !vectors, %in_S: !state)
   }
   return %r#0, %r#1 : !vectors, !state
 }
+
+// -----
+
+// scan-peek
+// Legal for chunk, not for scan: a read sees what a transform has mixed.
+!vectors = tensor<?x?x2x4xf32>
+!blocks = tensor<?x?x2x2x2x2xf32>
+!state = tensor<?x2x4x4xf32>
+!v = tensor<4xf32>
+!S = !rwkv.state<4|4xf32>
+func.func @f(%in_q: !vectors, %in_k: !vectors, %in_v: !vectors, %in_R: !blocks, %in_S: !state)
+    -> (!vectors, !state) {
+  // expected-error @below {{'rwkv.recurrence' op schedule scan is not legal}}
+  %r:2 = rwkv.recurrence
+      over(%q = %in_q : !vectors, %k = %in_k : !vectors, %v = %in_v : !vectors, %R = %in_R : !blocks)
+      init(%S = %in_S : !state) -> (!vectors, !state) {
+    %S1 = rwkv.write %S[%k], %v : !S
+    // expected-note @below {{L5: a read sees the elements of a state mixed}}
+    %P = rwkv.transform %S1, %R on "key0" : !S, tensor<2x2x2xf32>
+    %o = rwkv.read %P[%q] : !S
+    rwkv.yield %o, %S1 : !v, !S
+  }
+  return %r#0, %r#1 : !vectors, !state
+}

@@ -201,6 +201,34 @@ TEST(AffineState, UniformValues) {
   EXPECT_TRUE(AffineState::isUniform(form.recurrence.getOverArgs()[4]));
 }
 
+TEST(AffineState, SharedValuesAreLookedAtOnce) {
+  std::string ops = "%x0 = rwkv.fill 1.0 : !v\n";
+  for (int i = 0; i < 64; ++i) {
+    const std::string from = "%x" + std::to_string(i);
+    ops += "%x" + std::to_string(i + 1) + " = arith.addf " + from + ", " + from + " : !v\n";
+  }
+  Form form(ops + "%z = arith.mulf %x64, %v {last} : !v\n %Sn = rwkv.write %S[%k], %z : !S");
+  EXPECT_TRUE(AffineState::isUniform(form.find("last")->getOperand(0)));
+  EXPECT_FALSE(AffineState::isUniform(form.valueOf("last")));
+}
+
+TEST(AffineState, PeeksOfElementsMayDependOnTheirState) {
+  Form form(R"(
+    %y = rwkv.read %S[%k] : !S
+    %s = rwkv.dot %y, %v : !v -> f32
+    %P1 = rwkv.decay %S, %y on "value" : !S
+    %P2 = rwkv.decay %P1, %E on "each" : !S
+    %P3 = rwkv.write %P2[%y], %y scale %s : !S
+    %o = rwkv.read %P3[%y] : !S
+    %Sn = rwkv.write %S[%k], %v : !S
+    %Vn = rwkv.maximum %V, %v, %g : !V
+    %m = rwkv.read %V[] : !V
+    %W = rwkv.maximum %Vn, %m, %v : !V
+    %p = rwkv.read %W[] : !V)",
+            {{"S"}, {"V", "4"}});
+  EXPECT_TRUE(form->isLegal(ScheduleKind::scan)) << form->getRefusal(ScheduleKind::scan).reason;
+}
+
 // ---- lengths of chunks
 
 TEST(AffineState, LargestLogarithm) {
@@ -297,6 +325,14 @@ TEST(AffineState, ChunksDivideThePeriod) {
   }
 }
 
+TEST(AffineState, ChunksHaveATokenAtLeast) {
+  Form held(kStale, kStaleStates), plain(kDelta);
+  for (int64_t tokens : {0, -1}) {
+    EXPECT_EQ(held->fitChunk(ScheduleKind::chunk, tokens), 1);
+    EXPECT_EQ(plain->fitChunk(ScheduleKind::scan, tokens), 1);
+  }
+}
+
 TEST(AffineState, ChunksDivideAllPeriodsAndRespectDecays) {
   Form form(R"(
     %nn = rwkv.count %n every 48 : !N
@@ -312,7 +348,7 @@ TEST(AffineState, ChunksDivideAllPeriodsAndRespectDecays) {
 
 // ---- a state op that the analysis has never heard of
 
-/// Fades the values of a state: S e^f, where f is known to be -2 .. 0.
+/// Fades the values of a state, which is its second operand: S e^f, where f is known to be -2 .. 0.
 class FadeOp : public Op<FadeOp, OpTrait::ZeroRegions, OpTrait::OneResult, OpTrait::ZeroSuccessors,
                          OpTrait::NOperands<2>::Impl, MemoryEffectOpInterface::Trait, StateStepOpInterface::Trait> {
 public:
@@ -325,9 +361,9 @@ public:
     StateStep step;
     step.kind = StateStep::Kind::decay;
     step.op = getOperation();
-    step.state = getOperand(0);
+    step.state = getOperand(1);
     step.result = getOperation()->getResult(0);
-    step.factor = getOperand(1);
+    step.factor = getOperand(0);
     step.axis = StateStep::Axis::value;
     step.bound = {-2.0, 0.0};
     return step;
@@ -347,7 +383,7 @@ void loadTestDialect(MLIRContext &context) { context.loadDialect<TestDialect>();
 
 TEST(StateStepOpInterface, IsAllThatTheAnalysisKnows) {
   Form form(R"(
-    %S1 = "test.fade"(%S, %g) : (!S, !v) -> !S
+    %S1 = "test.fade"(%g, %S) : (!v, !S) -> !S
     %y = rwkv.read %S1[%k] : !S
     %e = arith.subf %v, %y : !v
     %Sn = rwkv.write %S1[%k], %e : !S)",
@@ -362,14 +398,14 @@ TEST(StateStepOpInterface, IsAllThatTheAnalysisKnows) {
 TEST(StateStepOpInterface, RefusalsNameSuchOps) {
   Form between(R"(
     %y = rwkv.read %S[%k] : !S
-    %S1 = "test.fade"(%S, %g) {here} : (!S, !v) -> !S
+    %S1 = "test.fade"(%g, %S) {here} : (!v, !S) -> !S
     %Sn = rwkv.write %S1[%k], %y : !S)",
                {{"S"}}, loadTestDialect);
   EXPECT_EQ(between->getRefusal(ScheduleKind::chunk).rule, "L4");
   EXPECT_EQ(between->getRefusal(ScheduleKind::chunk).op, between.find("here"));
   Form own(R"(
     %y = rwkv.read %S[%k] : !S
-    %Sn = "test.fade"(%S, %y) {here} : (!S, !v) -> !S)",
+    %Sn = "test.fade"(%y, %S) {here} : (!v, !S) -> !S)",
            {{"S"}}, loadTestDialect);
   for (ScheduleKind kind : {ScheduleKind::chunk, ScheduleKind::scan}) {
     EXPECT_EQ(own->getRefusal(kind).rule, "L2");

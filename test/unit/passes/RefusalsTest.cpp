@@ -37,12 +37,19 @@ constexpr ScheduleKind kChunk = ScheduleKind::chunk, kScan = ScheduleKind::scan;
 const States kHeld = {{"S"}, {"B"}, {"n", "1"}};
 // What the states of kHeld do when nothing is in the way.
 const std::string kWrite = "%Sn = rwkv.write %S[%k], %v : !S\n", kCount = "%nn = rwkv.count %n every 8 : !N\n";
+// S and B need each other, and B is held.
+const std::string kHeldAndFed =
+    "%x = rwkv.read %S[%k] : !S\n %y = rwkv.read %B[%k] : !S\n %B1 = rwkv.hold %B, %S at %n : !S\n"
+    "%Bn = rwkv.write %B1[%k], %x {here} : !S\n %Sn = rwkv.write %S[%k], %y : !S\n" +
+    kCount;
 
 const Refused kRefused[] = {
     // L1
     {"Overwritten", kChunk, "L1", "overwrites the state", "%Sn = rwkv.set %S, %E {here} : !S"},
     {"OverwrittenInAScan", kScan, "L1", "overwrites the state", "%Sn = rwkv.set %S, %E {here} : !S"},
     {"OverwrittenPeek", kChunk, "L1", "a read sees an overwritten state",
+     "%P = rwkv.set %S, %E {here} : !S\n %o = rwkv.read %P[%q] : !S\n" + kWrite},
+    {"OverwrittenPeekInAScan", kScan, "L1", "a read sees an overwritten state",
      "%P = rwkv.set %S, %E {here} : !S\n %o = rwkv.read %P[%q] : !S\n" + kWrite},
     {"TwoResults", kChunk, "L1", "'math.sincos' has no form for many tokens",
      "%x, %y = math.sincos %c {here} : f32\n" + kWrite},
@@ -85,6 +92,22 @@ const Refused kRefused[] = {
          "%Bn = rwkv.hold %B, %S at %n : !S\n %P = rwkv.hold %S, %B at %n {here} : !S\n"
          "%o = rwkv.read %P[%q] : !S",
      kHeld},
+    {"PeekThatIsHeldInAScan", kScan, "L1", "a read sees an overwritten state",
+     kWrite + kCount +
+         "%Bn = rwkv.write %B[%k], %v : !S\n %P = rwkv.hold %B, %S at %n {here} : !S\n"
+         "%o = rwkv.read %P[%q] : !S",
+     kHeld},
+    {"PeekThatCounts",
+     kScan,
+     "L1",
+     "a read sees an overwritten state",
+     "%x = rwkv.fill 1.0 : tensor<1xf32>\n %nn = rwkv.write %n[], %x : !N\n"
+     "%P = rwkv.count %n every 8 {here} : !N\n %o = rwkv.read %P[] : !N",
+     {{"n", "1"}}},
+    {"HeldAmongStatesThatNeedEachOther", kChunk, "L1", "it changes a state that counts tokens or is held", kHeldAndFed,
+     kHeld},
+    {"HeldAmongStatesThatNeedEachOtherInAScan", kScan, "L1", "it changes a state that counts tokens or is held",
+     kHeldAndFed, kHeld},
     // L2
     {"OwnKey", kChunk, "L2", "the key depends on what this token reads",
      "%y = rwkv.read %S[%q] : !S\n %Sn = rwkv.write %S[%y], %v {here} : !S"},
@@ -112,6 +135,16 @@ const Refused kRefused[] = {
     {"ThroughAFunction", kChunk, "L3", "goes through 'math.tanh'",
      "%y = rwkv.read %S[%k] : !S\n %z = math.tanh %y {here} : !v\n %e = arith.subf %v, %z : !v\n"
      "%Sn = rwkv.write %S[%k], %e : !S"},
+    {"ThroughSeveral", kChunk, "L3", "goes through 'rwkv.sum'",
+     "%y = rwkv.read %S[%k] : !S\n %s = rwkv.sum %y over 0 {here} : !v -> f32\n %b = rwkv.broadcast %s : f32 -> !v\n"
+     "%z = math.tanh %b : !v\n %Sn = rwkv.write %S[%k], %z : !S"},
+    {"ThroughOneAfterAnother", kChunk, "L3", "goes through 'math.exp'",
+     "%y = rwkv.read %S[%k] : !S\n %a = math.exp %y {here} : !v\n %b = math.tanh %y : !v\n"
+     "%z = arith.addf %b, %a : !v\n %Sn = rwkv.write %S[%k], %z : !S"},
+    {"TheFirstReadOfSeveral", kChunk, "L3", "goes through 'math.exp'",
+     "%x = rwkv.read %S[%q] : !S\n %y = rwkv.read %S[%k] : !S\n %w = rwkv.read %S[%v] : !S\n"
+     "%a = math.exp %x {here} : !v\n %b = math.tanh %y : !v\n %f = math.absf %w : !v\n"
+     "%d = arith.addf %f, %b : !v\n %z = arith.addf %d, %a : !v\n %Sn = rwkv.write %S[%k], %z : !S"},
     {"TimesAVector", kChunk, "L3", "it is multiplied by a vector",
      "%y = rwkv.read %S[%k] : !S\n %z = arith.mulf %v, %y {here} : !v\n %Sn = rwkv.write %S[%k], %z : !S"},
     {"DividedByAVector", kChunk, "L3", "it is divided by a vector",
@@ -162,6 +195,23 @@ const Refused kRefused[] = {
      "L5",
      "the state is also raised by a maximum",
      "%V1 = rwkv.maximum %V, %v, %g : !V\n %Vn = rwkv.write %V1[], %v {here} : !V",
+     {{"V", "4"}}},
+    {"MixedPeek", kScan, "L5", "a read sees the elements of a state mixed",
+     "%P = rwkv.transform %S, %R on \"key0\" {here} : !S, tensor<2x2x2xf32>\n %o = rwkv.read %P[%q] : !S\n" + kWrite},
+    {"RaisedPeek", kScan, "L5", "a read sees a state raised that nothing else raises",
+     "%P = rwkv.maximum %S, %E, %E {here} : !S\n %o = rwkv.read %P[%q] : !S\n" + kWrite},
+    {"WrittenPeekOfAMaximum",
+     kScan,
+     "L5",
+     "a read sees a state changed that is also raised",
+     "%Vn = rwkv.maximum %V, %v, %g : !V\n %P = rwkv.write %V[], %v {here} : !V\n %o = rwkv.read %P[] : !V",
+     {{"V", "4"}}},
+    {"DecayedPeekOfAMaximum",
+     kScan,
+     "L5",
+     "a read sees a state changed that is also raised",
+     "%Vn = rwkv.maximum %V, %v, %g : !V\n %P = rwkv.decay %Vn, %g on \"value\" {here} : !V\n"
+     "%o = rwkv.read %P[] : !V",
      {{"V", "4"}}},
 };
 
