@@ -11,6 +11,7 @@
 using namespace mlir;
 using namespace rwkv;
 using namespace rwkv::blocks;
+using namespace rwkv::programs;
 using Kind = Root::Kind;
 
 namespace {
