@@ -115,8 +115,18 @@ private:
   Value ones() { return e.constant(1.0, RankedTensorType::get({batch.tokens}, elementType())); }
   Type elementType() { return form.states[stratum.states.front()].type.getElementType(); }
 
-  /// The analysis has made sure that there is such a form.
+  /// The analysis has made sure that there is such a form. Each value is looked at once.
   Affine affineOf(Value value) {
+    auto known = affines.find(value);
+    if (known != affines.end()) {
+      return known->second;
+    }
+    Affine found = findAffine(value);
+    affines.try_emplace(value, found);
+    return found;
+  }
+
+  Affine findAffine(Value value) {
     if (!form.dependsOn(value, level)) {
       return {batch.get(value), {}};
     }
@@ -352,6 +362,7 @@ private:
   std::map<unsigned, KeyFrames> frames;
   std::map<unsigned, ValueFrame> valueFrames;
   llvm::DenseMap<unsigned, Value> initial, knownParts;
+  llvm::DenseMap<Value, Affine> affines;
   std::vector<Write> writes;
 };
 
