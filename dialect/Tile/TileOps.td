@@ -211,18 +211,25 @@ def Tile_SolveUnitLowerOp : Tile_Op<"solve_unit_lower", [Pure, AllTypesMatch<["r
   let hasVerifier = 1;
 }
 
+def Tile_Precision : I32EnumAttr<"Precision", "what operands of a product may be rounded to", [
+    I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"tf32", 1>]> {
+  let cppNamespace = "::rwkv::tile";
+}
+
 def Tile_DotOp : Tile_Op<"dot", [Pure]> {
   let summary = "Matrix product: [M, K] x [K, N] -> [M, N], or with `transposed` [M, K] x [N, K]";
   let description = [{
-    Products and sums are in the compute type; `acc` is added to them. With `blocks p` it is a product per block of p rows:
+    Sums are in the compute type; `acc` is added to them. Operands are used as they are, or with `precision tf32` rounded to
+    11 significant bits where the machine has an instruction for it (the range is that of f32). With `blocks p` it is a product per block of p rows:
     result rows g p .. g p + p - 1 are the p x p block of the left operand times the same rows of the right one,
     [G' p, p] x [G p, N] -> [G p, N]; the blocks of the left operand are used again from the first on if it has fewer.
   }];
   let arguments = (ins Tile_Tile:$lhs, Tile_Tile:$rhs, Optional<Tile_Tile>:$acc, UnitAttr:$transposed,
-                       OptionalAttr<I64Attr>:$blocks);
+                       OptionalAttr<I64Attr>:$blocks,
+                       DefaultValuedAttr<Tile_Precision, "::rwkv::tile::Precision::f32">:$precision);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = [{
-    $lhs `,` $rhs (`transposed` $transposed^)? (`blocks` $blocks^)? (`acc` $acc^ `:` type($acc))? attr-dict `:`
+    $lhs `,` $rhs (`transposed` $transposed^)? (`blocks` $blocks^)? (`precision` $precision^)? (`acc` $acc^ `:` type($acc))? attr-dict `:`
     type($lhs) `,` type($rhs) `->` type($result)
   }];
   let hasVerifier = 1;

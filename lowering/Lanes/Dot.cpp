@@ -23,6 +23,7 @@ public:
     lhsRows = tile::getTileShape(dot.getLhs().getType())[0];
     blocks = dot.getBlocks().value_or(0);
     transposed = dot.getTransposed();
+    instruction = e.hooks.findProduct(dot.getPrecision());
     compute = getElementTypeOrSelf(dot.getResult().getType());
     lhs = context.getMemory(dot.getLhs());
     rhs = context.getMemory(dot.getRhs());
@@ -32,6 +33,125 @@ public:
   }
 
   void run() {
+    if (instruction && !blocks && rows % instruction->m == 0 && columns % instruction->n == 0 &&
+        depth % instruction->k == 0) {
+      emitFragments();
+    } else {
+      emitBlocks();
+    }
+  }
+
+private:
+  // ---- warps make fragments of the result
+
+  /// The row and the column that this lane has in register 0 of a fragment; the others are `offsets` away.
+  struct Fragment {
+    Value row, column;
+    SmallVector<Coord> offsets;
+  };
+
+  Fragment fragmentOf(const FragmentBases &bases, int64_t registers) {
+    Fragment result{e.index(0), e.index(0), {}};
+    for (auto [i, base] : llvm::enumerate(bases.lane)) {
+      Value bit = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, e.lane, e.index(i)), e.index(1));
+      result.row = base.row ? e.add(result.row, e.mul(bit, base.row)) : result.row;
+      result.column = base.column ? e.add(result.column, e.mul(bit, base.column)) : result.column;
+    }
+    for (int64_t r = 0; r < registers; ++r) {
+      Coord offset{0, 0};
+      for (auto [i, base] : llvm::enumerate(bases.reg)) {
+        offset.row += r >> i & 1 ? base.row : 0;
+        offset.column += r >> i & 1 ? base.column : 0;
+      }
+      result.offsets.push_back(offset);
+    }
+    return result;
+  }
+
+  /// The registers of a fragment that starts at (row, column).
+  SmallVector<Value> loadFragment(const Memory &memory, const Fragment &fragment, Value row, Value column,
+                                  bool turned) {
+    Value atRow = e.add(row, fragment.row), atColumn = e.add(column, fragment.column);
+    return llvm::map_to_vector(fragment.offsets, [&](Coord offset) {
+      Value r = addIndex(b, loc, atRow, offset.row), c = addIndex(b, loc, atColumn, offset.column);
+      return turned ? load(memory, c, r) : load(memory, r, c);
+    });
+  }
+
+  void emitFragments() {
+    int64_t m = instruction->m, n = instruction->n, k = instruction->k, warp = e.hooks.getWarp();
+    auto registers = [&](int64_t size) { return size / warp; };
+    Fragment x = fragmentOf(instruction->a, registers(m * k)), y = fragmentOf(instruction->b, registers(k * n)),
+             z = fragmentOf(instruction->c, registers(m * n));
+    // Warps lie along the rows first; each has every so many rows of fragments, and a few columns side by side.
+    int64_t warps = e.lanes / warp, down = 1, tall = rows / m, wide = columns / n;
+    while (down * 2 <= warps && tall % (down * 2) == 0) {
+      down *= 2;
+    }
+    int64_t across = warps / down, each = 1;
+    while (each < 4 && wide % (each * 2) == 0 && across * each * 2 <= std::max(wide, across)) {
+      each *= 2;
+    }
+    Value number = e.laneDivided(warp);
+    if (int64_t used = down * std::min(across, wide / each); used < warps) {
+      number = arith::AndIOp::create(b, loc, e.add(number, e.index(warps - e.nextWarp)), e.index(warps - 1));
+      e.nextWarp = (e.nextWarp + used) % warps;
+    }
+    Value firstDown = down == 1 ? e.index(0) : arith::AndIOp::create(b, loc, number, e.index(down - 1)).getResult();
+    Value firstAcross = arith::ShRUIOp::create(b, loc, number, e.index(llvm::Log2_64(down)));
+    e.forEach(firstDown, down, tall, [&](Value i) {
+      Value row = e.mul(i, m);
+      e.forEach(firstAcross, across, wide / each, [&](Value j) {
+        SmallVector<Value> starts;
+        SmallVector<SmallVector<Value>> sums;
+        for (int64_t part = 0; part < each; ++part) {
+          starts.push_back(addIndex(b, loc, e.mul(j, n * each), part * n));
+          sums.push_back(acc.pointer ? loadFragment(acc, z, row, starts.back(), false)
+                                     : SmallVector<Value>(z.offsets.size(), zero()));
+        }
+        emitDepth(row, starts, x, y, sums);
+        for (auto [start, values] : llvm::zip_equal(starts, sums)) {
+          for (auto [offset, value] : llvm::zip_equal(z.offsets, values)) {
+            emitStore(b, loc, target, addIndex(b, loc, e.add(row, z.row), offset.row),
+                      addIndex(b, loc, e.add(start, z.column), offset.column), value);
+          }
+        }
+      });
+    });
+  }
+
+  Value zero() { return arith::ConstantOp::create(b, loc, FloatAttr::get(compute, 0.0)); }
+
+  void emitDepth(Value row, ArrayRef<Value> starts, const Fragment &x, const Fragment &y,
+                 SmallVector<SmallVector<Value>> &sums) {
+    int64_t k = instruction->k, unroll = Emitter::getUnroll(depth / k);
+    SmallVector<Value> init;
+    for (auto &values : sums) {
+      llvm::append_range(init, values);
+    }
+    SmallVector<Value> totals = e.carry(e.index(0), k * unroll, depth, init, [&](Value first, ValueRange before) {
+      SmallVector<Value> next(before);
+      size_t size = before.size() / starts.size();
+      for (int64_t i = 0; i < unroll; ++i) {
+        Value at = addIndex(b, loc, first, i * k);
+        SmallVector<Value> left = loadFragment(lhs, x, row, at, false);
+        for (auto [part, start] : llvm::enumerate(starts)) {
+          SmallVector<Value> right = loadFragment(rhs, y, at, start, transposed);
+          auto sum = MutableArrayRef(next).slice(part * size, size);
+          llvm::copy(e.hooks.emitProduct(b, loc, *instruction, left, right, SmallVector<Value>(sum)), sum.begin());
+        }
+      }
+      return next;
+    });
+    size_t size = init.size() / starts.size();
+    for (auto [part, values] : llvm::enumerate(sums)) {
+      values.assign(totals.begin() + part * size, totals.begin() + (part + 1) * size);
+    }
+  }
+
+  // ---- lanes make blocks of the result
+
+  void emitBlocks() {
     // As many results per lane as there are lanes for, at most 4 x 4. A lane's columns are `step` apart, so that lanes
     // side by side read elements side by side; its rows follow one another.
     int64_t share = std::max<int64_t>(1, rows * columns / e.lanes);
@@ -57,7 +177,6 @@ public:
     });
   }
 
-private:
   Value load(const Memory &memory, Value row, Value column) {
     return emitLoad(b, loc, memory, row, column, 0, compute);
   }
@@ -109,6 +228,7 @@ private:
   Memory target, lhs, rhs, acc = {};
   int64_t rows, columns, depth, lhsRows, blocks;
   bool transposed;
+  const MatrixInstruction *instruction;
   Type compute;
 };
 

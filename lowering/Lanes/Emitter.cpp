@@ -85,3 +85,38 @@ void Emitter::forEachPoint(int64_t rows, int64_t columns, function_ref<void(Valu
   forEach(dealt.column, dealt.columns, columns,
           [&](Value column) { forEach(dealt.row, dealt.rows, rows, [&](Value row) { body(row, column); }); });
 }
+
+int64_t Emitter::getUnroll(int64_t count, int64_t most) {
+  int64_t unroll = std::min(count, most);
+  while (count % unroll != 0) {
+    --unroll;
+  }
+  return unroll;
+}
+
+void Emitter::copyPoints(int64_t rows, int64_t columns, Load load, std::function<void(Value, Value, Value)> store,
+                         SmallVectorImpl<Store> &later) {
+  Deal dealt = deal(rows, columns, lanes);
+  bool straight = columns == dealt.columns && rows % dealt.rows == 0;
+  int64_t count = straight ? rows / dealt.rows : 0, unroll = straight ? getUnroll(count) : 1;
+  if (straight && unroll == count) { // no loop: others may be loaded before this is stored
+    for (int64_t i = 0; i < count; ++i) {
+      Value row = programs::addIndex(b, loc, dealt.row, i * dealt.rows), column = dealt.column;
+      Value value = load(row, column);
+      later.push_back([=] { store(row, column, value); });
+    }
+    return;
+  }
+  forEach(dealt.column, dealt.columns, columns, [&](Value column) {
+    forEach(dealt.row, dealt.rows * unroll, rows, [&](Value first) {
+      SmallVector<std::pair<Value, Value>> loaded;
+      for (int64_t i = 0; i < unroll; ++i) {
+        Value row = programs::addIndex(b, loc, first, i * dealt.rows);
+        loaded.push_back({row, load(row, column)});
+      }
+      for (auto [row, value] : loaded) {
+        store(row, column, value);
+      }
+    });
+  });
+}

@@ -3,7 +3,8 @@
 #ifndef RWKV_LOWERING_LANES_HOOKS_H
 #define RWKV_LOWERING_LANES_HOOKS_H
 
-#include "mlir/IR/Builders.h"
+#include "dialect/Tile/TileDialect.h"
+#include "lowering/Layout/MatrixInstruction.h"
 
 namespace rwkv::lanes {
 
@@ -24,6 +25,13 @@ public:
   virtual void emitBarrier(mlir::OpBuilder &b, mlir::Location loc) const = 0;
   /// The value (f32 or i32) of the lane of this warp whose number differs by the bits of `mask`.
   virtual mlir::Value emitShuffle(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, int64_t mask) const = 0;
+
+  /// The matrix instruction of a warp for products whose operands may be rounded like this; null: there is none.
+  virtual const MatrixInstruction *findProduct(tile::Precision precision) const = 0;
+  /// One such instruction: c + x y, in the registers of this lane, all f32.
+  virtual llvm::SmallVector<mlir::Value> emitProduct(mlir::OpBuilder &b, mlir::Location loc,
+                                                     const MatrixInstruction &instruction, mlir::ValueRange x,
+                                                     mlir::ValueRange y, mlir::ValueRange c) const = 0;
 };
 
 } // namespace rwkv::lanes

@@ -7,6 +7,8 @@
 #include "lowering/Lanes/Hooks.h"
 #include "lowering/TilePrograms/Kernel.h"
 
+#include <functional>
+
 namespace rwkv::lanes {
 
 using programs::Context;
@@ -37,6 +39,8 @@ public:
   const Hooks &hooks;
   int64_t lanes;    // of the task, a power of two
   mlir::Value lane; // index
+  /// The first warp that has nothing to do yet: products that need a few warps only run beside each other.
+  int64_t nextWarp = 0;
 
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
   mlir::Value add(mlir::Value x, mlir::Value y) { return mlir::arith::AddIOp::create(b, loc, x, y); }
@@ -65,6 +69,16 @@ public:
   Deal deal(int64_t rows, int64_t columns, int64_t most);
   /// Every point (row, column) once, on some lane.
   void forEachPoint(int64_t rows, int64_t columns, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
+
+  /// What is read at some points, to be written when it has arrived.
+  using Load = llvm::function_ref<mlir::Value(mlir::Value row, mlir::Value column)>;
+  using Store = std::function<void()>;
+  /// Reads every point once; `store` is given what was read. Stores that can wait for other loads are left in `later`.
+  void copyPoints(int64_t rows, int64_t columns, Load load,
+                  std::function<void(mlir::Value row, mlir::Value column, mlir::Value value)> store,
+                  llvm::SmallVectorImpl<Store> &later);
+  /// The largest number of iterations of `count` to write side by side, so that one does not wait for the other.
+  static int64_t getUnroll(int64_t count, int64_t most = 8);
 };
 
 /// Emits the loops of a nest. `allocate` gives shared memory for some numbers, `ready` is called when scalars and
@@ -74,6 +88,9 @@ void emitNest(Emitter &e, const Plan &plan, const Nest &nest, unsigned index, Co
 void emitProgram(Emitter &e, mlir::Operation *op, Context &context, const Memory &target);
 void emitDot(Emitter &e, tile::DotOp dot, Context &context, const Memory &target);
 void emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute);
+/// The same, but stores may be left for later.
+void emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute,
+              llvm::SmallVectorImpl<Emitter::Store> &later);
 
 } // namespace rwkv::lanes
 

@@ -16,7 +16,7 @@ namespace {
 /// Tiles of a kernel's buffers up to this size are brought to shared memory before they are used.
 constexpr int64_t kStagedBytes = 32 * 1024;
 /// Points of the largest tile per lane.
-constexpr int64_t kPointsPerLane = 32;
+constexpr int64_t kPointsPerLane = 16;
 
 class LaneLowering : public KernelLowering {
 public:
@@ -80,9 +80,21 @@ private:
 
   Memory allocate(Type tile) override {
     auto tensor = cast<RankedTensorType>(tile);
-    Memory memory = allocateNumbers(tensor.getNumElements(), tensor.getElementType());
-    memory.stride = tensor.getShape().back();
+    int64_t columns = tensor.getShape().back(), rows = tensor.getNumElements() / columns;
+    // Rows as long as the banks of the memory, or half of them, would start at the same ones.
+    constexpr int64_t kBanks = 32, kPadding = 4;
+    int64_t stride = columns + (!hasReshapes && rows > 1 && columns % (kBanks / 2) == 0 ? kPadding : 0);
+    Memory memory = allocateNumbers(rows * stride, tensor.getElementType());
+    memory.stride = stride;
     return memory;
+  }
+
+  /// Tiles that are taken as other shapes lie without gaps.
+  bool findReshapes() {
+    WalkResult found = kernel.getBody().walk([](tile::ReshapeOp op) {
+      return tile::getTileShape(op.getX().getType()).size() == 2 ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    return found.wasInterrupted();
   }
 
   Memory allocateNumbers(int64_t count, Type element) {
@@ -93,71 +105,150 @@ private:
     return {pointer, element, count};
   }
 
-  /// Between the pieces that lanes write and others read.
-  void barrier() {
-    e.barrier();
-    scalarRead = false;
+  // ---- barriers: where a lane reads what another one wrote, or writes what another one reads or writes
+
+  struct Accesses {
+    llvm::SmallDenseSet<Value> read, written; // allocations
+    bool scalarRead = false;                  // of any allocation
+  };
+
+  /// Adds what an op and those inside of it do.
+  static void collect(Operation *op, Accesses &accesses) {
+    op->walk([&](Operation *inner) {
+      auto note = [&](Value pointer, llvm::SmallDenseSet<Value> &set) {
+        while (auto address = pointer.getDefiningOp<LLVM::GEPOp>()) {
+          pointer = address.getBase();
+        }
+        if (pointer.getDefiningOp<LLVM::UndefOp>()) { // others are the caller's buffers: read or written, not both
+          set.insert(pointer);
+        }
+      };
+      if (auto load = dyn_cast<LLVM::LoadOp>(inner)) {
+        note(load.getAddr(), accesses.read);
+      } else if (auto store = dyn_cast<LLVM::StoreOp>(inner)) {
+        note(store.getAddr(), accesses.written);
+      }
+    });
   }
 
-  void begin() {
-    if (scalarRead) {
-      barrier();
+  static bool conflict(const Accesses &before, const Accesses &after) {
+    auto meet = [](const llvm::SmallDenseSet<Value> &x, const llvm::SmallDenseSet<Value> &y) {
+      return llvm::any_of(x, [&](Value value) { return y.contains(value); });
+    };
+    return meet(before.written, after.read) || meet(before.written, after.written) ||
+           meet(before.read, after.written) || (before.scalarRead && !after.written.empty());
+  }
+
+  /// Emits code in which lanes share work, with a barrier in front if it needs one.
+  void emitShared(function_ref<void()> emit) {
+    if (inShared) { // a copy that another one needs first
+      e.barrier();
+      emit();
+      e.barrier();
+      return;
+    }
+    inShared = true;
+    Block *block = b.getInsertionBlock();
+    Operation *before = b.getInsertionPoint() == block->begin() ? nullptr : &*std::prev(b.getInsertionPoint());
+    size_t known = e.barriers.size();
+    emit();
+    inShared = false;
+    Operation *first = before ? before->getNextNode() : &block->front();
+    llvm::SmallPtrSet<Operation *, 4> barriers(e.barriers.begin() + known, e.barriers.end());
+    Accesses now;
+    bool checked = false;
+    auto check = [&] {
+      if (!checked && conflict(pending, now)) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPoint(first);
+        e.barrier();
+        pending = Accesses();
+      }
+      checked = true;
+    };
+    for (Operation *op = first; op && op != &*b.getInsertionPoint(); op = op->getNextNode()) {
+      if (barriers.contains(op)) {
+        check();
+        pending = now = Accesses();
+      } else {
+        collect(op, now);
+      }
+    }
+    check();
+    for (auto [from, to] : {std::pair(&now.read, &pending.read), std::pair(&now.written, &pending.written)}) {
+      to->insert(from->begin(), from->end());
+    }
+    pending.scalarRead |= now.scalarRead;
+  }
+
+  void meet() override {
+    if (!pending.read.empty() || !pending.written.empty() || pending.scalarRead) {
+      e.barrier();
+      pending = Accesses();
     }
   }
 
-  void noteScalarRead() override { scalarRead = true; }
+  void noteScalarRead() override {
+    if (!pending.written.empty()) {
+      e.barrier();
+      pending = Accesses();
+    }
+    pending.scalarRead = true;
+  }
 
   void beginPiece(ArrayRef<Operation *> ops) override {
-    bool any = false;
-    for (Operation *op : ops) {
-      auto load = dyn_cast<tile::LoadOp>(op);
-      if (!load || !isTile(load.getResult())) {
-        continue;
+    emitShared([&] {
+      SmallVector<Emitter::Store> later; // all loads are under way before the first is waited for
+      for (Operation *op : ops) {
+        auto load = dyn_cast<tile::LoadOp>(op);
+        if (load && isTile(load.getResult()) && !load.getResult().use_empty()) {
+          stage(load, later);
+        }
       }
-      auto type = cast<RankedTensorType>(load.getResult().getType());
-      if (type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes || load.getResult().use_empty()) {
-        continue;
-      }
-      if (!any) {
-        begin();
-      }
-      any = true;
-      Memory from = access(load.getBuffer(), load.getOffset(), load.getStride().value_or(type.getShape().back()));
-      Memory to = allocate(type);
-      lanes::emitCopy(e, from, to, type.getRank() == 2 ? type.getDimSize(0) : 1, type.getShape().back(),
-                      type.getElementType());
-      memories[load.getResult()] = to;
+      llvm::for_each(later, [](Emitter::Store &store) { store(); });
+    });
+  }
+
+  /// Brings a tile of a buffer to shared memory.
+  void stage(tile::LoadOp load, SmallVectorImpl<Emitter::Store> &later) {
+    auto type = cast<RankedTensorType>(load.getResult().getType());
+    if (type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes) {
+      return;
     }
-    if (any) {
-      barrier();
-    }
+    Memory from = access(load.getBuffer(), load.getOffset(), load.getStride().value_or(type.getShape().back()));
+    Memory to = allocate(type);
+    lanes::emitCopy(e, from, to, type.getRank() == 2 ? type.getDimSize(0) : 1, type.getShape().back(),
+                    type.getElementType(), later);
+    memories[load.getResult()] = to;
   }
 
   void emitNest(const Plan &plan, const Nest &nest, unsigned index) override {
-    begin();
-    bool partial = false;
-    auto allocatePartial = [&](int64_t count, Type element) {
-      partial = true;
-      return allocateNumbers(count, element);
-    };
-    lanes::emitNest(e, plan, nest, index, *this, allocatePartial, [&] { begin(); });
-    barrier();
-    scalarRead = partial; // parts of sums have been read since
+    emitShared([&] {
+      auto allocatePartial = [&](int64_t count, Type element) { return allocateNumbers(count, element); };
+      lanes::emitNest(e, plan, nest, index, *this, allocatePartial, [&] { settle(); });
+    });
+  }
+
+  /// Scalars have been read: what they come from may be overwritten now.
+  void settle() {
+    if (pending.scalarRead) {
+      e.barrier();
+      pending = Accesses();
+    }
   }
 
   void emitProgram(Operation *op, const Memory &target) override {
     if (auto insert = dyn_cast<tile::InsertOp>(op); insert && !isTile(insert.getPart())) {
       (void)getScalar(insert.getPart()); // may lie where it is written
     }
-    begin();
-    lanes::emitProgram(e, op, *this, target);
-    barrier();
+    emitShared([&] {
+      settle();
+      lanes::emitProgram(e, op, *this, target);
+    });
   }
 
   void emitCopy(const Memory &from, const Memory &to, int64_t rows, int64_t columns, Type compute) override {
-    begin();
-    lanes::emitCopy(e, from, to, rows, columns, compute);
-    barrier();
+    emitShared([&] { lanes::emitCopy(e, from, to, rows, columns, compute); });
   }
 
   void emitScalarStore(const Memory &memory, Value value) override {
@@ -183,7 +274,8 @@ private:
   Emitter e;
   Value status;
   std::vector<Allocation> allocations;
-  bool scalarRead = false; // a scalar has been read from shared memory since the last barrier
+  Accesses pending; // since the last barrier
+  bool inShared = false, hasReshapes = findReshapes();
 };
 
 } // namespace

@@ -35,7 +35,7 @@ public:
     }
     ready();
     if (sums.empty()) {
-      emitPoints();
+      emitWithoutSums();
     } else if (nest.order == Order::columnsOutside) {
       emitColumnSums();
     } else if (hasRows) {
@@ -228,26 +228,30 @@ private:
     return arith::AddFOp::create(b, loc, x, y, contract);
   }
 
-  /// Evaluates all roots at a point, then writes, if `mine` (null: always): a tile may be read and written at the same
-  /// point.
-  SmallVector<Value> emitPoint(const Point &point, ValueRange partial, Value mine = {}) {
+  /// Evaluates all roots at some points, then writes, if `mine` (null: always): a tile may be read and written at the
+  /// same point, and no point waits for another.
+  SmallVector<Value> emitPoints(ArrayRef<Point> points, ValueRange partial, Value mine = {}) {
     SmallVector<Value> next(partial);
-    SmallVector<std::pair<unsigned, Value>> stores;
-    for (unsigned root : nest.roots) {
-      const Root &r = plan.roots[root];
-      if (r.kind == Root::Kind::tile && !r.stored) {
-        continue;
+    SmallVector<std::tuple<unsigned, Point, Value>> stores;
+    for (const Point &point : points) {
+      auto saved = memo;
+      for (unsigned root : nest.roots) {
+        const Root &r = plan.roots[root];
+        if (r.kind == Root::Kind::tile && !r.stored) {
+          continue;
+        }
+        Value value = evaluate(r.value, domainAxes(), point);
+        if (r.kind == Root::Kind::reduce) {
+          Value &sum = next[llvm::find(sums, root) - sums.begin()];
+          sum = combine(root, sum, value);
+        } else {
+          stores.push_back({root, point, value});
+        }
       }
-      Value value = evaluate(r.value, domainAxes(), point);
-      if (r.kind == Root::Kind::reduce) {
-        Value &sum = next[llvm::find(sums, root) - sums.begin()];
-        sum = combine(root, sum, value);
-      } else {
-        stores.push_back({root, value});
-      }
+      memo = std::move(saved);
     }
     auto store = [&] {
-      for (auto [root, value] : stores) {
+      for (auto &[root, point, value] : stores) {
         emitStore(b, loc, targets[root], hasRows ? point.row : Value(), point.column, value);
       }
     };
@@ -262,13 +266,18 @@ private:
     return scoped([&] {
       Point point{Value(), column};
       hoist(kColumnBit, point);
-      return e.carry(dealt.row, dealt.rows, rows, neutrals(), [&](Value row, ValueRange partial) {
-        return scoped([&] { return emitPoint({row, column}, partial); });
+      int64_t unroll = rows % dealt.rows == 0 ? Emitter::getUnroll(rows / dealt.rows) : 1;
+      return e.carry(dealt.row, dealt.rows * unroll, rows, neutrals(), [&](Value first, ValueRange partial) {
+        SmallVector<Point> points;
+        for (int64_t i = 0; i < unroll; ++i) {
+          points.push_back({addIndex(b, loc, first, i * dealt.rows), column});
+        }
+        return emitPoints(points, partial);
       });
     });
   }
 
-  void emitPoints() {
+  void emitWithoutSums() {
     scoped([&] {
       hoist(0, Point());
       Emitter::Deal dealt = e.deal(rows, columns, e.lanes);
@@ -358,9 +367,15 @@ private:
         }
         SmallVector<Value> partial = scoped([&] {
           hoist(kRowBit, {row, Value()});
-          return e.carry(dealt.column, dealt.columns, columns, neutrals(), [&](Value column, ValueRange before) {
-            return scoped([&] { return emitPoint({row, column}, before, mine); });
-          });
+          int64_t unroll = columns % dealt.columns == 0 ? Emitter::getUnroll(columns / dealt.columns) : 1;
+          return e.carry(dealt.column, dealt.columns * unroll, columns, neutrals(),
+                         [&](Value first, ValueRange before) {
+                           SmallVector<Point> points;
+                           for (int64_t i = 0; i < unroll; ++i) {
+                             points.push_back({row, addIndex(b, loc, first, i * dealt.columns)});
+                           }
+                           return emitPoints(points, before, mine);
+                         });
         });
         for (auto [root, value] : llvm::zip_equal(sums, partial)) {
           value = combineLanes(root, value, dealt.columns);
@@ -380,7 +395,7 @@ private:
       hoist(0, Point());
       int64_t warp = std::min(e.lanes, e.hooks.getWarp()), warps = e.lanes / warp;
       SmallVector<Value> partial = e.carry(e.lane, e.lanes, columns, neutrals(), [&](Value column, ValueRange before) {
-        return scoped([&] { return emitPoint({Value(), column}, before); });
+        return emitPoints(Point{Value(), column}, before);
       });
       for (auto [root, value] : llvm::zip_equal(sums, partial)) {
         value = combineLanes(root, value, warp);

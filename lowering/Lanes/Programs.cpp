@@ -26,11 +26,23 @@ public:
     e.forEachPoint(x.rows / block, x.columns, [&](Value number, Value column) {
       Value first = e.mul(number, block);
       Value zero = arith::ConstantOp::create(b, loc, FloatAttr::get(x.compute, 0.0));
-      e.carry(e.index(0), 1, block, zero, [&](Value i, ValueRange sum) {
-        Value row = e.add(first, i);
-        Value next = arith::AddFOp::create(b, loc, sum[0], load(x, row, column));
-        emitStore(b, loc, out, row, column, op.getExclusive() ? Value(sum[0]) : next);
-        return SmallVector<Value>{next};
+      int64_t unroll = Emitter::getUnroll(block, 16);
+      e.carry(e.index(0), unroll, block, zero, [&](Value from, ValueRange sum) {
+        SmallVector<Value> rows, values;
+        for (int64_t i = 0; i < unroll; ++i) {
+          rows.push_back(e.add(first, addIndex(b, loc, from, i)));
+          values.push_back(load(x, rows.back(), column));
+        }
+        Value total = sum[0];
+        for (auto [row, value] : llvm::zip_equal(rows, values)) {
+          Value before = total;
+          total = arith::AddFOp::create(b, loc, total, value);
+          value = op.getExclusive() ? before : total;
+        }
+        for (auto [row, value] : llvm::zip_equal(rows, values)) {
+          emitStore(b, loc, out, row, column, value);
+        }
+        return SmallVector<Value>{total};
       });
     });
   }
@@ -52,43 +64,69 @@ public:
     });
   }
 
+  // A lane solves for a column: a few unknowns at a time in registers, what the ones before them give taken off first.
   void emit(tile::SolveUnitLowerOp op) {
     Matrix lower = matrixOf(op.getLower()), rhs = matrixOf(op.getRhs());
-    int64_t groups = op.getInterleave(), count = rhs.rows / groups;
-    auto rowOf = [&](int64_t group, Value t) { return e.add(t, e.index(group * count)); };
-    e.forEach(e.lane, e.lanes, rhs.columns, [&](Value column) {
-      /// value - L[row, other] * X[other]
-      auto eliminate = [&](Value value, Value row, Value other) -> Value {
-        Value factor = arith::NegFOp::create(b, loc, load(lower, row, other));
-        return math::FmaOp::create(b, loc, factor, emitLoad(b, loc, target, other, column, 0, rhs.compute), value);
-      };
-      e.forEach(e.index(0), 1, count, [&](Value t) {
-        for (int64_t group = 0; group < groups; ++group) {
-          Value row = rowOf(group, t);
-          auto loop = scf::ForOp::create(b, loc, e.index(0), t, e.index(1), load(rhs, row, column));
-          {
-            OpBuilder::InsertionGuard guard(b);
-            b.setInsertionPointToEnd(loop.getBody());
-            Value next = loop.getRegionIterArg(0);
-            for (int64_t other = 0; other < groups; ++other) {
-              next = eliminate(next, row, rowOf(other, loop.getInductionVar()));
-            }
-            scf::YieldOp::create(b, loc, next);
-          }
-          Value value = loop.getResult(0);
-          for (int64_t other = 0; other < group; ++other) {
-            value = eliminate(value, row, rowOf(other, t));
-          }
-          emitStore(b, loc, target, row, column, value);
+    constexpr int64_t kBlock = 16;
+    int64_t groups = op.getInterleave(), count = rhs.rows / groups, full = rhs.rows / kBlock * kBlock;
+    /// The row of the k-th unknown.
+    auto rowOf = [&](Value k) -> Value {
+      if (groups == 1) {
+        return k;
+      }
+      Value group = arith::RemUIOp::create(b, loc, k, e.index(groups));
+      return e.add(e.mul(group, count), arith::DivUIOp::create(b, loc, k, e.index(groups)));
+    };
+    /// value - L[row, other] * x
+    auto eliminate = [&](Value value, Value row, Value other, Value x) -> Value {
+      Value factor = arith::NegFOp::create(b, loc, load(lower, row, other));
+      return math::FmaOp::create(b, loc, factor, x, value);
+    };
+    auto solveBlock = [&](Value column, Value first, int64_t size) {
+      SmallVector<Value> rows, values;
+      for (int64_t i = 0; i < size; ++i) {
+        rows.push_back(rowOf(addIndex(b, loc, first, i)));
+        values.push_back(load(rhs, rows.back(), column));
+      }
+      auto loop = scf::ForOp::create(b, loc, e.index(0), first, e.index(1), values);
+      {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(loop.getBody());
+        Value other = rowOf(loop.getInductionVar());
+        Value x = emitLoad(b, loc, target, other, column, 0, rhs.compute);
+        SmallVector<Value> next;
+        for (auto [row, value] : llvm::zip_equal(rows, loop.getRegionIterArgs())) {
+          next.push_back(eliminate(value, row, other, x));
         }
-      });
+        scf::YieldOp::create(b, loc, next);
+      }
+      values.assign(loop.getResults().begin(), loop.getResults().end());
+      for (int64_t i = 0; i < size; ++i) {
+        for (int64_t j = 0; j < i; ++j) {
+          values[i] = eliminate(values[i], rows[i], rows[j], values[j]);
+        }
+      }
+      for (auto [row, value] : llvm::zip_equal(rows, values)) {
+        emitStore(b, loc, target, row, column, value);
+      }
+    };
+    e.forEach(e.lane, e.lanes, rhs.columns, [&](Value column) {
+      if (full) {
+        e.forEach(e.index(0), kBlock, full, [&](Value first) { solveBlock(column, first, kBlock); });
+      }
+      if (full < rhs.rows) {
+        solveBlock(column, e.index(full), rhs.rows - full);
+      }
     });
   }
 
   void emit(tile::TransposeOp op) {
     Matrix x = matrixOf(op.getX());
-    e.forEachPoint(x.rows, x.columns,
-                   [&](Value row, Value column) { emitStore(b, loc, target, column, row, load(x, row, column)); });
+    SmallVector<Emitter::Store> later;
+    e.copyPoints(
+        x.rows, x.columns, [&](Value row, Value column) { return load(x, row, column); },
+        [&](Value row, Value column, Value value) { emitStore(b, loc, target, column, row, value); }, later);
+    llvm::for_each(later, [](Emitter::Store &store) { store(); });
   }
 
   void emit(tile::InsertOp op) {
@@ -144,8 +182,15 @@ void lanes::emitProgram(Emitter &e, Operation *op, Context &context, const Memor
           [&](auto program) { emitter.emit(program); });
 }
 
+void lanes::emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, Type compute,
+                     SmallVectorImpl<Emitter::Store> &later) {
+  e.copyPoints(
+      rows, columns, [&](Value row, Value column) { return emitLoad(e.b, e.loc, from, row, column, 0, compute); },
+      [&e, to](Value row, Value column, Value value) { emitStore(e.b, e.loc, to, row, column, value); }, later);
+}
+
 void lanes::emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, Type compute) {
-  e.forEachPoint(rows, columns, [&](Value row, Value column) {
-    emitStore(e.b, e.loc, to, row, column, emitLoad(e.b, e.loc, from, row, column, 0, compute));
-  });
+  SmallVector<Emitter::Store> later;
+  emitCopy(e, from, to, rows, columns, compute, later);
+  llvm::for_each(later, [](Emitter::Store &store) { store(); });
 }

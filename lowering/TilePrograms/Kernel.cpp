@@ -267,6 +267,7 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
     }
   }
   Value from = getScalar(loop.getLowerBound()), to = getScalar(loop.getUpperBound()), step = getScalar(loop.getStep());
+  meet();
   auto created = scf::ForOp::create(b, loc, from, to, step, init);
   auto savedScalars = scalars;
   auto savedMemories = memories;
@@ -287,6 +288,7 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
     }
     b.setInsertionPointToEnd(created.getBody());
     SmallVector<Value> yielded = lowerBlock(*loop.getBody(), places, args);
+    meet();
     scf::YieldOp::create(b, loc, yielded);
   }
   scalars = std::move(savedScalars);
@@ -304,7 +306,9 @@ void KernelLowering::lowerIf(scf::IfOp branch) {
     }
   }
   bool hasElse = !branch.getElseRegion().empty();
-  auto created = scf::IfOp::create(b, loc, types, getScalar(branch.getCondition()), hasElse);
+  Value condition = getScalar(branch.getCondition());
+  meet();
+  auto created = scf::IfOp::create(b, loc, types, condition, hasElse);
   for (auto [from, to] : llvm::zip_equal(branch->getRegions(), created->getRegions())) {
     if (from.empty()) {
       continue;
@@ -317,6 +321,7 @@ void KernelLowering::lowerIf(scf::IfOp branch) {
     }
     b.setInsertionPointToEnd(&to.front());
     SmallVector<Value> yielded = lowerBlock(from.front(), places, none);
+    meet();
     scf::YieldOp::create(b, loc, yielded);
     scalars = std::move(savedScalars);
     memories = std::move(savedMemories);

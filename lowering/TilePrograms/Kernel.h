@@ -53,6 +53,8 @@ protected:
   virtual void emitFlag(mlir::Value violated) = 0;
   /// A scalar is about to be read from a tile in memory.
   virtual void noteScalarRead() {}
+  /// A loop or a branch begins, or ends one of its iterations: other code may have run before.
+  virtual void meet() {}
   /// Before the nests of a piece: `loads` are its tiles that lie in the kernel's buffers.
   virtual void beginPiece(llvm::ArrayRef<mlir::Operation *> ops) {}
 

@@ -125,7 +125,7 @@ Batch::Entry Batch::compute(Operation *op) {
         if (!operands[0].perToken) {
           Value m = e.reshape(operands[0].tile, TileEmitter::tileType(matrix, element));
           return {tile::DotOp::create(e.b, e.loc, rows(matrix[0], element), x, m, Value(), e.b.getUnitAttr(),
-                                      IntegerAttr()),
+                                      IntegerAttr(), e.getPrecision()),
                   true};
         }
         Value products = e.mul(operands[0].tile, repeat(x, matrix[0]));

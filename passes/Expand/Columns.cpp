@@ -115,7 +115,8 @@ private:
     Value weight = buffer(linear.getWeightAttr());
     Value w = transposed ? load(weight, mulAdd(column, depth, index(0)), tileType({block, depth}, element))
                          : load(weight, column, tileType({depth, block}, element), features);
-    return tile::DotOp::create(b, loc, type, x, w, Value(), transposed ? b.getUnitAttr() : UnitAttr(), IntegerAttr());
+    return tile::DotOp::create(b, loc, type, x, w, Value(), transposed ? b.getUnitAttr() : UnitAttr(), IntegerAttr(),
+                               getPrecision());
   }
 
   LinearOp linear;

@@ -100,7 +100,7 @@ Value TileEmitter::insert(Value part, Value x, ValueRange offsets) {
 Value TileEmitter::dot(Value x, Value y, Value acc) {
   Type element = getElementTypeOrSelf(x.getType());
   Type type = RankedTensorType::get({tile::getTileShape(x.getType())[0], tile::getTileShape(y.getType())[1]}, element);
-  return tile::DotOp::create(b, loc, type, x, y, acc, UnitAttr(), IntegerAttr());
+  return tile::DotOp::create(b, loc, type, x, y, acc, UnitAttr(), IntegerAttr(), getPrecision());
 }
 
 Value TileEmitter::add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
@@ -220,7 +220,7 @@ Value TileEmitter::transformState(Value x, StateType state, unsigned axis, Value
   }
   Type wide = tileType({rows, columns}, state.getElementType());
   Value result = tile::DotOp::create(b, loc, wide, blocks, reshape(x, wide), Value(), UnitAttr(),
-                                     b.getI64IntegerAttr(tile::getTileShape(blocks.getType())[1]));
+                                     b.getI64IntegerAttr(tile::getTileShape(blocks.getType())[1]), getPrecision());
   return reshape(result, x.getType());
 }
 

@@ -59,6 +59,9 @@ public:
 
   mlir::OpBuilder b;
   mlir::Location loc;
+  /// Of products.
+  tile::Precision precision = tile::Precision::f32;
+  tile::PrecisionAttr getPrecision() { return tile::PrecisionAttr::get(b.getContext(), precision); }
 };
 
 /// Runs the token region of a recurrence on tiles: the semantics of the state ops. `args` are tiles for the region's

@@ -46,7 +46,8 @@ void KeyFrames::applyTransition(Carried &carried, const StateStep &step, Value t
     Value blocks = blocksAt(step, token);
     int64_t size = tile::getTileShape(blocks.getType())[1];
     forEachKey([&](Value x) -> Value {
-      return tile::DotOp::create(e.b, e.loc, x.getType(), blocks, x, Value(), UnitAttr(), e.b.getI64IntegerAttr(size));
+      return tile::DotOp::create(e.b, e.loc, x.getType(), blocks, x, Value(), UnitAttr(), e.b.getI64IntegerAttr(size),
+                                 e.getPrecision());
     });
     return;
   }

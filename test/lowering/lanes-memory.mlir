@@ -55,11 +55,12 @@ tile.kernel @one_after_the_other(%t: index, %b: index, %n: index, %s: index, %x:
   tile.store %5, %y[%t] : tensor<128x128xf32>, <f32>
 }
 
-// Four of them at a time are more than there is: one lies in the scratch buffer, in the part of this block.
+// Four of them at a time are more than there is: one lies in the scratch buffer, in the part of this block. Rows are 4
+// elements longer than they need, so that they start at different banks.
 // CHECK-LABEL: func.func @all_at_once(
 // CHECK-SAME: %[[SCRATCH:[a-z0-9]+]]: !llvm.ptr<1>, %{{[a-z0-9]+}}: !llvm.ptr<1>, %{{[a-z0-9]+}}: i64) attributes
-// CHECK-SAME: tile.scratch = 65536 : i64, tile.shared = {{[12][0-9]+}} : i64
-// CHECK: %[[SIZE:.*]] = arith.constant 65536 : i64
+// CHECK-SAME: tile.scratch = 67584 : i64, tile.shared = {{[12][0-9]+}} : i64
+// CHECK: %[[SIZE:.*]] = arith.constant 67584 : i64
 // CHECK: %[[BLOCK:.*]] = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.ctaid.x"
 // CHECK: %[[OFFSET:.*]] = arith.muli %{{.*}}, %[[SIZE]]
 // CHECK: %[[MINE:.*]] = llvm.getelementptr %[[SCRATCH]][%[[OFFSET]]]

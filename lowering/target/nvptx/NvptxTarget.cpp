@@ -34,6 +34,31 @@ public:
     return call(b, loc, value.getType(), name, operands);
   }
 
+  const MatrixInstruction *findProduct(tile::Precision precision) const override {
+    static const MatrixInstruction table[] = {
+#include "lowering/target/nvptx/MatrixInstructions.inc"
+    };
+    auto row = llvm::find_if(table, [](const MatrixInstruction &row) { return row.name == "mma.m16n8k8.tf32"; });
+    return precision == tile::Precision::tf32 ? row : nullptr;
+  }
+  SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &, ValueRange x, ValueRange y,
+                                 ValueRange c) const override {
+    SmallVector<Value> operands;
+    for (ValueRange values : {x, y}) {
+      for (Value value : values) {
+        operands.push_back(call(b, loc, b.getI32Type(), "llvm.nvvm.f2tf32.rna", value));
+      }
+    }
+    llvm::append_range(operands, c);
+    auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4, b.getF32Type()));
+    Value all = call(b, loc, type, "llvm.nvvm.mma.m16n8k8.row.col.tf32", operands);
+    SmallVector<Value> results;
+    for (int64_t i = 0; i < 4; ++i) {
+      results.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
+    }
+    return results;
+  }
+
 private:
   static Value constant(OpBuilder &b, Location loc, int64_t value) {
     return arith::ConstantIntOp::create(b, loc, b.getI32Type(), value);

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Times recurrences on a device, in two steps, so that the machine with the device needs no compiler:
+
+    operators.py prepare --packs build/operators --target sm_90a            a pack per layer, schedule and shape
+    operators.py run     --packs build/operators --device cuda --out operators.json
+
+Operands and outputs are bf16, states f32. Every kernel is checked in the same run: its outputs for the first tokens of some
+heads against float64. Prints milliseconds (median), the time that moving the operands and outputs once would take, and the
+relative L2 error. Needs numpy, and librwkv_rt.so for `run`."""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import types
+
+import numpy as np
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(SOURCE / "test" / "numerics"))
+
+import inputs  # noqa: E402
+import schedules  # noqa: E402
+from matrix import Plan  # noqa: E402
+from recurrences import ALL  # noqa: E402
+from spec import Types  # noqa: E402
+from tool import Library  # noqa: E402
+
+BF16 = Types("bf16", "f32", "bf16")
+CHECKED = 64  # tokens
+DRAWN = 512  # tokens of random operands, repeated along time: more would take longer to draw than to run
+LAYERS = "rwkv7,rwkv6,gla,gated-deltanet,kda,deltanet,delta-product,retention,mamba2,rwkv4"
+
+
+def plan_of(layer, shape, size, schedule):
+    batch, tokens, heads = shape
+    r = next(r for r in ALL if r.name == f"ladder-{layer}")
+    sizes = {**schedules.scaled(r, size, size), "H": heads}
+    plan = Plan(r, BF16, sizes, 0, False)
+    plan.label = f"{layer}-{size}-{batch}x{tokens}x{heads}-{schedule.replace(':', '')}"
+    return plan
+
+
+def draw(plan, batch, tokens, seed):
+    """Operands of at most DRAWN tokens of one sequence, and as they are passed: repeated."""
+    rng = np.random.default_rng(seed)
+    drawn = min(DRAWN, tokens)
+    seen = inputs.make(plan.r, plan.types, plan.sizes, 1, drawn, rng, "normal", None)[1]
+
+    def whole(name, x):
+        if name in plan.r.consts:
+            return x
+        repeats = [batch] + ([-(-tokens // drawn)] if name in plan.r.over else [1]) + [1] * (x.ndim - 2)
+        x = np.tile(x.astype(np.float32), repeats)
+        return x[:, :tokens] if name in plan.r.over else x
+
+    return seen, {name: whole(name, x) for name, x in seen.items()}
+
+
+def prepare(args, plan, schedule, shape, folder):
+    kernel = plan.kernel(types.SimpleNamespace(folder=folder, library=None), plan.label)
+    seen = inputs.make(plan.r, plan.types, plan.sizes, 1, 2, np.random.default_rng(0), "normal", None)[1]
+    arguments = []
+    for name, dtype in zip(plan.r.operands(), plan.input_types):
+        arguments += ["--argument", "x".join([*map(str, seen[name].shape), dtype])]
+    kind, _, chunk = schedule.partition(":")
+    command = [args.opt, kernel.spec, "--emit=pack", f"--target={args.target}", "--function", kernel.function, *arguments]
+    command += [f"--schedule={kind}", f"--chunk={chunk or 0}", "-o", args.packs / f"{plan.label}.pack"]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    if done.returncode != 0:
+        print(f"{plan.label}: {done.stderr.strip().splitlines()[0]}", file=sys.stderr)
+
+
+def run(args, plan, library, batch, tokens):
+    path = args.packs / f"{plan.label}.pack"
+    if not path.exists():
+        return None
+    model = library.model(path)
+    seen, operands = draw(plan, batch, tokens, args.seed)
+    given = [model.place(operands[n], t) for n, t in zip(plan.r.operands(), plan.input_types)]
+    results = model.outputs_for(plan.r.function, given)
+    for result in results:
+        result.write(np.full(result.shape, np.nan, np.float32))
+    model.launch(plan.r.function, given, results)
+    model.finish()
+    count = min(CHECKED, tokens)
+    reference = schedules.Run(plan, {n: x[:, :count] if n in plan.r.over else x for n, x in seen.items()}, [count])
+    errors = []
+    for name, result in zip(plan.r.outputs, results):
+        found, expected = result.read().astype(np.float64), reference.outputs[name]
+        finite = np.isfinite(found).all()
+        found = found[[0, -1], :count]
+        error = np.linalg.norm(found - expected) / np.linalg.norm(np.broadcast_to(expected, found.shape))
+        errors.append(float(error) if finite else float("inf"))
+    milliseconds = model.time(plan.r.function, given, results, args.repeats)
+    moved = sum(x.bytes for n, x in zip(plan.r.operands(), given) if n in plan.r.over)
+    moved += sum(x.bytes for _, x in zip(plan.r.outputs, results))
+    for array in [*given, *results]:
+        array.close()
+    model.close()
+    return {"ms": milliseconds, "floor_ms": 1e3 * moved / (1e12 * args.bandwidth), "error": max(errors)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("prepare", "run"))
+    parser.add_argument("--packs", type=pathlib.Path, required=True, help="folder of packs")
+    parser.add_argument("--layers", default=LAYERS, help=f"names of examples/ladder (default: {LAYERS})")
+    parser.add_argument("--shapes", default="8x4096x32", help="BxTxH, separated by commas")
+    parser.add_argument("--size", type=int, default=64, help="of key and value axes")
+    parser.add_argument("--schedules", default="auto,step,chunk:16,chunk:64", help="kind or kind:C, separated by commas")
+    parser.add_argument("--target", default="sm_90a", help="of prepare")
+    parser.add_argument("--opt", type=pathlib.Path, default=SOURCE / "build/bin/rwkv-opt", help="of prepare")
+    parser.add_argument("--device", default="cuda", help="of run")
+    parser.add_argument("--library", type=pathlib.Path, default=SOURCE / "build/runtime/librwkv_rt.so", help="of run")
+    parser.add_argument("--bandwidth", type=float, default=3.0, help="TB/s of the device, measured by a copy (default: 3.0)")
+    parser.add_argument("--repeats", type=int, default=11)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=pathlib.Path, help="write JSON here")
+    args = parser.parse_args()
+    args.packs.mkdir(parents=True, exist_ok=True)
+    library = Library(args.library, args.device) if args.step == "run" else None
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for layer in args.layers.split(","):
+            for shape in args.shapes.split(","):
+                batch, tokens, heads = sizes = tuple(int(n) for n in shape.split("x"))
+                for schedule in args.schedules.split(","):
+                    plan = plan_of(layer, sizes, args.size, schedule)
+                    if args.step == "prepare":
+                        prepare(args, plan, schedule, sizes, pathlib.Path(folder))
+                        continue
+                    row = run(args, plan, library, batch, tokens)
+                    if row:
+                        rows.append({"layer": layer, "shape": shape, "size": args.size, "schedule": schedule, **row})
+                        print(
+                            f"{layer:16}{shape:>12}{schedule:>10}{row['ms']:10.3f} ms  floor {row['floor_ms']:7.3f}"
+                            f"  x{row['ms'] / row['floor_ms']:7.1f}  error {row['error']:.2e}",
+                            flush=True,
+                        )
+    if args.out:
+        args.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
