@@ -78,15 +78,28 @@ private:
     return std::clamp(wanted, machine.hooks->getWarp(), machine.lanes);
   }
 
-  Memory allocate(Type tile) override {
-    auto tensor = cast<RankedTensorType>(tile);
+  Memory allocate(Value tile) override {
+    auto tensor = cast<RankedTensorType>(tile.getType());
     int64_t columns = tensor.getShape().back(), rows = tensor.getNumElements() / columns;
-    // Rows as long as the banks of the memory, or half of them, would start at the same ones.
-    constexpr int64_t kBanks = 32, kPadding = 4;
-    int64_t stride = columns + (!hasReshapes && rows > 1 && columns % (kBanks / 2) == 0 ? kPadding : 0);
+    // Rows as long as the banks of the memory, or half of them, would start at the same ones. Fragments of left
+    // operands are 8 rows of 4 columns, those of right ones 4 rows of 8: either way every bank is used once.
+    constexpr int64_t kBanks = 32;
+    bool padded = !hasReshapes && rows > 1 && columns % (kBanks / 2) == 0;
+    int64_t stride = columns + (padded ? (isRightOperand(tile) ? 8 : 4) : 0);
     Memory memory = allocateNumbers(rows * stride, tensor.getElementType());
     memory.stride = stride;
     return memory;
+  }
+
+  /// Whether a tile, or what a loop makes of it, is multiplied from the left.
+  static bool isRightOperand(Value tile) {
+    return llvm::any_of(tile.getUses(), [&](OpOperand &use) {
+      if (auto dot = dyn_cast<tile::DotOp>(use.getOwner())) {
+        return dot.getRhs() == tile && !dot.getTransposed();
+      }
+      auto loop = dyn_cast<scf::ForOp>(use.getOwner());
+      return loop && loop.getTiedLoopRegionIterArg(&use) && isRightOperand(loop.getTiedLoopRegionIterArg(&use));
+    });
   }
 
   /// Tiles that are taken as other shapes lie without gaps.
@@ -216,7 +229,7 @@ private:
       return;
     }
     Memory from = access(load.getBuffer(), load.getOffset(), load.getStride().value_or(type.getShape().back()));
-    Memory to = allocate(type);
+    Memory to = allocate(load.getResult());
     lanes::emitCopy(e, from, to, type.getRank() == 2 ? type.getDimSize(0) : 1, type.getShape().back(),
                     type.getElementType(), later);
     memories[load.getResult()] = to;

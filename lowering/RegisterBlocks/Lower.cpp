@@ -52,8 +52,8 @@ public:
 
 private:
   /// A place in the arena; its address is computed once, at the top of the function.
-  Memory allocate(Type tile) override {
-    auto tensor = cast<RankedTensorType>(tile);
+  Memory allocate(Value tile) override {
+    auto tensor = cast<RankedTensorType>(tile.getType());
     Type element = tensor.getElementType();
     if (element.isInteger(1)) { // stored as bytes
       element = b.getI8Type();

@@ -57,7 +57,7 @@ Memory KernelLowering::getTarget(const Root &root) {
     }
     return memories[root.op->getResult(0)] = place(root.op);
   case Root::Kind::reduce:
-    return memories[root.op->getResult(0)] = allocate(root.op->getResult(0).getType());
+    return memories[root.op->getResult(0)] = allocate(root.op->getResult(0));
   }
   llvm_unreachable("all kinds are handled");
 }
@@ -85,7 +85,7 @@ Memory KernelLowering::contiguous(Value tile) {
   if (shape.size() < 2 || shape[0] == 1 || memory.stride == shape[1]) {
     return memory;
   }
-  Memory copy = allocate(tile.getType());
+  Memory copy = allocate(tile);
   emitCopy(memory, copy, shape[0], shape[1], getElementTypeOrSelf(tile.getType()));
   return copy;
 }
@@ -100,7 +100,7 @@ Memory KernelLowering::partOf(Memory whole, ValueRange offsets) {
 /// Where an op writes its result: over an operand, or in memory of its own.
 Memory KernelLowering::place(Operation *op) {
   auto it = inPlace.find(op);
-  return it == inPlace.end() ? allocate(op->getResult(0).getType()) : getMemory(it->second);
+  return it == inPlace.end() ? allocate(op->getResult(0)) : getMemory(it->second);
 }
 
 /// Where an insert writes its part: into a copy of the tile if somebody still needs the old one.
@@ -108,7 +108,7 @@ Memory KernelLowering::getInsertTarget(tile::InsertOp insert) {
   Memory whole = getMemory(insert.getX());
   if (!inPlace.contains(insert)) {
     Memory from = whole;
-    whole = allocate(insert.getType());
+    whole = allocate(insert.getResult());
     ArrayRef<int64_t> shape = tile::getTileShape(insert.getType());
     emitCopy(from, whole, shape.size() == 2 ? shape[0] : 1, shape.back(), getElementTypeOrSelf(insert.getType()));
   }
@@ -218,7 +218,7 @@ void KernelLowering::lowerPiece(ArrayRef<Operation *> piece, ValueRange carried,
   inPlace = plan.inPlace;
   SmallVector<Memory> places(targets);
   for (unsigned i : plan.delayed) {
-    places[i] = allocate(carried[i].getType());
+    places[i] = allocate(carried[i]);
   }
   destinations = &places;
   for (auto [i, nest] : llvm::enumerate(plan.nests)) {
@@ -253,7 +253,7 @@ void KernelLowering::lowerPiece(ArrayRef<Operation *> piece, ValueRange carried,
 
 /// Memory for the tiles among `values`; scalars get none.
 SmallVector<Memory> KernelLowering::allocateAll(ValueRange values) {
-  return llvm::map_to_vector(values, [&](Value value) { return isTile(value) ? allocate(value.getType()) : Memory(); });
+  return llvm::map_to_vector(values, [&](Value value) { return isTile(value) ? allocate(value) : Memory(); });
 }
 
 void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {

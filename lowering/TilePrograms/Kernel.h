@@ -43,7 +43,7 @@ protected:
   // ---- what machines do in their own way
 
   /// Memory of its own for a tile.
-  virtual Memory allocate(mlir::Type tile) = 0;
+  virtual Memory allocate(mlir::Value tile) = 0;
   virtual void emitNest(const Plan &plan, const Nest &nest, unsigned index) = 0;
   /// The op has loops of its own; of an insert, those that write the part.
   virtual void emitProgram(mlir::Operation *op, const Memory &target) = 0;

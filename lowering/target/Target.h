@@ -27,10 +27,10 @@ struct TargetInfo {
   int64_t scratchBytes;
 
   // Of targets whose tasks are run by lanes.
-  int64_t lanes = 1;                   // per task, at most
-  const lanes::Hooks *hooks = nullptr; // null: a thread with vectors
-  std::vector<std::string> required;   // what the pack requires instead of `features`
-  bool isText = false;                 // code is text, which the driver of the machine compiles: there are no objects
+  int64_t lanes = 1;                      // per task, at most
+  const lanes::Hooks *hooks = nullptr;    // null: a thread with vectors
+  std::vector<std::string> required = {}; // what the pack requires instead of `features`
+  bool isText = false; // code is text, which the driver of the machine compiles: there are no objects
   void (*prepareKernel)(llvm::Function &code) = nullptr; // called for every exported function
 
   TargetAttr toAttr(mlir::MLIRContext *context) const;

@@ -6,15 +6,28 @@ using namespace rwkv;
 
 namespace {
 
-// Vector instructions that something costs, fitted to measurements on machines without matrix units:
-// bench/recurrences.py with heads of 32 to 128 predicts the order of the schedules, and times to about a third.
+// Vector instructions that something costs.
 constexpr double kStreamed = 1.0; // a multiply-add on a state that is read from memory for it
 constexpr double kBlocked = 1.0;  // a multiply-add of a product with blocks in registers, its edges and copies included
 constexpr double kStateAccess = 1.0; // a vector of a state loaded or stored
-constexpr double kFunction = 24;     // a vector of exponentials
-constexpr double kTokenOverhead = 60, kChunkOverhead = 12000;
-// States above this leave the nearest memory, and every pass over them costs more.
+// States above this leave the nearest memory of a CPU, and every pass over them costs more.
 constexpr double kNearBytes = 32 * 1024, kFar = 1.6;
+
+/// What differs between kinds of machines, in vector instructions.
+struct Rates {
+  double function;      // a vector of exponentials
+  double tokenOverhead; // a token of its own,
+  double passOverhead;  // and every pass over a state in it, which others wait for
+  double chunkOverhead; // a chunk, per state
+  llvm::SmallVector<int64_t> chunks;
+};
+
+/// Fitted to measurements with heads of 32 to 128, which they predict to about a third: bench/recurrences.py on a CPU
+/// without matrix units, bench/operators.py where lanes share a task (whose matrix instructions want 16 rows).
+Rates getRates(TargetAttr target) {
+  return target.getLanes() > 1 ? Rates{4.8, 400, 400, 2000, {16, 32, 64, 128}}
+                               : Rates{24, 60, 0, 12000, {8, 16, 32, 64, 128}};
+}
 
 /// What one state does per token.
 struct Counts {
@@ -76,7 +89,8 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     cost.bytes += isa<StateType>(value.getType()) ? 0 : bytesOf(result);
   }
   double chunk = static_cast<double>(tokens);
-  cost.time = kind == ScheduleKind::step ? kTokenOverhead : kChunkOverhead * form.states.size() / chunk;
+  Rates rates = getRates(target);
+  cost.time = kind == ScheduleKind::step ? rates.tokenOverhead : rates.chunkOverhead * form.states.size() / chunk;
   for (auto [i, state] : llvm::enumerate(form.states)) {
     Counts n = countState(form, i);
     double lanes = lanesOf(target, state.type.getElementType()), size = n.keys * n.values;
@@ -88,9 +102,9 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
       cost.multiplyAdds += work;
       cost.functions += n.decays * n.keySum;
       // Each correction is a pass of its own; what follows it is one more, which also stores.
-      double far = elementBytes * size > kNearBytes ? kFar : 1.0;
+      double far = target.getLanes() == 1 && elementBytes * size > kNearBytes ? kFar : 1.0;
       cost.time += far * (kStreamed * work + kStateAccess * size * (n.corrections + 2)) / lanes;
-      cost.time += kFunction * n.decays * n.keySum / lanes;
+      cost.time += rates.function * n.decays * n.keySum / lanes + rates.passOverhead * (accesses + (n.decays > 0));
       continue;
     }
     FormKind stratumForm = form.getForm(form.strata[state.stratum], kind);
@@ -105,7 +119,7 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
       cost.multiplyAdds += work;
       cost.functions += n.decays * size;
       cost.onChip += elementBytes * 4 * chunk * size;
-      cost.time += (kStreamed * work + kFunction * n.decays * size + kStateAccess * 6 * size) / lanes;
+      cost.time += (kStreamed * work + rates.function * n.decays * size + kStateAccess * 6 * size) / lanes;
       continue;
     }
     double carried = size * accesses;                                                     // products with the state
@@ -119,7 +133,7 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     cost.onChip += elementBytes * (chunk * chunk * n.writes * (n.corrections + n.reads + 1) +
                                    2 * chunk * (accesses * n.keySum + n.writes * n.values));
     cost.time += (kBlocked * (carried + inside + solve) + kStateAccess * 2 * size / chunk) / lanes;
-    cost.time += kFunction * functions / lanes;
+    cost.time += rates.function * functions / lanes;
   }
   return cost;
 }
@@ -134,9 +148,9 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
     if ((wanted && *wanted != kind) || !form.isLegal(kind)) {
       continue;
     }
-    SmallVector<int64_t> candidates = {8, 16, 32, 64, 128};
-    if (tokens > 0) {
-      candidates = {tokens};
+    SmallVector<int64_t> candidates = {tokens > 0 ? tokens : 16};
+    if (tokens == 0 && target) {
+      candidates = getRates(target).chunks;
     }
     llvm::for_each(candidates, [&](int64_t &candidate) { candidate = form.fitChunk(kind, candidate); });
     for (int64_t candidate : candidates) {
