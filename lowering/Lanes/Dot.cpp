@@ -15,33 +15,41 @@ namespace {
 class DotEmitter {
 public:
   DotEmitter(Emitter &e, tile::DotOp dot, Context &context, const Memory &target)
-      : e(e), b(e.b), loc(e.loc), target(target) {
+      : e(e), b(e.b), loc(e.loc), context(context), target(target) {
     ArrayRef<int64_t> result = tile::getTileShape(dot.getResult().getType());
     rows = result[0];
     columns = result[1];
-    depth = tile::getTileShape(dot.getLhs().getType())[1];
-    lhsRows = tile::getTileShape(dot.getLhs().getType())[0];
     blocks = dot.getBlocks().value_or(0);
-    transposed = dot.getTransposed();
-    instruction = e.hooks.findProduct(dot.getPrecision());
     compute = getElementTypeOrSelf(dot.getResult().getType());
-    lhs = context.getMemory(dot.getLhs());
-    rhs = context.getMemory(dot.getRhs());
-    if (dot.getAcc()) {
-      acc = context.getMemory(dot.getAcc());
-    }
+    instruction = e.hooks.findProduct(dot.getPrecision());
+    addProduct(dot);
   }
 
-  void run() {
-    if (instruction && !blocks && rows % instruction->m == 0 && columns % instruction->n == 0 &&
-        depth % instruction->k == 0) {
-      emitFragments();
-    } else {
-      emitBlocks();
-    }
-  }
+  void run() { instruction &&usesFragments(e.hooks, dot()) ? emitFragments() : emitBlocks(); }
 
 private:
+  /// One product of a sum of several.
+  struct Product {
+    tile::DotOp op;
+    Memory lhs, rhs;
+    int64_t depth;
+    bool transposed;
+  };
+
+  /// A product behind those that it adds to, if they are made with it.
+  void addProduct(tile::DotOp dot) {
+    auto before = dot.getAcc() ? dot.getAcc().getDefiningOp<tile::DotOp>() : tile::DotOp();
+    if (before && e.joined.contains(before)) {
+      addProduct(before);
+    } else if (dot.getAcc()) {
+      acc = context.getMemory(dot.getAcc());
+    }
+    products.push_back({dot, context.getMemory(dot.getLhs()), context.getMemory(dot.getRhs()),
+                        tile::getTileShape(dot.getLhs().getType())[1], dot.getTransposed()});
+  }
+
+  tile::DotOp dot() { return products.back().op; }
+
   // ---- warps make fragments of the result
 
   /// The row and the column that this lane has in register 0 of a fragment; the others are `offsets` away.
@@ -109,7 +117,9 @@ private:
           sums.push_back(acc.pointer ? loadFragment(acc, z, row, starts.back(), false)
                                      : SmallVector<Value>(z.offsets.size(), zero()));
         }
-        emitDepth(row, starts, x, y, sums);
+        for (const Product &product : products) {
+          emitDepth(product, row, starts, x, y, sums);
+        }
         for (auto [start, values] : llvm::zip_equal(starts, sums)) {
           for (auto [offset, value] : llvm::zip_equal(z.offsets, values)) {
             emitStore(b, loc, target, addIndex(b, loc, e.add(row, z.row), offset.row),
@@ -122,9 +132,10 @@ private:
 
   Value zero() { return arith::ConstantOp::create(b, loc, FloatAttr::get(compute, 0.0)); }
 
-  void emitDepth(Value row, ArrayRef<Value> starts, const Fragment &x, const Fragment &y,
+  /// Adds a product to fragments of the result that start at these columns.
+  void emitDepth(const Product &product, Value row, ArrayRef<Value> starts, const Fragment &x, const Fragment &y,
                  SmallVector<SmallVector<Value>> &sums) {
-    int64_t k = instruction->k, unroll = Emitter::getUnroll(depth / k);
+    int64_t k = instruction->k, depth = product.depth, unroll = Emitter::getUnroll(depth / k);
     SmallVector<Value> init;
     for (auto &values : sums) {
       llvm::append_range(init, values);
@@ -134,9 +145,9 @@ private:
       size_t size = before.size() / starts.size();
       for (int64_t i = 0; i < unroll; ++i) {
         Value at = addIndex(b, loc, first, i * k);
-        SmallVector<Value> left = loadFragment(lhs, x, row, at, false);
+        SmallVector<Value> left = loadFragment(product.lhs, x, row, at, false);
         for (auto [part, start] : llvm::enumerate(starts)) {
-          SmallVector<Value> right = loadFragment(rhs, y, at, start, transposed);
+          SmallVector<Value> right = loadFragment(product.rhs, y, at, start, product.transposed);
           auto sum = MutableArrayRef(next).slice(part * size, size);
           llvm::copy(e.hooks.emitProduct(b, loc, *instruction, left, right, SmallVector<Value>(sum)), sum.begin());
         }
@@ -152,6 +163,7 @@ private:
   // ---- lanes make blocks of the result
 
   void emitBlocks() {
+    const Product &product = products.back();
     // As many results per lane as there are lanes for, at most 4 x 4. A lane's columns are `step` apart, so that lanes
     // side by side read elements side by side; its rows follow one another.
     int64_t share = std::max<int64_t>(1, rows * columns / e.lanes);
@@ -173,7 +185,7 @@ private:
     int64_t step = columns / width;
     e.forEachPoint(rows / height, step, [&](Value group, Value column) {
       Value row = e.mul(group, height);
-      emitBlock(row, column, height, width, step);
+      emitBlock(product, row, column, height, width, step);
     });
   }
 
@@ -181,10 +193,11 @@ private:
     return emitLoad(b, loc, memory, row, column, 0, compute);
   }
 
-  void emitBlock(Value row, Value column, int64_t height, int64_t width, int64_t step) {
+  void emitBlock(const Product &product, Value row, Value column, int64_t height, int64_t width, int64_t step) {
     Value lhsRow = row, rhsFirst; // with blocks: the rows of the right operand that belong to this block
     if (blocks) {
       Value size = e.index(blocks);
+      int64_t lhsRows = tile::getTileShape(dot().getLhs().getType())[0];
       rhsFirst = arith::SubIOp::create(b, loc, row, arith::RemUIOp::create(b, loc, row, size));
       if (lhsRows < rows) {
         lhsRow = arith::RemUIOp::create(b, loc, row, e.index(lhsRows));
@@ -198,14 +211,14 @@ private:
                                    : arith::ConstantOp::create(b, loc, FloatAttr::get(compute, 0.0)).getResult());
       }
     }
-    SmallVector<Value> sums = e.carry(e.index(0), 1, depth, init, [&](Value k, ValueRange before) {
+    SmallVector<Value> sums = e.carry(e.index(0), 1, product.depth, init, [&](Value k, ValueRange before) {
       SmallVector<Value> next(before), x, y;
       for (int64_t i = 0; i < height; ++i) {
-        x.push_back(load(lhs, addIndex(b, loc, lhsRow, i), k));
+        x.push_back(load(product.lhs, addIndex(b, loc, lhsRow, i), k));
       }
       for (int64_t j = 0; j < width; ++j) {
         Value rhsRow = rhsFirst ? e.add(rhsFirst, k) : k;
-        y.push_back(transposed ? load(rhs, columnAt(j), k) : load(rhs, rhsRow, columnAt(j)));
+        y.push_back(product.transposed ? load(product.rhs, columnAt(j), k) : load(product.rhs, rhsRow, columnAt(j)));
       }
       for (int64_t i = 0; i < height; ++i) {
         for (int64_t j = 0; j < width; ++j) {
@@ -225,14 +238,22 @@ private:
   Emitter &e;
   OpBuilder &b;
   Location loc;
-  Memory target, lhs, rhs, acc = {};
-  int64_t rows, columns, depth, lhsRows, blocks;
-  bool transposed;
+  Context &context;
+  Memory target, acc = {};
+  SmallVector<Product> products;
+  int64_t rows, columns, blocks;
   const MatrixInstruction *instruction;
   Type compute;
 };
 
 } // namespace
+
+bool lanes::usesFragments(const Hooks &hooks, tile::DotOp dot) {
+  const MatrixInstruction *instruction = hooks.findProduct(dot.getPrecision());
+  ArrayRef<int64_t> lhs = tile::getTileShape(dot.getLhs().getType());
+  return instruction && !dot.getBlocks() && lhs[0] % instruction->m == 0 && lhs[1] % instruction->k == 0 &&
+         tile::getTileShape(dot.getResult().getType())[1] % instruction->n == 0;
+}
 
 void lanes::emitDot(Emitter &e, tile::DotOp dot, Context &context, const Memory &target) {
   DotEmitter(e, dot, context, target).run();

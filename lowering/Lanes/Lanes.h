@@ -41,6 +41,8 @@ public:
   mlir::Value lane; // index
   /// The first warp that has nothing to do yet: products that need a few warps only run beside each other.
   int64_t nextWarp = 0;
+  /// Products that are made together with the one that adds to them.
+  llvm::SmallPtrSet<mlir::Operation *, 8> joined;
 
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
   mlir::Value add(mlir::Value x, mlir::Value y) { return mlir::arith::AddIOp::create(b, loc, x, y); }
@@ -87,6 +89,8 @@ void emitNest(Emitter &e, const Plan &plan, const Nest &nest, unsigned index, Co
               llvm::function_ref<Memory(int64_t, mlir::Type)> allocate, llvm::function_ref<void()> ready);
 void emitProgram(Emitter &e, mlir::Operation *op, Context &context, const Memory &target);
 void emitDot(Emitter &e, tile::DotOp dot, Context &context, const Memory &target);
+/// Whether a product is made of fragments of matrix instructions.
+bool usesFragments(const Hooks &hooks, tile::DotOp dot);
 void emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute);
 /// The same, but stores may be left for later.
 void emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute,

@@ -260,6 +260,17 @@ private:
     });
   }
 
+  /// A product that the next one adds to stays in registers.
+  bool joinsNext(Operation *op, Operation *next) override {
+    auto first = dyn_cast<tile::DotOp>(op), second = dyn_cast<tile::DotOp>(next);
+    bool joins = first && second && second.getAcc() == first.getResult() && first->hasOneUse() &&
+                 usesFragments(*machine.hooks, first) && usesFragments(*machine.hooks, second);
+    if (joins) {
+      e.joined.insert(first);
+    }
+    return joins;
+  }
+
   void emitCopy(const Memory &from, const Memory &to, int64_t rows, int64_t columns, Type compute) override {
     emitShared([&] { lanes::emitCopy(e, from, to, rows, columns, compute); });
   }

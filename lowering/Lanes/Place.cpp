@@ -124,6 +124,10 @@ Placement lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> al
   Placement sizes;
   SmallVector<const Interval *> shared, other;
   for (Interval *interval : order) {
+    if (interval->pointer.use_empty()) { // of what was made together with something else
+      interval->pointer.getDefiningOp()->erase();
+      continue;
+    }
     interval->offset = findOffset(*interval, shared);
     bool fits = interval->offset + interval->bytes <= machine.sharedBytes;
     if (!fits) {

@@ -224,7 +224,11 @@ void KernelLowering::lowerPiece(ArrayRef<Operation *> piece, ValueRange carried,
   for (auto [i, nest] : llvm::enumerate(plan.nests)) {
     const Root &first = plan.roots[nest.roots.front()];
     if (first.kind == Root::Kind::program) {
-      emitProgram(first.op, getTarget(first));
+      Memory target = getTarget(first);
+      const Root *next = i + 1 < plan.nests.size() ? &plan.roots[plan.nests[i + 1].roots.front()] : nullptr;
+      if (!next || next->kind != Root::Kind::program || !joinsNext(first.op, next->op)) {
+        emitProgram(first.op, target);
+      }
     } else {
       emitNest(plan, nest, i);
     }

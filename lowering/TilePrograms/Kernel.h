@@ -47,6 +47,8 @@ protected:
   virtual void emitNest(const Plan &plan, const Nest &nest, unsigned index) = 0;
   /// The op has loops of its own; of an insert, those that write the part.
   virtual void emitProgram(mlir::Operation *op, const Memory &target) = 0;
+  /// Whether a program will be emitted as a part of the one that comes next; then it is not emitted on its own.
+  virtual bool joinsNext(mlir::Operation *op, mlir::Operation *next) { return false; }
   virtual void emitCopy(const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute) = 0;
   virtual void emitScalarStore(const Memory &memory, mlir::Value value) = 0;
   /// Sets RWKV_KERNEL_BOUND in the caller's status word.

@@ -47,4 +47,23 @@ tile.kernel @odd(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f3
   tile.store %D, %y[%t] : tensor<3x64xf32>, <f32>
 }
 
+// Two products of one sum: the first is neither stored nor waited for.
+// CHECK-LABEL: func.func @joined(
+// CHECK-COUNT-1: llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
+// CHECK: llvm.nvvm.mma.m16n8k8.row.col.tf32
+// CHECK-NOT: barrier
+// CHECK-NOT: llvm.store
+// CHECK: llvm.nvvm.mma.m16n8k8.row.col.tf32
+// CHECK: llvm.store
+// CHECK: return
+tile.kernel @joined(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %w: !tile.buffer<f32>,
+                    %y: !tile.buffer<f32>) {
+  %A = tile.load %x[%t] : <f32> -> tensor<16x8xf32>
+  %B = tile.load %w[%t] : <f32> -> tensor<8x8xf32>
+  %C = tile.load %w[%n] : <f32> -> tensor<8x8xf32>
+  %D = tile.dot %A, %B precision tf32 : tensor<16x8xf32>, tensor<8x8xf32> -> tensor<16x8xf32>
+  %E = tile.dot %A, %C precision tf32 acc %D : tensor<16x8xf32> : tensor<16x8xf32>, tensor<8x8xf32> -> tensor<16x8xf32>
+  tile.store %E, %y[%t] : tensor<16x8xf32>, <f32>
+}
+
 }
