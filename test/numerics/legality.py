@@ -19,16 +19,16 @@ TABLE = {
     # terms are peeks; outputs may be any function of reads.
     ("chunk", "scan"): """
         retnet simple-gla mamba2-groups gla gla-bounded gated-both-axes value-decay wkv5 wkv5-rung wkv6 wkv6-f64
-        wkv6-example wkv6-rung wkv6-groups
-        tensor-state tensor-state-bf16 tensor-state-example tensor-state-3
+        wkv6-rung wkv6-groups
+        tensor-state tensor-state-bf16 tensor-state-3
         read-only write-only several-outputs peeks neighbours two-recurrences
         mlstm ladder-mlstm
         ladder-retention ladder-mamba2 ladder-gla ladder-rwkv5 ladder-rwkv6 ladder-tensor-state ladder-symmetric-power
         ladder-rank2-write ladder-linear-attention ladder-taylor
-        stale ladder-ttt-linear""",
+        stale ladder-ttt-linear two-states ladder-two-states""",
     # Delta rules and transforms: a read comes back to its state.
     ("chunk",): """
-        wkv7 wkv7-rung wkv7-f64 wkv7-groups gated-delta gated-delta-rung gated-delta-example gated-delta-groups
+        wkv7 wkv7-rung wkv7-f64 wkv7-groups gated-delta gated-delta-rung gated-delta-groups
         delta-net delta-short delta-reads delta-product-2 kda transform
         evolve-exp evolve-exp-2 evolve-resolvent evolve-cayley
         evolve-exp-diagonal evolve-resolvent-diagonal evolve-cayley-diagonal short-forms
@@ -42,10 +42,8 @@ TABLE = {
         ladder-mamba1 ladder-hgrn ladder-rwkv4""",
     # Overwritten states; vector states that feed each other.
     (): """
-        slstm slstm-f64 slstm-example mingru gru matrix-overwritten zoo states-swapped momentum
+        slstm slstm-f64 mingru gru matrix-overwritten zoo states-swapped momentum
         ladder-slstm""",
-    # Several states: the fast one is written what the slow one recalled.
-    ("chunk?", "scan?"): "two-states two-states-example",
     # Two states that are written what the other one recalled; a state whose key comes from a read of another one.
     ("chunk?",): "crosswise ladder-gated-oja",
 }

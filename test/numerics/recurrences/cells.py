@@ -79,7 +79,6 @@ SLSTM = dict(
 )
 add(name="slstm", sizes=VECTORS[:3], more=(dict(H=1, V=64),), types=(Types(), Types("bf16", "f32", "bf16")), **SLSTM)
 add(name="slstm-f64", types=(Types("f64", "f64", "f64"),), sizes=VECTORS[1:2], **SLSTM)
-add(name="slstm-example", file="recurrences/slstm.mlir", function="slstm", sizes=VECTORS[1:3], **SLSTM)
 
 
 def mingru(x, s, mistake):

@@ -144,7 +144,6 @@ add(
 add(
     name="gated-delta-rung", rung="rwkv.gated_delta", types=SIXTEEN_BIT[:2], sizes=SMALL[1:3], more=LARGE, **GATED_DELTA
 )
-add(name="gated-delta-example", file="recurrences/gated_delta.mlir", function="gated_delta", sizes=SMALL[1:3], **GATED_DELTA)
 add(
     name="gated-delta-groups",
     sizes=hkv((6, 5, 7), (4, 16, 8)),

@@ -72,6 +72,7 @@ like("delta-net", "deltanet")
 like("gated-delta", "gated_deltanet")
 like("kda", "kda")
 like("tensor-state", "tensor_state")
+like("two-states", "two_states")
 like("wkv5", "rwkv5", "wkv5")
 like("wkv6", "rwkv6", "wkv6")
 

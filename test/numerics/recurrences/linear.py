@@ -40,7 +40,6 @@ WKV6 = dict(
 )
 add(name="wkv6", types=SIXTEEN_BIT, profiles=DECAYS, sizes=SMALL, more=LARGE, **WKV6)
 add(name="wkv6-f64", types=(Types("f64", "f64", "f64"),), sizes=SMALL[1:3], **WKV6)
-add(name="wkv6-example", file="recurrences/rwkv6.mlir", function="wkv6", sizes=SMALL[1:3], **WKV6)
 add(
     name="wkv6-rung",
     rung="rwkv.wkv6",

@@ -111,7 +111,6 @@ TENSOR_STATE = dict(
 TENSORS = tuple(dict(zip("HMNV", n)) for n in [(2, 3, 5, 7), (1, 4, 4, 8), (1, 8, 1, 17)])
 add(name="tensor-state", sizes=TENSORS, more=(dict(H=1, M=16, N=16, V=16), dict(H=3, M=1, N=7, V=33)), **TENSOR_STATE)
 add(name="tensor-state-bf16", types=(Types("bf16", "f32", "bf16"),), sizes=TENSORS[:1], **TENSOR_STATE)
-add(name="tensor-state-example", file="recurrences/tensor_state.mlir", function="tensor_state", sizes=TENSORS[:2], **TENSOR_STATE)
 
 
 def tensor3(x, s, mistake):
@@ -199,7 +198,6 @@ TWO_STATES = dict(
     ),
 )
 add(name="two-states", types=SIXTEEN_BIT[:2], profiles=DECAYS, sizes=SMALL[1:], more=LARGE[:4], **TWO_STATES)
-add(name="two-states-example", file="recurrences/two_states.mlir", function="two_states", sizes=SMALL[1:3], **TWO_STATES)
 
 
 # Momentum as in Titans, arXiv:2501.00663, equations 9, 10 and 13, for a diagonal memory: P is the momentum of the
