@@ -71,6 +71,10 @@ void Emitter::ifTrue(Value condition, function_ref<void()> body) {
   body();
 }
 
+void Emitter::ifFirst(function_ref<void()> body) {
+  ifTrue(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, index(0)), body);
+}
+
 Emitter::Deal Emitter::deal(int64_t rows, int64_t columns, int64_t most) {
   Deal result;
   result.columns = std::min<int64_t>(llvm::PowerOf2Ceil(columns), most);

@@ -62,6 +62,8 @@ public:
   llvm::SmallVector<mlir::Value> carry(mlir::Value first, int64_t step, int64_t size, mlir::ValueRange init,
                                        CarryBody body);
   void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
+  /// Only the first lane of the task.
+  void ifFirst(llvm::function_ref<void()> body);
 
   /// How points are dealt out: lanes side by side along the columns, then along the rows.
   struct Deal {

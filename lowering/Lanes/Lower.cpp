@@ -174,8 +174,7 @@ private:
       if (!checked && conflict(pending, now)) {
         OpBuilder::InsertionGuard guard(b);
         b.setInsertionPoint(first);
-        e.barrier();
-        pending = Accesses();
+        barrier();
       }
       checked = true;
     };
@@ -194,17 +193,20 @@ private:
     pending.scalarRead |= now.scalarRead;
   }
 
+  void barrier() {
+    e.barrier();
+    pending = Accesses();
+  }
+
   void meet() override {
     if (!pending.read.empty() || !pending.written.empty() || pending.scalarRead) {
-      e.barrier();
-      pending = Accesses();
+      barrier();
     }
   }
 
   void noteScalarRead() override {
     if (!pending.written.empty()) {
-      e.barrier();
-      pending = Accesses();
+      barrier();
     }
     pending.scalarRead = true;
   }
@@ -245,8 +247,7 @@ private:
   /// Scalars have been read: what they come from may be overwritten now.
   void settle() {
     if (pending.scalarRead) {
-      e.barrier();
-      pending = Accesses();
+      barrier();
     }
   }
 
@@ -276,21 +277,16 @@ private:
   }
 
   void emitScalarStore(const Memory &memory, Value value) override {
-    ifFirst([&] { emitStore(b, loc, memory, Value(), Value(), value); });
+    e.ifFirst([&] { emitStore(b, loc, memory, Value(), Value(), value); });
   }
 
   void emitFlag(Value violated) override {
     e.ifTrue(violated, [&] {
-      ifFirst([&] {
+      e.ifFirst([&] {
         Value bit = arith::ConstantIntOp::create(b, loc, b.getI32Type(), 1);
         LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::_or, status, bit, LLVM::AtomicOrdering::monotonic);
       });
     });
-  }
-
-  void ifFirst(function_ref<void()> body) {
-    Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, e.lane, e.index(0));
-    e.ifTrue(first, body);
   }
 
   const Machine &machine;

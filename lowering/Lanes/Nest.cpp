@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // One nest: points are dealt out to lanes, sums stay in registers and are combined between lanes.
 #include "lowering/Lanes/Lanes.h"
+#include "lowering/TilePrograms/Points.h"
 
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
@@ -12,19 +13,13 @@ using namespace rwkv::programs;
 
 namespace {
 
-constexpr unsigned kRowBit = 1, kColumnBit = 2;
-
-class NestEmitter {
+class NestEmitter : NestPoints {
 public:
   NestEmitter(Emitter &e, const Plan &plan, const Nest &nest, unsigned nestIndex, Context &context,
               function_ref<Memory(int64_t, Type)> allocate, function_ref<void()> ready)
-      : e(e), b(e.b), loc(e.loc), plan(plan), nest(nest), nestIndex(nestIndex), context(context), allocate(allocate),
-        ready(ready) {}
+      : NestPoints(e.b, e.loc, plan, nest, nestIndex, context), e(e), allocate(allocate), ready(ready) {}
 
   void run() {
-    columns = nest.domain.back();
-    hasRows = nest.domain.size() == 2;
-    rows = hasRows ? nest.domain[0] : 1;
     for (unsigned root : nest.roots) {
       const Root &r = plan.roots[root];
       prepare(r.value);
@@ -46,157 +41,6 @@ public:
   }
 
 private:
-  // ---- leaves
-
-  bool isScalarReduction(const Root &root) {
-    return root.kind == Root::Kind::reduce && !isTile(cast<tile::ReduceOp>(root.op).getResult());
-  }
-
-  /// A tile that is read from memory in this nest.
-  bool isMemory(Value tile) {
-    if (const Root *root = plan.find(tile)) {
-      return !(root->kind == Root::Kind::tile && root->nest == nestIndex);
-    }
-    Operation *op = tile.getDefiningOp();
-    return !op || !(isElementwise(op) || isa<tile::BroadcastOp, tile::IotaOp, arith::ConstantOp>(op)) ||
-           context.isWritten(tile);
-  }
-
-  /// Makes scalars and addresses available in front of the loops.
-  void prepare(Value value) {
-    if (!prepared.insert(value).second) {
-      return;
-    }
-    if (!isTile(value)) {
-      scalars[value] = context.getScalar(value);
-    } else if (isMemory(value)) {
-      memories.try_emplace(value, context.getMemory(value));
-    } else {
-      llvm::for_each(value.getDefiningOp()->getOperands(), [&](Value operand) { prepare(operand); });
-    }
-  }
-
-  // ---- evaluation at a point
-
-  struct Point {
-    Value row, column;
-  };
-
-  static unsigned broadcastAxes(tile::BroadcastOp op, unsigned axes, ArrayRef<int64_t> shape) {
-    if (!isTile(op.getX())) {
-      return 0;
-    }
-    return shape.size() == 1 ? axes : (*op.getOn() == 0 ? kRowBit : kColumnBit);
-  }
-
-  Value evaluate(Value v, unsigned axes, const Point &point) {
-    if (!isTile(v)) {
-      return scalars.lookup(v);
-    }
-    auto key = std::pair(v, axes);
-    if (Value known = memo.lookup(key)) {
-      return known;
-    }
-    Value result = evaluateNew(v, axes, point);
-    memo[key] = result;
-    return result;
-  }
-
-  Value evaluateNew(Value v, unsigned axes, const Point &point) {
-    Type compute = getElementTypeOrSelf(v.getType());
-    if (isMemory(v)) {
-      const Memory &memory = memories.find(v)->second;
-      bool both = axes == (kRowBit | kColumnBit);
-      Value column = axes & kColumnBit ? point.column : point.row;
-      return emitLoad(b, loc, memory, both ? point.row : Value(), column, 0, compute);
-    }
-    Operation *op = v.getDefiningOp();
-    ArrayRef<int64_t> shape = tile::getTileShape(v.getType());
-    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-      auto dense = cast<DenseElementsAttr>(constant.getValue());
-      return arith::ConstantOp::create(b, loc, dense.getSplatValue<TypedAttr>());
-    }
-    if (auto iota = dyn_cast<tile::IotaOp>(op)) {
-      unsigned axis = shape.size() == 1 ? axes : (iota.getAxis() == 0 ? kRowBit : kColumnBit);
-      return arith::IndexCastOp::create(b, loc, b.getI32Type(), axis == kRowBit ? point.row : point.column);
-    }
-    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
-      return evaluate(broadcast.getX(), broadcastAxes(broadcast, axes, shape), point);
-    }
-    OperationState state(loc, op->getName());
-    for (Value operand : op->getOperands()) {
-      state.addOperands(evaluate(operand, axes, point));
-    }
-    state.addTypes(compute);
-    state.addAttributes(op->getAttrs());
-    Operation *clone = b.create(state);
-    if (auto math = dyn_cast<arith::ArithFastMathInterface>(clone)) {
-      clone->setAttr(math.getFastMathAttrName(),
-                     arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract));
-    }
-    return clone->getResult(0);
-  }
-
-  unsigned domainAxes() const { return hasRows ? kRowBit | kColumnBit : kColumnBit; }
-
-  /// Which axes the value of `v` at `axes` depends on.
-  unsigned dependence(Value v, unsigned axes) {
-    if (!isTile(v)) {
-      return 0;
-    }
-    if (isMemory(v)) {
-      return axes;
-    }
-    Operation *op = v.getDefiningOp();
-    ArrayRef<int64_t> shape = tile::getTileShape(v.getType());
-    if (isa<arith::ConstantOp>(op)) {
-      return 0;
-    }
-    if (auto iota = dyn_cast<tile::IotaOp>(op)) {
-      return shape.size() == 1 ? axes : (iota.getAxis() == 0 ? kRowBit : kColumnBit);
-    }
-    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
-      return dependence(broadcast.getX(), broadcastAxes(broadcast, axes, shape));
-    }
-    auto [it, inserted] = dependences.try_emplace({v, axes}, 0);
-    if (inserted) {
-      unsigned result = 0;
-      for (Value operand : op->getOperands()) {
-        result |= dependence(operand, axes);
-      }
-      return dependences[{v, axes}] = result;
-    }
-    return it->second;
-  }
-
-  /// Evaluates all parts of the roots that depend on nothing but `known` axes, and on those.
-  void hoist(unsigned known, const Point &point) {
-    llvm::SmallDenseSet<std::pair<Value, unsigned>> seen;
-    for (unsigned root : nest.roots) {
-      hoist(plan.roots[root].value, domainAxes(), known, point, seen);
-    }
-  }
-
-  void hoist(Value v, unsigned axes, unsigned known, const Point &point,
-             llvm::SmallDenseSet<std::pair<Value, unsigned>> &seen) {
-    if (!isTile(v) || !seen.insert({v, axes}).second) {
-      return;
-    }
-    if ((dependence(v, axes) & ~known) == 0) {
-      evaluate(v, axes, point);
-      return;
-    }
-    if (isMemory(v)) {
-      return;
-    }
-    Operation *op = v.getDefiningOp();
-    auto broadcast = dyn_cast<tile::BroadcastOp>(op);
-    for (Value operand : op->getOperands()) {
-      unsigned inner = broadcast ? broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())) : axes;
-      hoist(operand, inner, known, point, seen);
-    }
-  }
-
   /// `body` with what it evaluates forgotten afterwards: other points need other values.
   template <typename Body> auto scoped(Body body) {
     auto saved = memo;
@@ -207,25 +51,8 @@ private:
 
   // ---- sums
 
-  tile::ReduceOp reduceOf(unsigned root) { return cast<tile::ReduceOp>(plan.roots[root].op); }
-
   SmallVector<Value> neutrals() {
-    return llvm::map_to_vector(sums, [&](unsigned root) -> Value {
-      tile::ReduceOp reduce = reduceOf(root);
-      Type element = getElementTypeOrSelf(reduce.getX().getType());
-      const llvm::fltSemantics &semantics = cast<FloatType>(element).getFloatSemantics();
-      bool isMax = reduce.getKind() == tile::ReduceKind::max;
-      TypedAttr attr = FloatAttr::get(element, isMax ? APFloat::getInf(semantics, true) : APFloat::getZero(semantics));
-      return arith::ConstantOp::create(b, loc, attr);
-    });
-  }
-
-  Value combine(unsigned root, Value x, Value y) {
-    if (reduceOf(root).getKind() == tile::ReduceKind::max) {
-      return arith::MaximumFOp::create(b, loc, x, y);
-    }
-    auto contract = arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract);
-    return arith::AddFOp::create(b, loc, x, y, contract);
+    return llvm::map_to_vector(sums, [&](unsigned root) { return neutral(root, 0); });
   }
 
   /// Evaluates all roots at some points, then writes, if `mine` (null: always): a tile may be read and written at the
@@ -425,24 +252,10 @@ private:
   }
 
   Emitter &e;
-  OpBuilder &b;
-  Location loc;
-  const Plan &plan;
-  const Nest &nest;
-  unsigned nestIndex;
-  Context &context;
   function_ref<Memory(int64_t, Type)> allocate;
   function_ref<void()> ready;
-
-  int64_t rows = 1, columns = 1;
-  bool hasRows = false;
   SmallVector<unsigned> sums;
   llvm::DenseMap<unsigned, Memory> targets;
-  llvm::SmallDenseSet<Value> prepared;
-  llvm::DenseMap<Value, Value> scalars;
-  llvm::DenseMap<Value, Memory> memories;
-  llvm::DenseMap<std::pair<Value, unsigned>, Value> memo;
-  llvm::DenseMap<std::pair<Value, unsigned>, unsigned> dependences;
 };
 
 } // namespace

@@ -20,8 +20,8 @@ public:
   // Every lane runs along the rows of a column, so rows follow one another.
 
   void emit(tile::CumsumOp op) {
-    Matrix x = matrixOf(op.getX());
-    Memory out = withStride(target, x);
+    Matrix x = getMatrix(context, op.getX());
+    Memory out = x.withStride(target);
     int64_t block = op.getBlocks();
     e.forEachPoint(x.rows / block, x.columns, [&](Value number, Value column) {
       Value first = e.mul(number, block);
@@ -48,7 +48,8 @@ public:
   }
 
   void emit(tile::ScanOp op) {
-    Matrix a = matrixOf(op.getA()), c = matrixOf(op.getB()), init = matrixOf(op.getInit());
+    Matrix a = getMatrix(context, op.getA()), c = getMatrix(context, op.getB()),
+           init = getMatrix(context, op.getInit());
     bool maxplus = op.getKind() == tile::ScanKind::maxplus;
     e.forEach(e.lane, e.lanes, a.columns, [&](Value column) {
       Value first = load(init, column, Value());
@@ -66,7 +67,7 @@ public:
 
   // A lane solves for a column: a few unknowns at a time in registers, what the ones before them give taken off first.
   void emit(tile::SolveUnitLowerOp op) {
-    Matrix lower = matrixOf(op.getLower()), rhs = matrixOf(op.getRhs());
+    Matrix lower = getMatrix(context, op.getLower()), rhs = getMatrix(context, op.getRhs());
     constexpr int64_t kBlock = 16;
     int64_t groups = op.getInterleave(), count = rhs.rows / groups, full = rhs.rows / kBlock * kBlock;
     /// The row of the k-th unknown.
@@ -121,7 +122,7 @@ public:
   }
 
   void emit(tile::TransposeOp op) {
-    Matrix x = matrixOf(op.getX());
+    Matrix x = getMatrix(context, op.getX());
     SmallVector<Emitter::Store> later;
     e.copyPoints(
         x.rows, x.columns, [&](Value row, Value column) { return load(x, row, column); },
@@ -132,8 +133,7 @@ public:
   void emit(tile::InsertOp op) {
     if (!isTile(op.getPart())) {
       Value part = context.getScalar(op.getPart());
-      Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, e.lane, e.index(0));
-      e.ifTrue(first, [&] { emitStore(b, loc, target, Value(), Value(), part); });
+      e.ifFirst([&] { emitStore(b, loc, target, Value(), Value(), part); });
       return;
     }
     ArrayRef<int64_t> shape = tile::getTileShape(op.getPart().getType());
@@ -142,27 +142,6 @@ public:
   }
 
 private:
-  /// A tile in memory; a vector is a column of single elements.
-  struct Matrix {
-    Memory memory;
-    int64_t rows, columns;
-    Type compute;
-    bool isVector;
-  };
-
-  Matrix matrixOf(Value tile) {
-    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
-    Matrix result{context.getMemory(tile), shape[0], shape.size() == 2 ? shape[1] : 1,
-                  getElementTypeOrSelf(tile.getType()), shape.size() == 1};
-    result.memory = withStride(result.memory, result);
-    return result;
-  }
-
-  static Memory withStride(Memory memory, const Matrix &matrix) {
-    memory.stride = matrix.isVector ? 1 : memory.stride;
-    return memory;
-  }
-
   Value load(const Matrix &x, Value row, Value column) { return emitLoad(b, loc, x.memory, row, column, 0, x.compute); }
 
   Emitter &e;

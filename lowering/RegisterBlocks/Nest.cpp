@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lowering/RegisterBlocks/Nest.h"
+#include "lowering/TilePrograms/Points.h"
 
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/TypeUtilities.h"
-
-#include <numeric>
 
 using namespace mlir;
 using namespace rwkv;
@@ -13,19 +12,13 @@ using namespace rwkv::programs;
 
 namespace {
 
-// Axes of a nest: rows, columns. A nest over vectors has columns only.
-constexpr unsigned kRowBit = 1, kColumnBit = 2;
-
-class NestEmitter {
+class NestEmitter : NestPoints {
 public:
   NestEmitter(OpBuilder &builder, Location loc, const Machine &machine, const Plan &plan, const Nest &nest,
               unsigned nestIndex, Context &context)
-      : b(builder), loc(loc), machine(machine), plan(plan), nest(nest), nestIndex(nestIndex), context(context) {}
+      : NestPoints(builder, loc, plan, nest, nestIndex, context), machine(machine) {}
 
   void run() {
-    columns = nest.domain.back();
-    rows = nest.domain.size() == 2 ? nest.domain[0] : 1;
-    hasRows = nest.domain.size() == 2;
     lanes = machine.vectorBits / 32;
     for (unsigned root : nest.roots) { // masks have as many lanes as the numbers that they are about
       if (getElementTypeOrSelf(plan.roots[root].value.getType()).isF64()) {
@@ -44,208 +37,6 @@ public:
   }
 
 private:
-  // ---- leaves
-
-  bool isScalarReduction(const Root &root) {
-    return root.kind == Root::Kind::reduce && !isTile(cast<tile::ReduceOp>(root.op).getResult());
-  }
-
-  /// A tile that is read from memory in this nest.
-  bool isMemory(Value tile) {
-    if (const Root *root = plan.find(tile)) {
-      return !(root->kind == Root::Kind::tile && root->nest == nestIndex);
-    }
-    Operation *op = tile.getDefiningOp();
-    return !op || !(isElementwise(op) || isa<tile::BroadcastOp, tile::IotaOp, arith::ConstantOp>(op)) ||
-           context.isWritten(tile);
-  }
-
-  /// Makes scalars and addresses available in front of the loops.
-  void prepare(Value value) {
-    if (!prepared.insert(value).second) {
-      return;
-    }
-    if (!isTile(value)) {
-      scalars[value] = context.getScalar(value);
-      return;
-    }
-    if (isMemory(value)) {
-      memories.try_emplace(value, context.getMemory(value));
-      return;
-    }
-    for (Value operand : value.getDefiningOp()->getOperands()) {
-      prepare(operand);
-    }
-  }
-
-  // ---- evaluation at a point
-
-  struct Point {
-    Value row, column;
-    int64_t width = 1;
-  };
-
-  static unsigned broadcastAxes(tile::BroadcastOp op, unsigned axes, ArrayRef<int64_t> shape) {
-    if (!isTile(op.getX())) {
-      return 0;
-    }
-    return shape.size() == 1 ? axes : (*op.getOn() == 0 ? kRowBit : kColumnBit);
-  }
-
-  static unsigned iotaAxis(tile::IotaOp op, unsigned axes) {
-    return tile::getTileShape(op.getType()).size() == 1 ? axes : (op.getAxis() == 0 ? kRowBit : kColumnBit);
-  }
-
-  /// The indices of a point along the rows, the same for all columns, or along the columns.
-  Value emitIota(tile::IotaOp op, unsigned axes, const Point &point) {
-    Type i32 = b.getI32Type();
-    if (iotaAxis(op, axes) == kRowBit) {
-      return arith::IndexCastOp::create(b, loc, i32, point.row);
-    }
-    auto type = VectorType::get({point.width}, i32);
-    SmallVector<int32_t> lane(point.width);
-    std::iota(lane.begin(), lane.end(), 0);
-    Value lanes = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<int32_t>(lane)));
-    Value first = arith::IndexCastOp::create(b, loc, i32, point.column);
-    return arith::AddIOp::create(b, loc, lanes, toVector(first, point.width));
-  }
-
-  /// Which axes the value of `v` at `axes` depends on.
-  unsigned dependence(Value v, unsigned axes) {
-    auto [it, inserted] = dependences.try_emplace({v, axes}, 0);
-    if (inserted) {
-      unsigned result = computeDependence(v, axes);
-      dependences[{v, axes}] = result;
-      return result;
-    }
-    return it->second;
-  }
-
-  unsigned computeDependence(Value v, unsigned axes) {
-    if (!isTile(v)) {
-      return 0;
-    }
-    if (isMemory(v)) {
-      return axes;
-    }
-    Operation *op = v.getDefiningOp();
-    if (isa<arith::ConstantOp>(op)) {
-      return 0;
-    }
-    if (auto iota = dyn_cast<tile::IotaOp>(op)) {
-      return iotaAxis(iota, axes);
-    }
-    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
-      return dependence(broadcast.getX(), broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())));
-    }
-    unsigned result = 0;
-    for (Value operand : op->getOperands()) {
-      result |= dependence(operand, axes);
-    }
-    return result;
-  }
-
-  Value evaluate(Value v, unsigned axes, const Point &point) {
-    if (!isTile(v)) {
-      return scalars.lookup(v);
-    }
-    auto key = std::pair(v, axes);
-    if (Value known = memo.lookup(key)) {
-      return known;
-    }
-    Value result = evaluateNew(v, axes, point);
-    memo[key] = result;
-    return result;
-  }
-
-  Value evaluateNew(Value v, unsigned axes, const Point &point) {
-    Type compute = getElementTypeOrSelf(v.getType());
-    if (isMemory(v)) {
-      bool column = axes & kColumnBit;
-      bool twoAxes = axes == (kRowBit | kColumnBit);
-      const Memory &memory = memories.find(v)->second;
-      if (!column) { // a vector along the rows: one element
-        return emitLoad(b, loc, memory, Value(), point.row, 0, compute);
-      }
-      return emitLoad(b, loc, memory, twoAxes ? point.row : Value(), point.column, point.width, compute);
-    }
-    Operation *op = v.getDefiningOp();
-    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-      auto dense = cast<DenseElementsAttr>(constant.getValue());
-      return arith::ConstantOp::create(b, loc, dense.getSplatValue<TypedAttr>());
-    }
-    if (auto iota = dyn_cast<tile::IotaOp>(op)) {
-      return emitIota(iota, axes, point);
-    }
-    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
-      return evaluate(broadcast.getX(), broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())), point);
-    }
-    SmallVector<Value> operands;
-    bool vector = false;
-    for (Value operand : op->getOperands()) {
-      operands.push_back(evaluate(operand, axes, point));
-      vector |= isa<VectorType>(operands.back().getType());
-    }
-    Type type = compute;
-    if (vector) {
-      for (Value &operand : operands) {
-        operand = toVector(operand, point.width);
-      }
-      type = VectorType::get({point.width}, compute);
-    }
-    OperationState state(loc, op->getName());
-    state.addOperands(operands);
-    state.addTypes(type);
-    state.addAttributes(op->getAttrs());
-    Operation *clone = b.create(state);
-    if (auto math = dyn_cast<arith::ArithFastMathInterface>(clone)) {
-      clone->setAttr(math.getFastMathAttrName(),
-                     arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract));
-    }
-    return clone->getResult(0);
-  }
-
-  Value toVector(Value value, int64_t width) {
-    if (isa<VectorType>(value.getType())) {
-      return value;
-    }
-    return vector::BroadcastOp::create(b, loc, VectorType::get({width}, value.getType()), value);
-  }
-
-  /// Evaluates, where the builder stands, all parts of the roots that depend on nothing but `known` axes.
-  void hoist(unsigned known, const Point &point) {
-    llvm::SmallDenseSet<std::pair<Value, unsigned>> seen;
-    for (unsigned root : nest.roots) {
-      hoist(plan.roots[root].value, domainAxes(), known, point, seen);
-    }
-  }
-
-  void hoist(Value v, unsigned axes, unsigned known, const Point &point,
-             llvm::SmallDenseSet<std::pair<Value, unsigned>> &seen) {
-    if (!isTile(v) || !seen.insert({v, axes}).second) {
-      return;
-    }
-    if ((dependence(v, axes) & ~known) == 0) {
-      evaluate(v, axes, point);
-      return;
-    }
-    if (isMemory(v)) {
-      return;
-    }
-    Operation *op = v.getDefiningOp();
-    if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
-      hoist(broadcast.getX(), broadcastAxes(broadcast, axes, tile::getTileShape(v.getType())), known, point, seen);
-      return;
-    }
-    for (Value operand : op->getOperands()) {
-      hoist(operand, axes, known, point, seen);
-    }
-  }
-
-  unsigned domainAxes() const { return hasRows ? kRowBit | kColumnBit : kColumnBit; }
-
-  // ---- reductions
-
   SmallVector<unsigned> reductions() {
     SmallVector<unsigned> result;
     for (unsigned root : nest.roots) {
@@ -254,28 +45,6 @@ private:
       }
     }
     return result;
-  }
-
-  tile::ReduceOp reduceOf(unsigned root) { return cast<tile::ReduceOp>(plan.roots[root].op); }
-
-  Value neutral(unsigned root, int64_t width) {
-    tile::ReduceOp reduce = reduceOf(root);
-    Type element = getElementTypeOrSelf(reduce.getX().getType());
-    bool isMax = reduce.getKind() == tile::ReduceKind::max;
-    const llvm::fltSemantics &semantics = cast<FloatType>(element).getFloatSemantics();
-    TypedAttr attr = FloatAttr::get(element, isMax ? APFloat::getInf(semantics, true) : APFloat::getZero(semantics));
-    if (width) {
-      attr = DenseElementsAttr::get(VectorType::get({width}, element), Attribute(attr));
-    }
-    return arith::ConstantOp::create(b, loc, attr);
-  }
-
-  Value combine(unsigned root, Value x, Value y) {
-    auto contract = arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract);
-    if (reduceOf(root).getKind() == tile::ReduceKind::max) {
-      return arith::MaximumFOp::create(b, loc, x, y);
-    }
-    return arith::AddFOp::create(b, loc, x, y, contract);
   }
 
   /// The elements of a vector combined into one.
@@ -554,22 +323,9 @@ private:
     }
   }
 
-  OpBuilder &b;
-  Location loc;
   const Machine &machine;
-  const Plan &plan;
-  const Nest &nest;
-  unsigned nestIndex;
-  Context &context;
-
-  int64_t rows = 1, columns = 1, lanes = 1;
-  bool hasRows = false;
+  int64_t lanes = 1;
   llvm::DenseMap<unsigned, Memory> targets;
-  llvm::SmallDenseSet<Value> prepared;
-  llvm::DenseMap<Value, Value> scalars;
-  llvm::DenseMap<Value, Memory> memories;
-  llvm::DenseMap<std::pair<Value, unsigned>, Value> memo;
-  llvm::DenseMap<std::pair<Value, unsigned>, unsigned> dependences;
 };
 
 } // namespace

@@ -32,9 +32,9 @@ public:
       : b(b), loc(loc), machine(machine), context(context), target(target) {}
 
   void emit(tile::CumsumOp op) {
-    Matrix x = matrixOf(op.getX());
+    Matrix x = getMatrix(context, op.getX());
     int64_t block = op.getBlocks();
-    Memory out = withStride(target, x);
+    Memory out = x.withStride(target);
     forEachColumns(x, [&](ArrayRef<Slot> slots, Value column) {
       forEach(x.rows / block, [&](Value number) {
         Value first = arith::MulIOp::create(b, loc, number, index(block));
@@ -53,7 +53,8 @@ public:
   }
 
   void emit(tile::ScanOp op) {
-    Matrix a = matrixOf(op.getA()), c = matrixOf(op.getB()), init = matrixOf(op.getInit());
+    Matrix a = getMatrix(context, op.getA()), c = getMatrix(context, op.getB()),
+           init = getMatrix(context, op.getInit());
     init.memory.stride = 0; // one row
     bool maxplus = op.getKind() == tile::ScanKind::maxplus;
     forEachColumns(a, [&](ArrayRef<Slot> slots, Value column) {
@@ -79,7 +80,7 @@ public:
   }
 
   void emit(tile::SolveUnitLowerOp op) {
-    Matrix lower = matrixOf(op.getLower()), rhs = matrixOf(op.getRhs());
+    Matrix lower = getMatrix(context, op.getLower()), rhs = getMatrix(context, op.getRhs());
     int64_t groups = op.getInterleave(), count = rhs.rows / groups;
     auto rowOf = [&](int64_t group, Value t) { return addIndex(b, loc, t, group * count); };
     forEachColumns(rhs, [&](ArrayRef<Slot> slots, Value column) {
@@ -125,7 +126,7 @@ public:
   }
 
   void emit(tile::TransposeOp op) {
-    Matrix x = matrixOf(op.getX());
+    Matrix x = getMatrix(context, op.getX());
     forEach(x.columns, [&](Value column) {
       forEach(x.rows, [&](Value row) {
         Value value = emitLoad(b, loc, x.memory, row, column, 0, x.compute);
@@ -156,27 +157,6 @@ public:
   }
 
 private:
-  /// A tile in memory; a vector is a column of single elements.
-  struct Matrix {
-    Memory memory;
-    int64_t rows, columns;
-    Type compute;
-    bool isVector;
-  };
-
-  Matrix matrixOf(Value tile) {
-    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
-    Matrix result{context.getMemory(tile), shape[0], shape.size() == 2 ? shape[1] : 1,
-                  getElementTypeOrSelf(tile.getType()), shape.size() == 1};
-    result.memory = withStride(result.memory, result);
-    return result;
-  }
-
-  static Memory withStride(Memory memory, const Matrix &matrix) {
-    memory.stride = matrix.isVector ? 1 : memory.stride;
-    return memory;
-  }
-
   Value index(int64_t value) { return constantIndex(b, loc, value); }
 
   /// Vectors of one element are scalars.

@@ -8,6 +8,14 @@ using namespace mlir;
 using namespace rwkv;
 using namespace rwkv::programs;
 
+Matrix programs::getMatrix(Context &context, Value tile) {
+  ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
+  Matrix result{
+      {}, shape[0], shape.size() == 2 ? shape[1] : 1, getElementTypeOrSelf(tile.getType()), shape.size() == 1};
+  result.memory = result.withStride(context.getMemory(tile));
+  return result;
+}
+
 Value KernelLowering::getScalar(Value scalar) {
   auto it = scalars.find(scalar);
   if (it != scalars.end()) {

@@ -27,6 +27,21 @@ public:
   virtual void setScalar(mlir::Value scalar, mlir::Value result) = 0;
 };
 
+/// A tile in memory; a vector is a column of single elements.
+struct Matrix {
+  Memory memory;
+  int64_t rows, columns;
+  mlir::Type compute;
+  bool isVector;
+
+  /// Memory of a tile of the same shape, as a matrix.
+  Memory withStride(Memory other) const {
+    other.stride = isVector ? 1 : other.stride;
+    return other;
+  }
+};
+Matrix getMatrix(Context &context, mlir::Value tile);
+
 class KernelLowering : public Context {
 public:
   explicit KernelLowering(tile::KernelOp kernel) : kernel(kernel), loc(kernel.getLoc()), b(kernel), entry(kernel) {}

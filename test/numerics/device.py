@@ -123,8 +123,7 @@ def main():
         matrix = DeviceSchedules(args.packs, tool, report, args.seed, args.full, schedules.KINDS, selected)
         if args.step == "check":
             matrix.run()
-            print(f"{report.passed} passed, {report.failed} failed, {report.skips} skipped")
-            return 1 if report.failed else 0
+            return report.finish()
         failed = 0
         for name, reason in matrix.compile(args.opt, args.target):
             failed += 1

@@ -505,9 +505,7 @@ def main():
         Properties(tool, report, schedules, args.keep, args.jobs, again_, args.shrink).run(seeds)
     finally:
         shutil.rmtree(folder)
-    print(f"{time.monotonic() - start:.0f} s")
-    print(f"{report.passed} passed, {report.failed} failed, {report.skips} skipped")
-    return 1 if report.failed else 0
+    return report.finish(start)
 
 
 if __name__ == "__main__":

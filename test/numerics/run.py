@@ -53,6 +53,13 @@ class Report:
         self.skips += count
         print(f"skipped {name}: {why}", flush=True)
 
+    def finish(self, start=None):
+        """The last lines, and the exit code."""
+        if start is not None:
+            print(f"{time.monotonic() - start:.0f} s")
+        print(f"{self.passed} passed, {self.failed} failed, {self.skips} skipped")
+        return 1 if self.failed else 0
+
     def line(self, text):
         print(text, flush=True)
 
@@ -135,9 +142,7 @@ def main():
         models.run(tool, report, seed, args.full, selected)
     finally:
         shutil.rmtree(folder)
-    print(f"{time.monotonic() - start:.0f} s")
-    print(f"{report.passed} passed, {report.failed} failed, {report.skips} skipped")
-    return 1 if report.failed else 0
+    return report.finish(start)
 
 
 if __name__ == "__main__":
