@@ -39,6 +39,12 @@ static void addToFunctions(PassManager &manager, function_ref<void(OpPassManager
   add(manager.nest<ModelOp>().nest<func::FuncOp>());
 }
 
+/// Machines whose tasks are run by lanes have an instruction for it.
+static bool hasNativeExp2(ModuleOp module) {
+  auto target = module->getAttrOfType<TargetAttr>("rwkv.target");
+  return target && target.getLanes() > 1;
+}
+
 LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t chunk) {
   PassManager manager(module.getContext());
   addToFunctions(manager, [&](OpPassManager &functions) {
@@ -52,7 +58,9 @@ LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t ch
   manager.addPass(createRwkvExpandPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
-  manager.addPass(createTileExpandMathPass());
+  TileExpandMathPassOptions math;
+  math.nativeExp2 = hasNativeExp2(module);
+  manager.addPass(createTileExpandMathPass(math));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   return manager.run(module);

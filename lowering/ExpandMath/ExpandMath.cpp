@@ -337,10 +337,37 @@ template <typename Op, Value (Expansion::*expand)(Value)> struct ExpandPattern :
   }
 };
 
+/// Whether an approximation by the machine's instruction is asked for.
+template <typename Op> bool isApproximate(Op op) {
+  return getElementTypeOrSelf(op.getType()).isF32() && bitEnumContainsAny(op.getFastmath(), arith::FastMathFlags::afn);
+}
+
+/// e^x = 2^(x log2 e): the product's rounding costs |x| 2^-24, relative.
+struct ApproximateExp : OpRewritePattern<math::ExpOp> {
+  ApproximateExp(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/2) {}
+  LogicalResult matchAndRewrite(math::ExpOp op, PatternRewriter &rewriter) const override {
+    if (!isApproximate(op)) {
+      return failure();
+    }
+    Attribute factor = rewriter.getF32FloatAttr(static_cast<float>(numbers32.log2e));
+    if (auto shaped = dyn_cast<ShapedType>(op.getType())) {
+      factor = DenseElementsAttr::get(shaped, factor);
+    }
+    Value log2e = arith::ConstantOp::create(rewriter, op.getLoc(), cast<TypedAttr>(factor));
+    Value power = arith::MulFOp::create(rewriter, op.getLoc(), op.getOperand(), log2e);
+    rewriter.replaceOpWithNewOp<math::Exp2Op>(op, power, op.getFastmath());
+    return success();
+  }
+};
+
 struct ExpandMathPass : rwkv::impl::TileExpandMathPassBase<ExpandMathPass> {
+  using TileExpandMathPassBase::TileExpandMathPassBase;
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     populateExpandMathPatterns(set);
+    if (nativeExp2) {
+      set.add<ApproximateExp>(context);
+    }
     patterns = std::move(set);
     return success();
   }
@@ -352,6 +379,9 @@ struct ExpandMathPass : rwkv::impl::TileExpandMathPassBase<ExpandMathPass> {
         // What machines do themselves; anything else would be a call of a library that kernels are not linked with.
         bool isNative = isa<math::AbsFOp, math::SqrtOp, math::FmaOp, math::FloorOp, math::CeilOp, math::TruncOp,
                             math::RoundEvenOp, math::CopySignOp>(op);
+        if (auto exp2 = dyn_cast<math::Exp2Op>(op)) {
+          isNative = nativeExp2 && isApproximate(exp2);
+        }
         if (isa<math::MathDialect>(op->getDialect()) && !isNative) {
           op->emitOpError("has no expansion for ") << getElementTypeOrSelf(op->getResult(0).getType());
           failed = true;

@@ -9,12 +9,15 @@ def TileExpandMathPass : Pass<"tile-expand-math"> {
   let description = [{
     In every `tile.kernel`, `math.exp`, `exp2`, `log`, `log2`, `log1p`, `tanh` and `rsqrt` of f32 and f64, scalars and
     tiles, become `arith` ops and those of `math` that are single instructions (`fma`, `sqrt`, `absf`, `copysign`):
-    kernels need no library. There are no branches. Numeric effect: f32 within 2 ulp, f64 within 4 ulp, denormals and
+    kernels need no library. With `native-exp2`, `math.exp` and `exp2` of f32 that allow an approximate function (`fastmath<afn>`)
+    become `math.exp2`, which the machine has. There are no branches. Numeric effect: f32 within 2 ulp, f64 within 4 ulp, denormals and
     infinities included.
 
     Before: `%y = math.rsqrt %x : tensor<4xf32>`
     After: `%s = math.sqrt %x : tensor<4xf32>`, `%y = arith.divf %one, %s : tensor<4xf32>`
   }];
+  let options = [Option<"nativeExp2", "native-exp2", "bool", "false",
+                        "The machine has an instruction for exp2: exp and exp2 that may be approximate (fastmath afn) use it">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 

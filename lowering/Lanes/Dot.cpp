@@ -86,6 +86,13 @@ private:
     });
   }
 
+  SmallVector<Value> rounded(SmallVector<Value> values) {
+    for (Value &value : values) {
+      value = e.hooks.emitRounded(b, loc, value);
+    }
+    return values;
+  }
+
   void emitFragments() {
     int64_t m = instruction->m, n = instruction->n, k = instruction->k, warp = e.hooks.getWarp();
     auto registers = [&](int64_t size) { return size / warp; };
@@ -145,9 +152,9 @@ private:
       size_t size = before.size() / starts.size();
       for (int64_t i = 0; i < unroll; ++i) {
         Value at = addIndex(b, loc, first, i * k);
-        SmallVector<Value> left = loadFragment(product.lhs, x, row, at, false);
+        SmallVector<Value> left = rounded(loadFragment(product.lhs, x, row, at, false));
         for (auto [part, start] : llvm::enumerate(starts)) {
-          SmallVector<Value> right = loadFragment(product.rhs, y, at, start, product.transposed);
+          SmallVector<Value> right = rounded(loadFragment(product.rhs, y, at, start, product.transposed));
           auto sum = MutableArrayRef(next).slice(part * size, size);
           llvm::copy(e.hooks.emitProduct(b, loc, *instruction, left, right, SmallVector<Value>(sum)), sum.begin());
         }

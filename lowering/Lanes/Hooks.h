@@ -23,12 +23,25 @@ public:
   virtual mlir::Value emitTask(mlir::OpBuilder &b, mlir::Location loc) const = 0;
   /// All lanes of the task wait for each other; what they wrote is then seen by all.
   virtual void emitBarrier(mlir::OpBuilder &b, mlir::Location loc) const = 0;
+  /// The lanes of a warp wait for each other.
+  virtual void emitWarpBarrier(mlir::OpBuilder &b, mlir::Location loc) const = 0;
+  /// `count` lanes, of whole warps, meet at barrier `number` (i32, 1 to 15), of which those that do not wait only say that
+  /// they came. What all of them wrote before is then seen by those that wait.
+  virtual void emitMeeting(mlir::OpBuilder &b, mlir::Location loc, mlir::Value number, int64_t count,
+                           bool waits) const = 0;
   /// The value (f32 or i32) of the lane of this warp whose number differs by the bits of `mask`.
   virtual mlir::Value emitShuffle(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, int64_t mask) const = 0;
 
+  /// 2 to the power of a number (f32), within a few units of the last place; subnormal results may be zero.
+  virtual mlir::Value emitExp2(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
+  /// A hint that the line of memory at `address` will be read soon.
+  virtual void emitPrefetch(mlir::OpBuilder &b, mlir::Location loc, mlir::Value address) const = 0;
+
   /// The matrix instruction of a warp for products whose operands may be rounded like this; null: there is none.
   virtual const MatrixInstruction *findProduct(tile::Precision precision) const = 0;
-  /// One such instruction: c + x y, in the registers of this lane, all f32.
+  /// A number (f32) as the instruction's operands must be, still as an f32.
+  virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
+  /// One such instruction: c + x y, in the registers of this lane, all f32; x and y are rounded.
   virtual llvm::SmallVector<mlir::Value> emitProduct(mlir::OpBuilder &b, mlir::Location loc,
                                                      const MatrixInstruction &instruction, mlir::ValueRange x,
                                                      mlir::ValueRange y, mlir::ValueRange c) const = 0;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lowering/Lanes/Lanes.h"
+#include "lowering/Lanes/Pipeline.h"
 #include "lowering/Lanes/Place.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -15,13 +17,32 @@ namespace {
 
 /// Tiles of a kernel's buffers up to this size are brought to shared memory before they are used.
 constexpr int64_t kStagedBytes = 32 * 1024;
+/// Buffers start at multiples of so many bytes.
+constexpr int64_t kBufferAlignment = 16;
 /// Points of the largest tile per lane.
 constexpr int64_t kPointsPerLane = 16;
 
-class LaneLowering : public KernelLowering {
+/// The largest power of two that divides an index whatever the sizes are, at most `most`.
+int64_t getDivisor(Value index, int64_t most) {
+  Operation *op = index.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<arith::ConstantIndexOp>(op)) {
+    int64_t value = constant.value();
+    return value == 0 ? most : std::min(most, value & -value);
+  }
+  if (auto mul = dyn_cast_or_null<arith::MulIOp>(op)) {
+    return std::min(most, getDivisor(mul.getLhs(), most) * getDivisor(mul.getRhs(), most));
+  }
+  if (auto add = dyn_cast_or_null<arith::AddIOp>(op)) {
+    return std::min(getDivisor(add.getLhs(), most), getDivisor(add.getRhs(), most));
+  }
+  return 1;
+}
+
+class LaneLowering : public KernelLowering, LoopSurroundings {
 public:
-  LaneLowering(tile::KernelOp kernel, const Machine &machine, StringRef arena)
-      : KernelLowering(kernel), machine(machine), arena(arena), e(b, loc, *machine.hooks, chooseLanes()) {}
+  LaneLowering(tile::KernelOp kernel, const Machine &numbers, StringRef arena)
+      : KernelLowering(kernel), machine(numbers), arena(arena), pipeline(choosePipeline()),
+        e(b, loc, *machine.hooks, chooseLanes()) {}
 
   func::FuncOp run() {
     MLIRContext *context = kernel.getContext();
@@ -58,13 +79,48 @@ public:
     function->setAttr("tile.lanes", b.getI64IntegerAttr(e.lanes));
     function->setAttr("tile.shared", b.getI64IntegerAttr(sizes.shared));
     function->setAttr("tile.scratch", b.getI64IntegerAttr(sizes.scratch));
-    function->setAttr("passthrough", b.getArrayAttr({b.getStrArrayAttr({"rwkv-lanes", std::to_string(e.lanes)})}));
+    SmallVector<Attribute> passed{b.getStrArrayAttr({"rwkv-lanes", std::to_string(e.lanes)})};
+    if (pipeline) {
+      passed.push_back(b.getStrArrayAttr({"rwkv-blocks", std::to_string(tasksAtOnce)}));
+    }
+    function->setAttr("passthrough", b.getArrayAttr(passed));
+    function.walk([&](math::Exp2Op op) {
+      b.setInsertionPoint(op);
+      op.replaceAllUsesWith(machine.hooks->emitExp2(b, op.getLoc(), op.getOperand()));
+      op.erase();
+    });
     return function;
   }
 
 private:
+  /// Of the first loop that can be one. Two tasks share a multiprocessor if its memory holds their slots.
+  std::optional<Pipeline> choosePipeline() {
+    std::optional<Pipeline> found;
+    constexpr int64_t kReserved = 1024; // of the memory, per task
+    const int64_t all = machine.sharedBytes;
+    kernel.getBody().walk<WalkOrder::PreOrder>([&](scf::ForOp loop) {
+      std::string why;
+      for (tasksAtOnce = 2; tasksAtOnce > 0 && !found; --tasksAtOnce) {
+        machine.sharedBytes = (all + kReserved) / tasksAtOnce - kReserved;
+        found = findPipeline(loop, machine, why);
+        if (found && found->preparers < 3 && tasksAtOnce > 1) {
+          found.reset();
+        }
+        if (found) {
+          return WalkResult::interrupt();
+        }
+      }
+      return WalkResult::advance();
+    });
+    machine.sharedBytes = found ? machine.sharedBytes : all;
+    return found;
+  }
+
   /// From the largest tile that is not left in a buffer.
   int64_t chooseLanes() {
+    if (pipeline) {
+      return llvm::PowerOf2Ceil(pipeline->warps() * machine.hooks->getWarp());
+    }
     int64_t points = 1;
     kernel.getBody().walk([&](Operation *op) {
       for (Value value : op->getResults()) {
@@ -281,16 +337,55 @@ private:
   }
 
   void emitFlag(Value violated) override {
-    e.ifTrue(violated, [&] {
-      e.ifFirst([&] {
-        Value bit = arith::ConstantIntOp::create(b, loc, b.getI32Type(), 1);
-        LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::_or, status, bit, LLVM::AtomicOrdering::monotonic);
-      });
-    });
+    e.ifTrue(violated, [&] { e.ifFirst([&] { setStatus(); }); });
   }
 
-  const Machine &machine;
+  void setStatus() {
+    Value bit = arith::ConstantIntOp::create(b, loc, b.getI32Type(), 1);
+    LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::_or, status, bit, LLVM::AtomicOrdering::monotonic);
+  }
+
+  // ---- loops with roles
+
+  bool emitLoop(scf::ForOp loop, ArrayRef<Memory> places, Value from, Value to, Value step) override {
+    if (!pipeline || pipeline->loop != loop) {
+      return false;
+    }
+    barrier();
+    iv = loop.getInductionVar();
+    first = from;
+    stride = step;
+    Value count = arith::CeilDivUIOp::create(b, loc, arith::SubIOp::create(b, loc, to, from), step);
+    emitPipeline(e, *pipeline, places, count, *this);
+    barrier();
+    return true;
+  }
+
+  Value getOutsideScalar(Value scalar) override { return getScalar(scalar); }
+  Memory getOutsideMemory(Value tile) override { return getMemory(tile); }
+  std::pair<Memory, int64_t> getAccess(Value buffer, Value offset, int64_t stride) override {
+    Memory memory = access(buffer, offset, stride);
+    return {memory, getDivisor(offset, kBufferAlignment * 8 / memory.element.getIntOrFloatBitWidth())};
+  }
+  Value allocateShared(int64_t bytes) override { return allocateNumbers(bytes, b.getI8Type()).pointer; }
+  void emitViolation(Value violated, Value lane) override {
+    Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, e.index(0));
+    e.ifTrue(arith::AndIOp::create(b, loc, violated, isFirst), [&] { setStatus(); });
+  }
+  void forChunk(Value number, function_ref<void()> body) override {
+    auto savedScalars = scalars;
+    auto savedMemories = memories;
+    scalars[iv] = e.add(first, arith::MulIOp::create(b, loc, number, stride));
+    body();
+    scalars = std::move(savedScalars);
+    memories = std::move(savedMemories);
+  }
+
+  Machine machine;
   StringRef arena;
+  int64_t tasksAtOnce = 1; // on a multiprocessor
+  std::optional<Pipeline> pipeline;
+  Value iv, first, stride; // of its loop
   Emitter e;
   Value status;
   std::vector<Allocation> allocations;

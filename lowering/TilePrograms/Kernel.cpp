@@ -280,6 +280,10 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
   }
   Value from = getScalar(loop.getLowerBound()), to = getScalar(loop.getUpperBound()), step = getScalar(loop.getStep());
   meet();
+  if (emitLoop(loop, places, from, to, step)) {
+    bindResults(loop.getResults(), places, {});
+    return;
+  }
   auto created = scf::ForOp::create(b, loc, from, to, step, init);
   auto savedScalars = scalars;
   auto savedMemories = memories;

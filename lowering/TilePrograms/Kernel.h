@@ -72,6 +72,11 @@ protected:
   virtual void noteScalarRead() {}
   /// A loop or a branch begins, or ends one of its iterations: other code may have run before.
   virtual void meet() {}
+  /// A loop in a way of the machine's own: what it carries lies in `places` before and after. False: in the usual one.
+  virtual bool emitLoop(mlir::scf::ForOp loop, llvm::ArrayRef<Memory> places, mlir::Value from, mlir::Value to,
+                        mlir::Value step) {
+    return false;
+  }
   /// Before the nests of a piece: `loads` are its tiles that lie in the kernel's buffers.
   virtual void beginPiece(llvm::ArrayRef<mlir::Operation *> ops) {}
 

@@ -147,11 +147,13 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
     for (unsigned axis = 0; axis < axes(); ++axis) {
       if (decays[axis]) {
         Value keys = middleKeys(pulledKeys.at(read)[axis], axis, position, first, /*isRead=*/true);
-        Value factor = batch.exp(blockMiddle(axis, first));
-        factor = single ? factor : e.mul(factor, carried.totals[axis]);
-        keys = e.mul(keys, e.broadcast(factor, keys.getType(), 1));
         Value &all = carried.readKeys[number][axis];
-        all = single ? keys : e.insert(keys, all, {first, zero});
+        if (single) { // the state enters in the middle
+          all = keys;
+          continue;
+        }
+        Value factor = e.mul(batch.exp(blockMiddle(axis, first)), carried.totals[axis]);
+        all = e.insert(e.mul(keys, e.broadcast(factor, keys.getType(), 1)), all, {first, zero});
       }
     }
     if (carried.totalLog) {
@@ -168,11 +170,14 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       }
       Value written = middleKeys(batch.get(state.path[event].keys[axis]), axis, event, first, /*isRead=*/false);
       Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), blockLength}), written);
+      Value &keys = carried.keys[number][axis];
+      if (single) { // writes are added in the middle
+        keys = columns;
+        continue;
+      }
       Value end = blockEnd(axis, first), rest = batch.exp(e.sub(end, blockMiddle(axis, first)));
       columns = e.mul(columns, e.broadcast(rest, columns.getType(), 0));
-      Value &keys = carried.keys[number][axis];
-      Value pushed = single ? Value() : e.mul(keys, e.broadcast(batch.exp(end), keys.getType(), 0));
-      keys = single ? columns : e.insert(columns, pushed, {zero, first});
+      keys = e.insert(columns, e.mul(keys, e.broadcast(batch.exp(end), keys.getType(), 0)), {zero, first});
     }
     if (carried.logs.empty()) {
       continue;
@@ -187,9 +192,8 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
     log = single ? own : e.insert(own, e.add(log, e.broadcast(end, log.getType())), {first});
   }
   for (unsigned axis = 0; axis < axes(); ++axis) {
-    if (decays[axis]) {
-      Value factor = batch.exp(blockEnd(axis, first));
-      carried.totals[axis] = single ? factor : e.mul(carried.totals[axis], factor);
+    if (decays[axis] && !single) {
+      carried.totals[axis] = e.mul(carried.totals[axis], batch.exp(blockEnd(axis, first)));
     }
   }
   if (carried.totalLog) {

@@ -263,11 +263,38 @@ Value KeyFrames::readInitial(unsigned read, Value initial) {
   return result;
 }
 
+/// Rows times e to the sums of logarithms [K] of the axes that decay.
+Value KeyFrames::scaleKeys(Value x, function_ref<Value(unsigned)> log) {
+  for (unsigned axis = 0; axis < axes(); ++axis) {
+    if (decays[axis]) {
+      Value factor = e.repeatKey(batch.exp(log(axis)), state.type, axis);
+      x = e.mul(x, e.broadcast(factor, x.getType(), 0));
+    }
+  }
+  return x;
+}
+
+Value KeyFrames::enter(Value initial) {
+  if (!isOneBlock()) {
+    return initial;
+  }
+  return scaleKeys(initial, [&](unsigned axis) { return blockMiddle(axis, e.index(0)); });
+}
+
+Value KeyFrames::leave(Value end) {
+  if (!isOneBlock()) {
+    return end;
+  }
+  return scaleKeys(end, [&](unsigned axis) {
+    return e.sub(blockEnd(axis, e.index(0)), blockMiddle(axis, e.index(0)));
+  });
+}
+
 Value KeyFrames::decayInitial(Value initial) {
   for (unsigned axis = 0; axis < axes(); ++axis) {
     if (blockSize[axis]) {
       initial = e.transformState(initial, state.type, axis, totals[axis]);
-    } else if (decays[axis]) {
+    } else if (decays[axis] && !isOneBlock()) {
       Value factor = e.repeatKey(totals[axis], state.type, axis);
       initial = e.mul(initial, e.broadcast(factor, initial.getType(), 0));
     }

@@ -27,12 +27,17 @@ public:
 
   /// [C, C]: how much of write `event`'s value at one token a read at another sees; zero where it comes before.
   mlir::Value score(unsigned read, unsigned event) const;
-  /// [C, V]: what a read sees of the state before the chunk.
+  /// The state before the chunk in the frame that keys are relative to: with one block its middle, so that the same keys
+  /// serve scores, reads and writes; otherwise the start.
+  mlir::Value enter(mlir::Value state);
+  /// [C, V]: what a read sees of the state that has entered.
   mlir::Value readInitial(unsigned read, mlir::Value state);
-  /// The state before the chunk as it is at the end.
+  /// The state that has entered, as it is where writes are added.
   mlir::Value decayInitial(mlir::Value state);
-  /// `state` and all that was written by one event, as it is at the end of the chunk.
+  /// `state` and all that was written by one event.
   mlir::Value addWrite(mlir::Value state, unsigned event, mlir::Value values);
+  /// What writes have been added to, as it is at the end of the chunk.
+  mlir::Value leave(mlir::Value state);
 
 private:
   /// What a loop over tokens or blocks carries.
@@ -68,6 +73,8 @@ private:
 
   // Block by block: decays alone.
   int64_t chooseBlock() const;
+  bool isOneBlock() const { return blockLength == batch.tokens && !logs.empty(); }
+  mlir::Value scaleKeys(mlir::Value state, llvm::function_ref<mlir::Value(unsigned)> log);
   void sumLogs();
   void emitBlock(Carried &carried, mlir::Value first, llvm::ArrayRef<unsigned> reads);
   mlir::Value emitPair(const Carried &carried, unsigned read, unsigned write, mlir::Value first);
@@ -113,9 +120,9 @@ private:
 
   // Results.
   std::map<std::pair<unsigned, unsigned>, mlir::Value> scores;    // [C, C]
-  std::map<std::pair<unsigned, unsigned>, mlir::Value> readKeys;  // (read, axis): [C, K], relative to the start
+  std::map<std::pair<unsigned, unsigned>, mlir::Value> readKeys;  // (read, axis): [C, K], relative to where the state enters
   std::map<unsigned, mlir::Value> readLogs;                       // [C]
-  std::map<std::pair<unsigned, unsigned>, mlir::Value> writeKeys; // (event, axis): [K, C], relative to the end
+  std::map<std::pair<unsigned, unsigned>, mlir::Value> writeKeys; // (event, axis): [K, C], relative to where writes are added
   std::map<unsigned, mlir::Value> writeLogs;                      // [C]
   llvm::SmallVector<mlir::Value> totals;                          // per axis: [K] or blocks [K, p]; null: nothing
   mlir::Value totalLog;                                           // scalar

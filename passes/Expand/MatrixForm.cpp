@@ -30,7 +30,9 @@ public:
       addState(state);
     }
     for (unsigned state : stratum.states) {
-      frames.try_emplace(state, batch, form, state).first->second.emit(earlyReads(state));
+      KeyFrames &keyFrames = frames.try_emplace(state, batch, form, state).first->second;
+      keyFrames.emit(earlyReads(state));
+      initial[state] = keyFrames.enter(initial[state]);
     }
     solve();
     for (Write &write : writes) {
@@ -73,7 +75,7 @@ public:
         state = keyFrames.addWrite(state, write.event, write.solved);
       }
     }
-    return gauge(state, valueFrames[index].end, /*inverse=*/false);
+    return gauge(keyFrames.leave(state), valueFrames[index].end, /*inverse=*/false);
   }
 
 private:

@@ -234,11 +234,9 @@ void TileEmitter::checkBound(const StateStep &step, Value log) {
   Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, log, log);
   excess = arith::SelectOp::create(b, loc, isNaN, constant(-1.0, type), excess);
   while (isa<RankedTensorType>(excess.getType())) {
-    SmallVector<int64_t> shape(tile::getTileShape(excess.getType()));
-    int64_t axis = shape.size() - 1;
-    shape.pop_back();
-    Type reduced = tileType(shape, getElementTypeOrSelf(type));
-    excess = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, excess, axis);
+    ArrayRef<int64_t> shape = tile::getTileShape(excess.getType());
+    Type reduced = tileType(shape.drop_front(), getElementTypeOrSelf(type));
+    excess = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, excess, /*axis=*/0);
   }
   Value zero = constant(0.0, excess.getType());
   tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, excess, zero));

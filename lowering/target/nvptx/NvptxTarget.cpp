@@ -28,10 +28,29 @@ public:
     Value all = constant(b, loc, 0);
     LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr("llvm.nvvm.barrier.cta.sync.aligned.all"), ValueRange{all});
   }
+  void emitWarpBarrier(OpBuilder &b, Location loc) const override {
+    Value all = constant(b, loc, -1);
+    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr("llvm.nvvm.bar.warp.sync"), ValueRange{all});
+  }
+  void emitMeeting(OpBuilder &b, Location loc, Value number, int64_t count, bool waits) const override {
+    StringRef name = waits ? "llvm.nvvm.barrier.cta.sync.aligned.count" : "llvm.nvvm.barrier.cta.arrive.aligned.count";
+    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(name), ValueRange{number, constant(b, loc, count)});
+  }
   Value emitShuffle(OpBuilder &b, Location loc, Value value, int64_t mask) const override {
     StringRef name = value.getType().isF32() ? "llvm.nvvm.shfl.sync.bfly.f32" : "llvm.nvvm.shfl.sync.bfly.i32";
     Value operands[] = {constant(b, loc, -1), value, constant(b, loc, mask), constant(b, loc, 31)};
     return call(b, loc, value.getType(), name, operands);
+  }
+
+  Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
+    return call(b, loc, value.getType(), "llvm.nvvm.ex2.approx.ftz.f32", value);
+  }
+  void emitPrefetch(OpBuilder &b, Location loc, Value address) const override {
+    // The intrinsic is one that only reads and gives nothing: optimizers drop it.
+    auto nothing = LLVM::LLVMVoidType::get(b.getContext());
+    LLVM::InlineAsmOp::create(b, loc, nothing, address, "prefetch.global.L2 [$0];", "l", /*has_side_effects=*/true,
+                              /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
+                              ArrayAttr());
   }
 
   const MatrixInstruction *findProduct(tile::Precision precision) const override {
@@ -41,12 +60,15 @@ public:
     auto row = llvm::find_if(table, [](const MatrixInstruction &row) { return row.name == "mma.m16n8k8.tf32"; });
     return precision == tile::Precision::tf32 ? row : nullptr;
   }
+  Value emitRounded(OpBuilder &b, Location loc, Value value) const override {
+    return arith::BitcastOp::create(b, loc, b.getF32Type(), call(b, loc, b.getI32Type(), "llvm.nvvm.f2tf32.rna", value));
+  }
   SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &, ValueRange x, ValueRange y,
                                  ValueRange c) const override {
     SmallVector<Value> operands;
     for (ValueRange values : {x, y}) {
       for (Value value : values) {
-        operands.push_back(call(b, loc, b.getI32Type(), "llvm.nvvm.f2tf32.rna", value));
+        operands.push_back(arith::BitcastOp::create(b, loc, b.getI32Type(), value));
       }
     }
     llvm::append_range(operands, c);
@@ -71,6 +93,9 @@ private:
 void prepareKernel(llvm::Function &code) {
   code.setCallingConv(llvm::CallingConv::PTX_Kernel);
   code.addFnAttr("nvvm.maxntid", code.getFnAttribute("rwkv-lanes").getValueAsString());
+  if (code.hasFnAttribute("rwkv-blocks")) {
+    code.addFnAttr("nvvm.minctasm", code.getFnAttribute("rwkv-blocks").getValueAsString());
+  }
 }
 
 } // namespace

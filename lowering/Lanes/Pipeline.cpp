@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lowering/Lanes/Pipeline.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::lanes;
+using namespace rwkv::programs;
+using namespace rwkv::warps;
+
+namespace {
+
+
+class PipelineEmitter {
+public:
+  PipelineEmitter(Emitter &e, const Pipeline &plan, ArrayRef<Memory> places, Value count,
+                  LoopSurroundings &surroundings)
+      : e(e), b(e.b), loc(e.loc), plan(plan), loop(plan.loop), places(places), count(count), surroundings(surroundings) {}
+
+  void run() {
+    for (Operation &op : *loop.getBody()) { // before the roles part
+      for (Value operand : op.getOperands()) {
+        if (isOutside(operand)) {
+          isa<RankedTensorType>(operand.getType()) ? (void)outsideMemory(operand)
+                                                   : (void)surroundings.getOutsideScalar(operand);
+        }
+      }
+    }
+    int64_t warp = e.hooks.getWarp();
+    number = e.laneDivided(warp);
+    lane = e.laneModulo(warp);
+    ring = surroundings.allocateShared(plan.preparers * plan.slotBytes);
+    auto role = [&](int64_t from, int64_t to, function_ref<void()> body) {
+      Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, number, e.index(from));
+      Value below = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, e.index(to));
+      e.ifTrue(arith::AndIOp::create(b, loc, inside, below), body);
+    };
+    role(0, plan.preparers, [&] { prepare(); });
+    role(plan.preparers, plan.warps(), [&] { apply(); });
+  }
+
+private:
+  bool isOutside(Value value) {
+    Operation *op = value.getDefiningOp();
+    bool inside = op ? op->getParentOp() == plan.loop
+                     : cast<BlockArgument>(value).getOwner() == loop.getBody();
+    return !inside && !isa_and_nonnull<arith::ConstantOp>(op) && !isa<tile::BufferType>(value.getType());
+  }
+
+  /// Tiles from outside that other lanes wrote, or that lie in a buffer.
+  Place outsideMemory(Value tile) {
+    auto known = outside.find(tile);
+    if (known == outside.end()) {
+      known = outside.try_emplace(tile, Place{surroundings.getOutsideMemory(tile), 1, false, false}).first;
+    }
+    return known->second;
+  }
+
+  WarpTiles::Outside makeOutside(Value column) {
+    WarpTiles::Outside result;
+    result.getScalar = [this](Value scalar) { return surroundings.getOutsideScalar(scalar); };
+    result.find = [this, column](Value tile) {
+      if (auto load = tile.getDefiningOp<tile::LoadOp>(); load && load->getParentOp() == plan.loop) {
+        return buffer(load.getBuffer(), load.getOffset(), load.getStride(), load.getResult());
+      }
+      return shifted(outsideMemory(tile), tile, column);
+    };
+    result.allocate = [this](Value tile) { return allocateSpill(tile); };
+    result.getShape = [this](Value tile) { return shapeOf(tile); };
+    result.isInside = [this](Operation *op) { return op->getParentOp() == plan.loop; };
+    return result;
+  }
+
+  Shape shapeOf(Value tile) {
+    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
+    Shape result{shape.size() == 2 ? shape[0] : 1, shape.empty() ? 1 : shape.back()};
+    if (plan.roles.split.contains(tile)) {
+      result.columns = plan.columns;
+    }
+    return result;
+  }
+
+  Place buffer(Value buffer, Value offset, std::optional<int64_t> stride, Value tile) {
+    auto [memory, alignment] =
+        surroundings.getAccess(buffer, offset, stride.value_or(tile::getTileShape(tile.getType()).back()));
+    return {memory, alignment, false, false};
+  }
+
+  /// The columns of this warp.
+  Place shifted(Place place, Value tile, Value column) {
+    if (column && plan.roles.split.contains(tile)) {
+      place.memory.pointer = emitAddress(b, loc, place.memory, Value(), column);
+      place.alignment = std::gcd(place.alignment, plan.columns);
+    }
+    return place;
+  }
+
+  Place allocateSpill(Value tile) {
+    Shape shape = shapeOf(tile);
+    Type element = getElementTypeOrSelf(tile.getType());
+    int64_t stride = shape.columns + (shape.rows > 1 ? 4 : 0);
+    int64_t bytes = llvm::alignTo(shape.rows * stride * (element.getIntOrFloatBitWidth() / 8), 16);
+    Value all = surroundings.allocateShared(bytes * plan.warps());
+    Value mine = LLVM::GEPOp::create(b, loc, all.getType(), b.getI8Type(), all,
+                                     ArrayRef<LLVM::GEPArg>{wide(arith::MulIOp::create(b, loc, number, e.index(bytes)))});
+    return {{mine, element, stride}, 4, true, false};
+  }
+
+  Value wide(Value index) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), index); }
+  Value narrow(Value index) { return arith::IndexCastOp::create(b, loc, b.getI32Type(), index); }
+
+  Value slotAt(Value slot) {
+    Value offset = arith::MulIOp::create(b, loc, slot, e.index(plan.slotBytes));
+    return LLVM::GEPOp::create(b, loc, ring.getType(), b.getI8Type(), ring, ArrayRef<LLVM::GEPArg>{wide(offset)});
+  }
+
+  Place partAt(Value slot, const Pipeline::Part &part) {
+    Value pointer = LLVM::GEPOp::create(b, loc, slot.getType(), b.getI8Type(), slot,
+                                        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(part.offset)});
+    return {{pointer, part.element, part.stride}, 16 * 8 / part.element.getIntOrFloatBitWidth(), true, part.isExact};
+  }
+
+  void meet(Value slot, bool isFilled, bool waits) {
+    Value barrier = addIndex(b, loc, slot, isFilled ? 1 : 1 + plan.preparers);
+    e.hooks.emitMeeting(b, loc, narrow(barrier), e.hooks.getWarp() * (1 + plan.appliers), waits);
+  }
+
+  // ---- preparing
+
+  void prepare() {
+    OpBuilder entry(b);
+    auto mark = arith::ConstantIndexOp::create(b, loc, 0);
+    entry.setInsertionPoint(mark);
+    Value slot = slotAt(number);
+    auto chunks = scf::ForOp::create(b, loc, number, count, e.index(plan.preparers));
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(chunks.getBody()->getTerminator());
+      surroundings.forChunk(chunks.getInductionVar(), [&] { prepareChunk(entry, slot); });
+    }
+    mark.erase();
+  }
+
+  void prepareChunk(OpBuilder &entry, Value slot) {
+    WarpTiles tiles(b, entry, loc, e.hooks, lane, /*turned=*/false, makeOutside(Value()));
+    SmallVector<Operation *> products;
+    llvm::copy_if(plan.roles.prepare, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
+    tiles.setProducts(products);
+    for (Operation *op : plan.roles.loads) {
+      auto load = cast<tile::LoadOp>(op);
+      tiles.copyRows(buffer(load.getBuffer(), load.getOffset(), load.getStride(), load.getResult()),
+                     partAt(slot, plan.parts.find(load.getResult())->second), shapeOf2(load.getResult()));
+    }
+    // Products last: their operands are there then, and products of the same operands are made together.
+    llvm::DenseSet<Operation *> late;
+    for (bool products : {false, true}) {
+      for (Operation *op : plan.roles.prepare) {
+        bool needsProducts = isa<tile::DotOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) {
+                               return late.contains(valueOp(value));
+                             });
+        if (needsProducts) {
+          late.insert(op);
+        }
+        if (needsProducts != products) {
+          continue;
+        }
+        if (auto flag = dyn_cast<tile::FlagOp>(op)) {
+          surroundings.emitViolation(tiles.getNumber(flag.getViolated()), lane);
+        } else if (auto part = plan.parts.find(op->getResult(0)); part != plan.parts.end()) {
+          Place place = partAt(slot, part->second);
+          tiles.write(op->getResult(0), place);
+          tiles.bind(op->getResult(0), place);
+        }
+      }
+    }
+    meet(number, /*isFilled=*/true, /*waits=*/false);
+    meet(number, /*isFilled=*/false, /*waits=*/true);
+    for (auto &[op, over] : plan.stores) {
+      auto store = cast<tile::StoreOp>(op);
+      Place from = partAt(slot, plan.results.find(op)->second);
+      from.isShared = false; // the meeting was a barrier
+      tiles.copyRows(from, buffer(store.getBuffer(), store.getOffset(), store.getStride(), store.getValue()),
+                     shapeOf2(store.getValue()));
+    }
+    e.hooks.emitWarpBarrier(b, loc); // before the slot is filled again
+  }
+
+  /// The op behind transposes, broadcasts and the like that both roles have.
+  static Operation *valueOp(Value value) {
+    Operation *op = value.getDefiningOp();
+    while (op && isa<tile::BroadcastOp, tile::TransposeOp>(op)) {
+      op = op->getOperand(0).getDefiningOp();
+    }
+    return op;
+  }
+
+  /// All columns, whoever applies them.
+  static Shape shapeOf2(Value tile) {
+    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
+    return {shape.size() == 2 ? shape[0] : 1, shape.back()};
+  }
+
+  // ---- applying
+
+  void apply() {
+    OpBuilder entry(b);
+    auto mark = arith::ConstantIndexOp::create(b, loc, 0);
+    entry.setInsertionPoint(mark);
+    Value applier = arith::SubIOp::create(b, loc, number, e.index(plan.preparers));
+    Value column = arith::MulIOp::create(b, loc, applier, e.index(plan.columns));
+    ValueRange args = loop.getRegionIterArgs();
+    SmallVector<Placement> placements;
+    SmallVector<Value> init;
+    SmallVector<Place> carried;
+    {
+      WarpTiles tiles(b, entry, loc, e.hooks, lane, /*turned=*/true, makeOutside(column));
+      for (auto [arg, memory] : llvm::zip_equal(args, places)) {
+        placements.push_back(tiles.getCarried(arg, plan.precision));
+        carried.push_back(shifted({memory, 4, false, false}, arg, column));
+        llvm::append_range(init, tiles.load(carried.back(), placements.back(), b.getF32Type()));
+      }
+    }
+    auto chunks = scf::ForOp::create(b, loc, e.index(0), count, e.index(1), init);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      if (!chunks.getBody()->empty()) {
+        chunks.getBody()->back().erase();
+      }
+      b.setInsertionPointToEnd(chunks.getBody());
+      surroundings.forChunk(chunks.getInductionVar(), [&] {
+        SmallVector<Value> next =
+            applyChunk(entry, chunks.getInductionVar(), column, placements, chunks.getRegionIterArgs());
+        scf::YieldOp::create(b, loc, next);
+      });
+    }
+    WarpTiles tiles(b, entry, loc, e.hooks, lane, /*turned=*/true, makeOutside(column));
+    ValueRange rest = chunks.getResults();
+    for (auto [place, placement] : llvm::zip_equal(carried, placements)) {
+      size_t size = placement.registers.size();
+      tiles.store(place, placement, SmallVector<Value>(rest.take_front(size)));
+      rest = rest.drop_front(size);
+    }
+    mark.erase();
+  }
+
+  SmallVector<Value> applyChunk(OpBuilder &entry, Value chunk, Value column, ArrayRef<Placement> placements,
+                                ValueRange carried) {
+    WarpTiles tiles(b, entry, loc, e.hooks, lane, /*turned=*/true, makeOutside(column));
+    ValueRange args = loop.getRegionIterArgs();
+    for (auto [arg, placement] : llvm::zip_equal(args, placements)) {
+      size_t size = placement.registers.size();
+      tiles.hold(arg, placement, SmallVector<Value>(carried.take_front(size)));
+      carried = carried.drop_front(size);
+    }
+    Value number = arith::RemUIOp::create(b, loc, chunk, e.index(plan.preparers)), slot = slotAt(number);
+    meet(number, /*isFilled=*/true, /*waits=*/true);
+    for (auto &[value, part] : plan.parts) {
+      Place place = partAt(slot, part);
+      place.isShared = false; // the meeting was a barrier
+      tiles.bind(value, shifted(place, value, column));
+    }
+    std::vector<std::pair<Placement, SmallVector<Value>>> results;
+    for (auto &[op, over] : plan.stores) {
+      Value value = cast<tile::StoreOp>(op).getValue();
+      results.push_back({tiles.prefer(value), tiles.get(value, tiles.prefer(value))});
+    }
+    SmallVector<Value> next;
+    for (auto [value, placement] : llvm::zip_equal(loop.getBody()->getTerminator()->getOperands(), placements)) {
+      llvm::append_range(next, tiles.get(value, placement));
+    }
+    // Other lanes have read what is overwritten.
+    e.hooks.emitWarpBarrier(b, loc);
+    for (auto [store, result] : llvm::zip_equal(plan.stores, results)) {
+      Place place = partAt(slot, plan.results.find(store.first)->second);
+      Value value = cast<tile::StoreOp>(store.first).getValue();
+      tiles.store(shifted(place, value, column), result.first, result.second);
+    }
+    meet(number, /*isFilled=*/false, /*waits=*/false);
+    return next;
+  }
+
+  Emitter &e;
+  OpBuilder &b;
+  Location loc;
+  const Pipeline &plan;
+  scf::ForOp loop;
+  ArrayRef<Memory> places;
+  Value count;
+  LoopSurroundings &surroundings;
+  Value number, lane, ring; // of the warp in the task, of the lane in the warp; slots
+  llvm::DenseMap<Value, Place> outside;
+};
+
+} // namespace
+
+void lanes::emitPipeline(Emitter &e, const Pipeline &pipeline, ArrayRef<Memory> places, Value count,
+                         LoopSurroundings &surroundings) {
+  PipelineEmitter(e, pipeline, places, count, surroundings).run();
+}

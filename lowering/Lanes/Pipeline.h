@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Loops over chunks in which some warps of a task prepare chunks, each one of its own, while others apply them in turn,
+// with what is carried in registers. Between them lies a ring of slots in shared memory, one per warp that prepares:
+// a slot is filled (a meeting of its filler with all that apply), read, and left to be filled again (another meeting).
+#ifndef RWKV_LOWERING_LANES_PIPELINE_H
+#define RWKV_LOWERING_LANES_PIPELINE_H
+
+#include "lowering/Lanes/Lanes.h"
+#include "lowering/TilePrograms/Roles.h"
+#include "lowering/WarpTiles/WarpTiles.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace rwkv::lanes {
+
+struct Pipeline {
+  mlir::scf::ForOp loop;
+  programs::Roles roles;
+  int64_t preparers = 0, appliers = 0;                 // warps
+  int64_t columns = 0;                                 // of what is carried, per warp
+  tile::Precision precision = tile::Precision::f32;    // of products
+
+  /// Where tiles lie in a slot.
+  struct Part {
+    int64_t offset; // bytes
+    mlir::Type element;
+    int64_t stride;
+    bool isExact;
+  };
+  llvm::MapVector<mlir::Value, Part> parts;                   // prepared, and loaded for those that apply
+  llvm::MapVector<mlir::Operation *, mlir::Value> stores;     // of results, and the load whose part they go over, or null
+  llvm::DenseMap<mlir::Operation *, Part> results;
+  int64_t slotBytes = 0;
+
+  int64_t warps() const { return preparers + appliers; }
+};
+
+/// The pipeline of a loop, if there is one; otherwise `why` says what is in its way.
+std::optional<Pipeline> findPipeline(mlir::scf::ForOp loop, const Machine &machine, std::string &why);
+
+/// What the surroundings of the loop do for it.
+class LoopSurroundings {
+public:
+  virtual ~LoopSurroundings() = default;
+  virtual mlir::Value getOutsideScalar(mlir::Value scalar) = 0;
+  virtual Memory getOutsideMemory(mlir::Value tile) = 0;
+  /// Memory of a load or store in the loop, and how many elements its address is a multiple of.
+  virtual std::pair<Memory, int64_t> getAccess(mlir::Value buffer, mlir::Value offset, int64_t stride) = 0;
+  virtual mlir::Value allocateShared(int64_t bytes) = 0;
+  virtual void emitViolation(mlir::Value violated, mlir::Value lane) = 0;
+  /// What is emitted by `body` is for one chunk.
+  virtual void forChunk(mlir::Value number, llvm::function_ref<void()> body) = 0;
+};
+
+/// Emits the loop; `places` is the memory of what it carries, before and after. `count`: of chunks.
+void emitPipeline(Emitter &e, const Pipeline &pipeline, llvm::ArrayRef<Memory> places, mlir::Value count,
+                  LoopSurroundings &surroundings);
+
+} // namespace rwkv::lanes
+
+#endif // RWKV_LOWERING_LANES_PIPELINE_H

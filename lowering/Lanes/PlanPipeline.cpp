@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Which loops become pipelines, how many warps they get, and how a slot is laid out.
+#include "lowering/Lanes/Pipeline.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::lanes;
+using namespace rwkv::programs;
+using namespace rwkv::warps;
+
+namespace {
+
+/// Barriers that meetings may have: two per slot, and one is for the task.
+constexpr int64_t kMostSlots = 7;
+constexpr int64_t kWarps = 8;
+/// Registers of a lane for a tile that is prepared, and for what is carried.
+constexpr int64_t kMostRegisters = 64;
+
+int64_t rankOf(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type ? type.getRank() : 0;
+}
+
+Value behindTransposes(Value tile) {
+  while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
+    tile = transpose.getX();
+  }
+  return tile;
+}
+
+class Planner {
+public:
+  Planner(Pipeline &plan, const Machine &machine, std::string &why) : plan(plan), machine(machine), why(why) {}
+
+  bool run() {
+    return checkOps() && chooseWarps() && checkProducts() && checkRegisters() && layOut();
+  }
+
+private:
+  bool refuse(const Twine &reason) {
+    why = reason.str();
+    return false;
+  }
+
+  bool checkOps() {
+    for (Operation &op : *plan.loop.getBody()) {
+      for (Value value : op.getResults()) {
+        if (rankOf(value) == 0) {
+          continue;
+        }
+        Type element = getElementTypeOrSelf(value.getType());
+        if (!element.isF32() && !element.isInteger()) {
+          return refuse("tiles of another type than f32");
+        }
+        for (int64_t size : tile::getTileShape(value.getType())) {
+          if (!llvm::isPowerOf2_64(size)) {
+            return refuse("a size that is no power of two");
+          }
+        }
+      }
+      if (auto slice = dyn_cast<tile::SliceOp>(op)) {
+        APInt ignored;
+        if (!llvm::all_of(slice.getOffsets(), [&](Value v) { return matchPattern(v, m_ConstantInt(&ignored)); })) {
+          return refuse("a slice at a place that is not known");
+        }
+      }
+      if (isa<tile::InsertOp, tile::ReshapeOp, tile::ScanOp>(op)) {
+        return refuse(op.getName().getStringRef());
+      }
+      if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op); solve && plan.roles.split.contains(solve.getLower())) {
+        return refuse("a system that depends on what is carried");
+      }
+      if (auto store = dyn_cast<tile::StoreOp>(op)) {
+        if (!plan.roles.split.contains(store.getValue()) || rankOf(store.getValue()) != 2) {
+          return refuse("a result that does not have the columns of what is carried");
+        }
+        plan.stores[store] = Value();
+      }
+    }
+    return true;
+  }
+
+  bool chooseWarps() {
+    const MatrixInstruction *instruction = nullptr;
+    for (Operation &op : *plan.loop.getBody()) {
+      if (auto dot = dyn_cast<tile::DotOp>(op)) {
+        plan.precision = dot.getPrecision();
+        instruction = machine.hooks->findProduct(dot.getPrecision());
+        if (!instruction) {
+          return refuse("no matrix instruction");
+        }
+      }
+    }
+    if (!instruction) {
+      return refuse("no products");
+    }
+    if (plan.roles.columns % instruction->m != 0) {
+      return refuse("columns that no matrix instruction has");
+    }
+    plan.appliers = std::min(plan.roles.columns / instruction->m, kWarps / 2);
+    plan.columns = plan.roles.columns / plan.appliers;
+    plan.preparers = std::min(kWarps - plan.appliers, kMostSlots);
+    return true;
+  }
+
+  int64_t columnsOf(Value tile) {
+    return plan.roles.split.contains(tile) ? plan.columns : tile::getTileShape(tile.getType()).back();
+  }
+
+  bool checkProducts() {
+    const MatrixInstruction &instruction = *machine.hooks->findProduct(plan.precision);
+    for (Operation &op : *plan.loop.getBody()) {
+      auto dot = dyn_cast<tile::DotOp>(op);
+      if (!dot) {
+        continue;
+      }
+      bool turned = plan.roles.split.contains(dot.getResult());
+      int64_t rows = tile::getTileShape(dot.getResult().getType())[0], columns = columnsOf(dot.getResult()),
+              depth = tile::getTileShape(dot.getLhs().getType())[1];
+      if (dot.getPrecision() != plan.precision || (turned ? columns : rows) % instruction.m != 0 ||
+          (turned ? rows : columns) % instruction.n != 0 || depth % instruction.k != 0) {
+        return refuse("a product that is not made of matrix instructions");
+      }
+    }
+    return true;
+  }
+
+  bool checkRegisters() {
+    int64_t warp = machine.hooks->getWarp(), carried = 0;
+    for (Value arg : plan.loop.getRegionIterArgs()) {
+      carried += tile::getTileShape(arg.getType())[0] * plan.columns / warp;
+    }
+    if (carried > kMostRegisters) {
+      return refuse("more is carried than registers hold");
+    }
+    for (Operation *op : plan.roles.prepare) {
+      for (Value value : op->getResults()) {
+        if (rankOf(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostRegisters) {
+          return refuse("more is prepared than registers hold");
+        }
+      }
+    }
+    return true;
+  }
+
+  // ---- slots
+
+  /// Whether a tile is an operand of products only, so that it may be kept as they want it.
+  bool isOperandOnly(Value tile) {
+    return rankOf(tile) == 2 && llvm::all_of(tile.getUses(), [&](OpOperand &use) {
+             if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
+               return isOperandOnly(transpose.getResult());
+             }
+             auto dot = dyn_cast<tile::DotOp>(use.getOwner());
+             return dot && use.get() != dot.getAcc();
+           });
+  }
+
+  /// Rows so far apart that accesses of all who read and write the tile meet the fewest banks twice.
+  int64_t chooseStride(Value tile) {
+    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
+    if (shape.size() < 2) {
+      return shape.empty() ? 1 : shape.back();
+    }
+    int64_t warp = machine.hooks->getWarp(), best = 0, fewest = 0;
+    Fragments applied(*machine.hooks->findProduct(plan.precision), warp, true),
+        prepared(*machine.hooks->findProduct(plan.precision), warp, false);
+    for (int64_t pad = 0; pad <= 16; pad += 4) {
+      int64_t stride = shape.back() + pad, count = 0;
+      for (Operation &op : *plan.loop.getBody()) {
+        auto dot = dyn_cast<tile::DotOp>(op);
+        if (!dot) {
+          continue;
+        }
+        bool turned = plan.roles.split.contains(dot.getResult());
+        const Fragments &fragments = turned ? applied : prepared;
+        int64_t readers = turned ? plan.appliers : 1;
+        for (Value operand : {dot.getLhs(), dot.getRhs()}) {
+          if (behindTransposes(operand) != tile) {
+            continue;
+          }
+          bool isLeft = (operand == dot.getLhs()) != turned;
+          Placement placement = isLeft ? fragments.getLeft(0, 0) : fragments.getRight(0, 0);
+          placement = operand == tile ? placement : placement.turned();
+          count += readers * countWavefronts(placement, stride);
+        }
+      }
+      if (best == 0 || count < fewest) {
+        best = stride;
+        fewest = count;
+      }
+    }
+    return best;
+  }
+
+  Pipeline::Part place(int64_t rows, int64_t stride, Type element, bool isExact) {
+    Pipeline::Part part{plan.slotBytes, element, stride, isExact};
+    int64_t bytes = rows * stride * (element.getIntOrFloatBitWidth() / 8);
+    plan.slotBytes += llvm::alignTo(bytes, 16);
+    return part;
+  }
+
+  bool layOut() {
+    llvm::SetVector<Value> written(plan.roles.passed.begin(), plan.roles.passed.end());
+    for (Operation *op : plan.roles.prepare) {
+      if (auto dot = dyn_cast<tile::DotOp>(op)) {
+        for (Value operand : {dot.getLhs(), dot.getRhs()}) {
+          written.insert(behindTransposes(operand));
+        }
+      }
+      if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op)) {
+        written.insert(solve.getLower());
+      }
+    }
+    for (Value value : written) {
+      if (value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop &&
+          getElementTypeOrSelf(value.getType()).isF32()) {
+        int64_t rows = rankOf(value) == 2 ? tile::getTileShape(value.getType())[0] : 1;
+        plan.parts[value] = place(rows, chooseStride(value), cast<Type>(Float32Type::get(value.getContext())),
+                                  isOperandOnly(value));
+      } else if (value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop) {
+        return refuse("a mask is passed");
+      }
+    }
+    for (Operation *op : plan.roles.loads) {
+      auto load = cast<tile::LoadOp>(op);
+      ArrayRef<int64_t> shape = tile::getTileShape(load.getResult().getType());
+      Type element = cast<tile::BufferType>(load.getBuffer().getType()).getElementType();
+      int64_t rows = shape.size() == 2 ? shape[0] : 1;
+      plan.parts[load.getResult()] = place(rows, paddedRow(shape.back(), element), element, true);
+    }
+    for (auto &[op, over] : plan.stores) {
+      auto store = cast<tile::StoreOp>(op);
+      auto shape = tile::getTileShape(store.getValue().getType());
+      Type element = cast<tile::BufferType>(store.getBuffer().getType()).getElementType();
+      // Over a tile that is read before: what a warp reads and writes is its own columns.
+      for (Operation *load : plan.roles.loads) {
+        const Pipeline::Part &part = plan.parts.find(load->getResult(0))->second;
+        bool taken = llvm::any_of(plan.stores, [&](auto &other) { return other.second == load->getResult(0); });
+        if (!taken && !over && part.element == element &&
+            tile::getTileShape(load->getResult(0).getType()) == shape) {
+          over = load->getResult(0);
+          plan.results[op] = part;
+        }
+      }
+      if (!over) {
+        plan.results[op] = place(shape[0], paddedRow(shape[1], element), element, false);
+      }
+    }
+    if (plan.slotBytes * plan.preparers > machine.sharedBytes) {
+      plan.preparers = machine.sharedBytes / plan.slotBytes;
+    }
+    return plan.preparers > 0 || refuse("slots that shared memory cannot hold");
+  }
+
+  /// Rows of fragments of a left operand start at different banks.
+  static int64_t paddedRow(int64_t columns, Type element) {
+    return columns + 16 * 8 / element.getIntOrFloatBitWidth();
+  }
+
+  Pipeline &plan;
+  const Machine &machine;
+  std::string &why;
+};
+
+} // namespace
+
+std::optional<Pipeline> lanes::findPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
+  std::optional<Roles> roles = findRoles(loop, why);
+  if (!roles) {
+    return std::nullopt;
+  }
+  auto make = [&]() -> std::optional<Pipeline> {
+    Pipeline plan;
+    plan.loop = loop;
+    plan.roles = *roles;
+    return Planner(plan, machine, why).run() ? std::optional(plan) : std::nullopt;
+  };
+  if (!make()) { // the loop stays as it is
+    return std::nullopt;
+  }
+  invertPrepared(loop, *roles);
+  roles = findRoles(loop, why);
+  return make();
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lowering/TilePrograms/Roles.h"
+#include "lowering/TilePrograms/Plan.h"
+
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::programs;
+
+namespace {
+
+using TileAxis = std::pair<void *, int64_t>; // an axis of a tile
+
+int64_t rankOf(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type ? type.getRank() : 0;
+}
+
+TileAxis axisOf(Value value, int64_t axis) { return {value.getAsOpaquePointer(), axis}; }
+
+/// Whether all elements are one number.
+bool isUniform(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto broadcast = dyn_cast_or_null<tile::BroadcastOp>(op)) {
+    return rankOf(broadcast.getX()) == 0 || isUniform(broadcast.getX());
+  }
+  return isa_and_nonnull<arith::ConstantOp>(op);
+}
+
+/// Which axes of the tiles of a loop are the same, and which cannot be split.
+class AxisClasses {
+public:
+  bool visit(Operation &op, std::string &why) {
+    bool known = true;
+    llvm::TypeSwitch<Operation *>(&op)
+        .Case([&](tile::BroadcastOp broadcast) {
+          if (rankOf(broadcast.getX()) == 1) {
+            same(broadcast.getX(), 0, broadcast.getResult(), broadcast.getOn().value_or(0));
+          }
+        })
+        .Case([&](tile::TransposeOp transpose) {
+          same(transpose.getX(), 0, transpose.getResult(), 1);
+          same(transpose.getX(), 1, transpose.getResult(), 0);
+        })
+        .Case([&](tile::SliceOp slice) { part(slice.getResult(), slice.getX()); })
+        .Case([&](tile::InsertOp insert) {
+          part(insert.getPart(), insert.getX());
+          sameAll(insert.getX(), insert.getResult());
+        })
+        .Case([&](tile::ReduceOp reduce) {
+          int64_t axis = reduce.getAxis();
+          whole(reduce.getX(), axis);
+          if (rankOf(reduce.getX()) == 2) {
+            same(reduce.getX(), 1 - axis, reduce.getResult(), 0);
+          }
+        })
+        .Case([&](tile::DotOp dot) {
+          known = !dot.getTransposed() && !dot.getBlocks();
+          same(dot.getLhs(), 0, dot.getResult(), 0);
+          same(dot.getRhs(), 1, dot.getResult(), 1);
+          same(dot.getLhs(), 1, dot.getRhs(), 0);
+          whole(dot.getRhs(), 0);
+          if (dot.getAcc()) {
+            sameAll(dot.getAcc(), dot.getResult());
+          }
+        })
+        .Case([&](tile::CumsumOp cumsum) {
+          sameAll(cumsum.getX(), cumsum.getResult());
+          whole(cumsum.getX(), 0);
+        })
+        .Case([&](tile::SolveUnitLowerOp solve) {
+          sameAll(solve.getRhs(), solve.getResult());
+          whole(solve.getRhs(), 0);
+          whole(solve.getLower(), 0);
+          whole(solve.getLower(), 1);
+        })
+        .Case([&](tile::IotaOp iota) { whole(iota.getResult(), iota.getAxis()); })
+        .Case<tile::LoadOp, tile::StoreOp, tile::FlagOp, scf::YieldOp>([](Operation *) {})
+        .Case([&](arith::ConstantOp constant) {
+          auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
+          known = !dense || dense.isSplat();
+        })
+        .Default([&](Operation *other) {
+          bool tiles = llvm::any_of(other->getResults(), [](Value value) { return isTile(value); });
+          known = other->getNumRegions() == 0 && (!tiles || isElementwise(other));
+          for (Value operand : other->getOperands()) {
+            if (tiles && known && isTile(operand)) {
+              sameAll(operand, other->getResult(0));
+            }
+          }
+        });
+    if (!known) {
+      why = ("no roles for " + op.getName().getStringRef()).str();
+    }
+    return known;
+  }
+
+  /// Of what is the same everywhere, nothing is known: it may be used along different axes.
+  void same(Value x, int64_t i, Value y, int64_t j) {
+    if (!isUniform(x) && !isUniform(y)) {
+      classes.unionSets(axisOf(x, i), axisOf(y, j));
+    }
+  }
+  void sameAll(Value x, Value y) {
+    for (int64_t i = 0; i < rankOf(x); ++i) {
+      same(x, i, y, i);
+    }
+  }
+  bool isSame(Value x, int64_t i, Value y, int64_t j) { return classes.isEquivalent(axisOf(x, i), axisOf(y, j)); }
+  bool isWhole(Value x, int64_t i) {
+    return llvm::any_of(wholes, [&](TileAxis axis) { return classes.isEquivalent(axis, axisOf(x, i)); });
+  }
+
+private:
+  void whole(Value x, int64_t axis) {
+    classes.insert(axisOf(x, axis));
+    wholes.push_back(axisOf(x, axis));
+  }
+
+  /// A part of a tile: an axis that is cut cannot be split.
+  void part(Value part, Value x) {
+    int64_t missing = rankOf(x) - rankOf(part);
+    ArrayRef<int64_t> outer = tile::getTileShape(x.getType());
+    for (int64_t i = 0; i < rankOf(x); ++i) {
+      if (i < missing) {
+        whole(x, i);
+        continue;
+      }
+      same(part, i - missing, x, i);
+      if (tile::getTileShape(part.getType())[i - missing] != outer[i]) {
+        whole(x, i);
+      }
+    }
+  }
+
+  llvm::EquivalenceClasses<TileAxis> classes;
+  SmallVector<TileAxis> wholes;
+};
+
+/// Ops that cost nothing, so that both roles have them.
+bool isShared(Operation *op) {
+  return isa<arith::ConstantOp, tile::IotaOp, tile::BroadcastOp, tile::TransposeOp>(op) ||
+         (op->getNumOperands() > 0 && llvm::all_of(op->getOperands(), [](Value value) {
+            return value.getDefiningOp<tile::IotaOp>() || value.getDefiningOp<arith::ConstantOp>();
+          }));
+}
+
+bool isNumber(Value value) { return isTile(value) || isa<FloatType>(value.getType()); }
+
+} // namespace
+
+std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
+  AxisClasses axes;
+  Roles roles;
+  ValueRange args = loop.getRegionIterArgs(), yielded = loop.getBody()->getTerminator()->getOperands();
+  for (auto [arg, next] : llvm::zip_equal(args, yielded)) {
+    if (rankOf(arg) != 2 || !getElementTypeOrSelf(arg.getType()).isF32()) {
+      why = "a state that is no f32 matrix";
+      return std::nullopt;
+    }
+    axes.sameAll(arg, next);
+    axes.same(args.front(), 1, arg, 1);
+  }
+  if (args.empty()) {
+    why = "nothing is carried";
+    return std::nullopt;
+  }
+  for (Operation &op : *loop.getBody()) {
+    if (!axes.visit(op, why)) {
+      return std::nullopt;
+    }
+  }
+  Value state = args.front();
+  if (axes.isWhole(state, 1)) {
+    why = "the columns of the state depend on each other";
+    return std::nullopt;
+  }
+  roles.columns = tile::getTileShape(state.getType())[1];
+
+  llvm::DenseSet<Value> depends(args.begin(), args.end());
+  auto isSplit = [&](Value value) {
+    int64_t rank = rankOf(value);
+    return rank > 0 && axes.isSame(value, rank - 1, state, 1);
+  };
+  llvm::DenseSet<Operation *> applied;
+  roles.split.insert(args.begin(), args.end());
+  for (Operation &op : loop.getBody()->without_terminator()) {
+    if (!isNumber(op.getNumResults() ? op.getResult(0) : Value(state)) && !isa<tile::StoreOp, tile::FlagOp>(op)) {
+      continue; // indices
+    }
+    bool needsState = llvm::any_of(op.getOperands(), [&](Value value) { return depends.contains(value); });
+    Value made = op.getNumResults() ? op.getResult(0) : op.getOperand(0);
+    for (int64_t i = 0; i + 1 < rankOf(made); ++i) {
+      if (axes.isSame(made, i, state, 1)) {
+        why = "split rows";
+        return std::nullopt;
+      }
+    }
+    bool split = isSplit(made);
+    if (needsState && !split) {
+      why = ("a " + op.getName().getStringRef() + " needs the whole state").str();
+      return std::nullopt;
+    }
+    if (needsState && op.getNumResults()) {
+      depends.insert(op.getResult(0));
+    }
+    if (split) {
+      roles.split.insert(made);
+      applied.insert(&op);
+      (isa<tile::LoadOp>(op) ? roles.loads : roles.apply).push_back(&op);
+    } else if (!isShared(&op)) {
+      roles.prepare.push_back(&op);
+    }
+  }
+  std::function<void(Value)> pass = [&](Value value) {
+    Operation *op = value.getDefiningOp();
+    if (!op || op->getParentOp() != loop || applied.contains(op) || !isNumber(value)) {
+      return;
+    }
+    if (isShared(op)) {
+      llvm::for_each(op->getOperands(), pass);
+    } else {
+      roles.passed.insert(value);
+    }
+  };
+  for (Operation *op : roles.apply) {
+    llvm::for_each(op->getOperands(), pass);
+  }
+  llvm::for_each(yielded, pass);
+  return roles;
+}
+
+void programs::invertPrepared(scf::ForOp loop, const Roles &roles) {
+  for (Operation *op : roles.apply) {
+    auto solve = dyn_cast<tile::SolveUnitLowerOp>(op);
+    if (!solve || roles.split.contains(solve.getLower())) {
+      continue;
+    }
+    // The precision of the products that the solution goes into.
+    auto precision = tile::Precision::f32;
+    loop.getBody()->walk([&](tile::DotOp dot) { precision = dot.getPrecision(); });
+    OpBuilder b(solve);
+    Location loc = solve.getLoc();
+    auto type = cast<RankedTensorType>(solve.getLower().getType());
+    Type indices = type.clone(b.getI32Type());
+    Value row = tile::IotaOp::create(b, loc, indices, 0), column = tile::IotaOp::create(b, loc, indices, 1);
+    auto splat = [&](double value) -> Value {
+      Attribute number = FloatAttr::get(type.getElementType(), value);
+      return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, number));
+    };
+    Value diagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, row, column);
+    Value identity = arith::SelectOp::create(b, loc, diagonal, splat(1), splat(0));
+    Value inverse =
+        tile::SolveUnitLowerOp::create(b, loc, type, solve.getLower(), identity, solve.getInterleave());
+    Value product = tile::DotOp::create(b, loc, solve.getType(), inverse, solve.getRhs(), Value(), UnitAttr(),
+                                        IntegerAttr(), tile::PrecisionAttr::get(b.getContext(), precision));
+    solve.getResult().replaceAllUsesWith(product);
+    solve.erase();
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A loop over chunks as two roles: what prepares a chunk without knowing what the loop carries, so that many chunks can
+// be prepared at once, and what applies the chunks to it, one after the other.
+//
+// The columns of what is carried are independent of each other (the value axis): they can be split between those who
+// apply. Everything that has such columns is applied, everything else prepared.
+#ifndef RWKV_LOWERING_TILEPROGRAMS_ROLES_H
+#define RWKV_LOWERING_TILEPROGRAMS_ROLES_H
+
+#include "dialect/Tile/TileDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <string>
+
+namespace rwkv::programs {
+
+struct Roles {
+  llvm::SmallVector<mlir::Operation *> prepare, apply; // in the order of the program; what both need is in neither
+  llvm::SetVector<mlir::Value> passed;                 // tiles and numbers that are prepared and then applied
+  llvm::SmallVector<mlir::Operation *> loads;          // tile.load of what is applied: their columns are split
+  llvm::DenseSet<mlir::Value> split;                   // tiles whose columns are
+  int64_t columns = 0;                                 // how many there are
+};
+
+/// The roles of a loop; none, with the reason in `why`, if they cannot be told apart.
+std::optional<Roles> findRoles(mlir::scf::ForOp loop, std::string &why);
+
+/// Systems that are prepared, but solved for what is carried: solved for the identity instead, which can be prepared,
+/// and multiplied.
+void invertPrepared(mlir::scf::ForOp loop, const Roles &roles);
+
+} // namespace rwkv::programs
+
+#endif // RWKV_LOWERING_TILEPROGRAMS_ROLES_H

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Ops whose results have a placement of their own: running sums and solves have all rows in a lane, reductions what is
+// left of their operand's, products fragments.
+#include "lowering/WarpTiles/WarpTiles.h"
+
+#include "lowering/TilePrograms/Plan.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::warps;
+using namespace rwkv::programs;
+
+static int64_t rankOf(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type ? type.getRank() : 0;
+}
+
+void WarpTiles::computeNative(Operation *op) {
+  llvm::TypeSwitch<Operation *>(op)
+      .Case([&](tile::CumsumOp cumsum) { computeCumsum(cumsum); })
+      .Case([&](tile::ReduceOp reduce) { computeReduce(reduce); })
+      .Case([&](tile::SolveUnitLowerOp solve) { computeSolve(solve); })
+      .Case([&](tile::DotOp dot) { computeProducts(dot); });
+}
+
+void WarpTiles::computeCumsum(tile::CumsumOp op) {
+  Shape shape = outside.getShape(op.getX());
+  bool isVector = rankOf(op.getX()) == 1;
+  int64_t rows = isVector ? shape.columns : shape.rows, columns = isVector ? 1 : shape.columns;
+  Placement placement = isVector ? getCopies(rows, warp()) : getColumns(rows, columns, warp());
+  SmallVector<Value> values = get(op.getX(), placement);
+  SmallVector<Value> sums(values.size());
+  llvm::DenseMap<int64_t, Value> totals; // per column of this lane
+  for (auto [i, c] : llvm::enumerate(placement.registers)) {
+    int64_t row = isVector ? c.column : c.row, column = isVector ? 0 : c.column;
+    Value before = row % op.getBlocks() == 0 ? Value() : totals.lookup(column);
+    Value next = before ? arith::AddFOp::create(b, loc, before, values[i]).getResult() : values[i];
+    sums[i] = !op.getExclusive() ? next : before ? before : zero();
+    totals[column] = next;
+  }
+  hold(op.getResult(), placement, sums);
+}
+
+void WarpTiles::computeReduce(tile::ReduceOp op) {
+  bool isVector = rankOf(op.getX()) == 1;
+  int64_t axis = isVector ? 1 : op.getAxis();
+  Placement from = prefer(op.getX());
+  SmallVector<Value> values = get(op.getX(), from);
+  auto combine = [&](Value x, Value y) -> Value {
+    if (op.getKind() == tile::ReduceKind::max) {
+      return arith::MaximumFOp::create(b, loc, x, y);
+    }
+    return arith::AddFOp::create(b, loc, x, y);
+  };
+  auto rest = [&](Coord c) { return Coord{0, isVector ? 0 : axis == 0 ? c.column : c.row}; };
+  Placement to;
+  SmallVector<SmallVector<Value>> parts;
+  for (auto [i, c] : llvm::enumerate(from.registers)) {
+    auto it = llvm::find(to.registers, rest(c));
+    if (it == to.registers.end()) {
+      to.registers.push_back(rest(c));
+      parts.push_back({values[i]});
+    } else {
+      parts[it - to.registers.begin()].push_back(values[i]);
+    }
+  }
+  SmallVector<Value> results;
+  for (SmallVector<Value> &list : parts) { // pairs of pairs: short chains
+    while (list.size() > 1) {
+      SmallVector<Value> next;
+      for (size_t i = 0; i + 1 < list.size(); i += 2) {
+        next.push_back(combine(list[i], list[i + 1]));
+      }
+      if (list.size() % 2 == 1) {
+        next.push_back(list.back());
+      }
+      list = next;
+    }
+    results.push_back(list.front());
+  }
+  for (auto [bit, c] : llvm::enumerate(from.lanes)) {
+    to.lanes.push_back(rest(c));
+    if ((axis == 0 ? c.row : c.column) == 0) {
+      continue;
+    }
+    for (Value &result : results) {
+      result = combine(result, hooks.emitShuffle(b, loc, result, int64_t(1) << bit));
+    }
+  }
+  hold(op.getResult(), to, results);
+}
+
+/// Every lane solves for its columns, unknown by unknown.
+void WarpTiles::computeSolve(tile::SolveUnitLowerOp op) {
+  Value lower = op.getLower();
+  if (!places.contains(lower)) {
+    if (!held.contains(lower)) {
+      (void)get(lower, prefer(lower));
+    }
+    spill(lower);
+  }
+  Shape shape = outside.getShape(op.getRhs());
+  Placement placement = getColumns(shape.rows, shape.columns, warp());
+  SmallVector<Value> values = get(op.getRhs(), placement);
+  int64_t groups = op.getInterleave(), count = shape.rows / groups;
+  SmallVector<int64_t> order;
+  for (int64_t k = 0; k < shape.rows; ++k) {
+    order.push_back(k % groups * count + k / groups);
+  }
+  // Pieces of the rows of the system, the same in all lanes.
+  constexpr int64_t kPiece = 4;
+  llvm::DenseMap<std::pair<int64_t, int64_t>, SmallVector<Value>> pieces;
+  auto factor = [&](int64_t row, int64_t column) -> Value {
+    SmallVector<Value> &piece = pieces[{row, column / kPiece}];
+    if (piece.empty()) {
+      Placement at = getCopies(kPiece, warp()).moved(row, column / kPiece * kPiece);
+      piece = load(places.find(lower)->second, at, b.getF32Type());
+      for (Value &value : piece) {
+        value = arith::NegFOp::create(b, loc, value);
+      }
+    }
+    return piece[column % kPiece];
+  };
+  int64_t each = values.size() / shape.rows; // columns of a lane; registers are row by row
+  for (auto [k, known] : llvm::enumerate(order)) {
+    for (int64_t row : ArrayRef(order).drop_front(k + 1)) {
+      for (int64_t i = 0; i < each; ++i) {
+        Value &value = values[row * each + i];
+        value = math::FmaOp::create(b, loc, factor(row, known), values[known * each + i], value);
+      }
+    }
+  }
+  hold(op.getResult(), placement, values);
+}
+
+// ---- products
+
+/// Whether an operand can be read without computing anything.
+bool WarpTiles::isReady(Value operand) {
+  while (auto transpose = operand.getDefiningOp<tile::TransposeOp>()) {
+    operand = transpose.getX();
+  }
+  return places.contains(operand);
+}
+
+bool WarpTiles::isExact(Value operand) {
+  while (auto transpose = operand.getDefiningOp<tile::TransposeOp>()) {
+    operand = transpose.getX();
+  }
+  auto place = places.find(operand);
+  return place != places.end() &&
+         (place->second.isExact || place->second.memory.element.getIntOrFloatBitWidth() <= 16);
+}
+
+SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placement) {
+  Value tile = operand;
+  Placement at = placement;
+  while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
+    tile = transpose.getX();
+    at = at.turned();
+  }
+  auto place = places.find(tile);
+  // What is in memory is read again where it is needed again: registers are few.
+  SmallVector<Value> values =
+      place != places.end() ? load(place->second, at, getElementTypeOrSelf(tile.getType())) : get(tile, at);
+  if (!isExact(tile)) {
+    for (Value &value : values) {
+      Value &known = rounded[value];
+      value = known = known ? known : hooks.emitRounded(b, loc, value);
+    }
+  }
+  return values;
+}
+
+/// With all other products that have the same shape and whose operands are there: operands are read once.
+void WarpTiles::computeProducts(tile::DotOp first) {
+  const Fragments fragments(*hooks.findProduct(first.getPrecision()), warp(), turned);
+  const MatrixInstruction &instruction = fragments.instruction;
+  auto depthOf = [&](tile::DotOp dot) { return outside.getShape(dot.getLhs()).columns; };
+  Shape shape = outside.getShape(first.getResult());
+  SmallVector<tile::DotOp> group{first};
+  if (isReady(first.getLhs()) && isReady(first.getRhs()) && !first.getAcc()) {
+    for (Operation *op : products) {
+      auto dot = cast<tile::DotOp>(op);
+      Shape other = outside.getShape(dot.getResult());
+      if (dot != first && !held.contains(dot.getResult()) && !dot.getAcc() && isReady(dot.getLhs()) &&
+          isReady(dot.getRhs()) && other.rows == shape.rows && other.columns == shape.columns &&
+          depthOf(dot) == depthOf(first) && dot.getPrecision() == first.getPrecision()) {
+        group.push_back(dot);
+      }
+    }
+  }
+  Placement result = fragments.getResults(shape.rows, shape.columns);
+  int64_t tall = (turned ? shape.columns : shape.rows) / instruction.m,
+          wide = (turned ? shape.rows : shape.columns) / instruction.n, size = result.registers.size() / (tall * wide);
+  SmallVector<SmallVector<Value>> sums;
+  for (tile::DotOp dot : group) {
+    sums.push_back(dot.getAcc() ? get(dot.getAcc(), result) : SmallVector<Value>(result.registers.size(), zero()));
+  }
+  for (int64_t k = 0; k < depthOf(first); k += instruction.k) {
+    std::map<std::pair<void *, int64_t>, SmallVector<Value>> lefts, rights;
+    for (auto [dot, sum] : llvm::zip_equal(group, sums)) {
+      Value left = turned ? dot.getRhs() : dot.getLhs(), right = turned ? dot.getLhs() : dot.getRhs();
+      for (int64_t m = 0; m < tall; ++m) {
+        SmallVector<Value> &x = lefts[{left.getAsOpaquePointer(), m}];
+        if (x.empty()) {
+          x = getOperand(left, fragments.getLeft(m * instruction.m, k));
+        }
+        for (int64_t n = 0; n < wide; ++n) {
+          SmallVector<Value> &y = rights[{right.getAsOpaquePointer(), n}];
+          if (y.empty()) {
+            y = getOperand(right, fragments.getRight(k, n * instruction.n));
+          }
+          auto part = MutableArrayRef(sum).slice((m * wide + n) * size, size);
+          llvm::copy(hooks.emitProduct(b, loc, instruction, x, y, SmallVector<Value>(part)), part.begin());
+        }
+      }
+    }
+  }
+  for (auto [dot, sum] : llvm::zip_equal(group, sums)) {
+    hold(dot.getResult(), result, sum);
+  }
+}

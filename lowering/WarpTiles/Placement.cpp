@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lowering/WarpTiles/Placement.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace rwkv;
+using namespace rwkv::warps;
+
+static Coord swap(Coord c) { return {c.column, c.row}; }
+
+Placement Placement::turned() const {
+  Placement result;
+  llvm::append_range(result.lanes, llvm::map_range(lanes, swap));
+  llvm::append_range(result.registers, llvm::map_range(registers, swap));
+  return result;
+}
+
+Placement Placement::moved(int64_t rows, int64_t columns) const {
+  Placement result = *this;
+  for (Coord &c : result.registers) {
+    c.row += rows;
+    c.column += columns;
+  }
+  return result;
+}
+
+Placement Placement::along(int64_t axis, llvm::SmallVectorImpl<unsigned> &map) const {
+  auto pick = [&](Coord c) { return Coord{0, axis == 0 ? c.row : c.column}; };
+  Placement result;
+  llvm::append_range(result.lanes, llvm::map_range(lanes, pick));
+  for (Coord c : registers) {
+    auto known = llvm::find(result.registers, pick(c));
+    map.push_back(known - result.registers.begin());
+    if (known == result.registers.end()) {
+      result.registers.push_back(pick(c));
+    }
+  }
+  return result;
+}
+
+Placement Placement::asAxis(int64_t axis) const { return axis == 0 ? turned() : *this; }
+
+Placement warps::getColumns(int64_t rows, int64_t columns, int64_t warp) {
+  Placement result;
+  uint32_t pair = columns >= 2 * warp ? 2 : 1, next = pair;
+  for (int64_t bit = 1; bit < warp; bit *= 2) {
+    result.lanes.push_back(next < columns ? Coord{0, next} : Coord{0, 0});
+    next = next < columns ? 2 * next : next;
+  }
+  for (uint32_t row = 0; row < rows; ++row) {
+    for (uint32_t first = 0; first < columns; first += next) {
+      for (uint32_t i = 0; i < pair; ++i) {
+        result.registers.push_back({row, first + i});
+      }
+    }
+  }
+  return result;
+}
+
+Placement warps::getCopies(int64_t columns, int64_t warp) {
+  Placement result;
+  result.lanes.resize(llvm::Log2_64(warp), Coord{0, 0});
+  for (uint32_t column = 0; column < columns; ++column) {
+    result.registers.push_back({0, column});
+  }
+  return result;
+}
+
+llvm::SmallVector<Access> warps::groupAccesses(const Placement &placement, int64_t stride, int64_t alignment,
+                                               int64_t widest) {
+  auto allows = [&](int64_t width) {
+    return stride % width == 0 && alignment % width == 0 &&
+           llvm::all_of(placement.lanes, [&](Coord c) { return c.column % width == 0; });
+  };
+  int64_t most = 1;
+  while (most < widest && allows(2 * most)) {
+    most *= 2;
+  }
+  llvm::SmallVector<Access> accesses;
+  llvm::SmallVector<bool> taken(placement.registers.size(), false);
+  for (auto [i, c] : llvm::enumerate(placement.registers)) {
+    for (int64_t width = most; !taken[i] && width >= 1; width /= 2) {
+      Access access{{}, c};
+      for (uint32_t j = 0; j < width && c.column % width == 0; ++j) {
+        auto it = llvm::find(placement.registers, Coord{c.row, c.column + j});
+        unsigned number = it - placement.registers.begin();
+        if (it == placement.registers.end() || taken[number]) {
+          break;
+        }
+        access.registers.push_back(number);
+      }
+      if (static_cast<int64_t>(access.registers.size()) == width) {
+        for (unsigned number : access.registers) {
+          taken[number] = true;
+        }
+        accesses.push_back(access);
+      }
+    }
+  }
+  return accesses;
+}
+
+int64_t warps::countWavefronts(const Placement &placement, int64_t stride) {
+  constexpr int64_t kBanks = 32;
+  int64_t total = 0, lanes = int64_t(1) << placement.lanes.size();
+  for (const Access &access : groupAccesses(placement, stride, 4, 4)) {
+    int64_t width = access.registers.size(), together = std::max<int64_t>(1, kBanks / width);
+    for (int64_t first = 0; first < lanes; first += together) {
+      llvm::SmallVector<llvm::SmallVector<int64_t>> words(kBanks);
+      size_t most = 1;
+      for (int64_t lane = first; lane < std::min(lanes, first + together); ++lane) {
+        Coord c = access.first;
+        for (auto [bit, base] : llvm::enumerate(placement.lanes)) {
+          c.row += lane >> bit & 1 ? base.row : 0;
+          c.column += lane >> bit & 1 ? base.column : 0;
+        }
+        for (int64_t i = 0; i < width; ++i) {
+          int64_t word = c.row * stride + c.column + i;
+          llvm::SmallVector<int64_t> &bank = words[word % kBanks];
+          if (!llvm::is_contained(bank, word)) {
+            bank.push_back(word);
+          }
+          most = std::max(most, bank.size());
+        }
+      }
+      total += most;
+    }
+  }
+  return total;
+}
+
+Fragments::Fragments(const MatrixInstruction &instruction, int64_t warp, bool turned)
+    : instruction(instruction), turned(turned) {
+  // A bit of the lane's number that is a step of the depth in a left operand is to be the step along n that it is in a
+  // result; bits of registers take what is left.
+  unsigned bits = llvm::Log2_64(instruction.k);
+  depth.resize(bits, 0);
+  uint32_t taken = 0;
+  for (auto [a, c] : llvm::zip_equal(instruction.a.lane, instruction.c.lane)) {
+    if (a.column && c.column && c.column < instruction.k) {
+      depth[llvm::Log2_32(a.column)] = c.column;
+      taken |= c.column;
+    }
+  }
+  for (uint32_t &image : depth) {
+    if (image == 0) {
+      uint32_t free = ~taken & (instruction.k - 1);
+      image = free & -free;
+      taken |= image;
+    }
+  }
+  (void)warp;
+}
+
+uint32_t Fragments::permute(uint32_t value) const {
+  uint32_t result = 0;
+  for (auto [bit, image] : llvm::enumerate(depth)) {
+    result |= value >> bit & 1 ? image : 0;
+  }
+  return result;
+}
+
+/// `depthAxis`: 0 rows, 1 columns, 2 neither.
+Placement Fragments::make(const FragmentBases &bases, int64_t rows, int64_t columns, unsigned depthAxis) const {
+  auto place = [&](Coord c) {
+    c.row = depthAxis == 0 ? permute(c.row) : c.row;
+    c.column = depthAxis == 1 ? permute(c.column) : c.column;
+    return turned ? swap(c) : c;
+  };
+  Placement result;
+  llvm::append_range(result.lanes, llvm::map_range(bases.lane, place));
+  for (uint32_t r = 0; r < 1u << bases.reg.size(); ++r) {
+    Coord c{0, 0};
+    for (auto [i, base] : llvm::enumerate(bases.reg)) {
+      c.row += r >> i & 1 ? base.row : 0;
+      c.column += r >> i & 1 ? base.column : 0;
+    }
+    c = place(c);
+    Coord start = turned ? Coord{uint32_t(columns), uint32_t(rows)} : Coord{uint32_t(rows), uint32_t(columns)};
+    result.registers.push_back({c.row + start.row, c.column + start.column});
+  }
+  return result;
+}
+
+Placement Fragments::getLeft(int64_t m, int64_t k) const { return make(instruction.a, m, k, 1); }
+Placement Fragments::getRight(int64_t k, int64_t n) const { return make(instruction.b, k, n, 0); }
+Placement Fragments::getResult(int64_t m, int64_t n) const { return make(instruction.c, m, n, 2); }
+
+Placement Fragments::getResults(int64_t rows, int64_t columns) const {
+  int64_t tall = turned ? columns : rows, wide = turned ? rows : columns;
+  Placement result;
+  for (int64_t m = 0; m < tall; m += instruction.m) {
+    for (int64_t n = 0; n < wide; n += instruction.n) {
+      Placement part = getResult(m, n);
+      result.lanes = part.lanes;
+      llvm::append_range(result.registers, part.registers);
+    }
+  }
+  return result;
+}

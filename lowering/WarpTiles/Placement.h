@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Which elements of a tile the lanes of one warp hold, and in which registers: a layout (see lowering/Layout) of one
+// warp whose registers are listed, so that a part of a tile, or registers in any order, are placements too.
+#ifndef RWKV_LOWERING_WARPTILES_PLACEMENT_H
+#define RWKV_LOWERING_WARPTILES_PLACEMENT_H
+
+#include "lowering/Layout/MatrixInstruction.h"
+
+namespace rwkv::warps {
+
+/// Register i of a lane holds the element at registers[i] + the lane's bases. A vector is a row, a number one element.
+struct Placement {
+  llvm::SmallVector<Coord, 8> lanes; // one basis per bit of the lane's number; {0, 0}: a copy
+  llvm::SmallVector<Coord> registers;
+
+  friend bool operator==(const Placement &x, const Placement &y) {
+    return x.lanes == y.lanes && x.registers == y.registers;
+  }
+
+  Placement turned() const; // rows as columns
+  Placement moved(int64_t rows, int64_t columns) const;
+  /// Of a vector that runs along an axis of the tile; each of its elements once. `map` says which register of the
+  /// result register i corresponds to.
+  Placement along(int64_t axis, llvm::SmallVectorImpl<unsigned> &map) const;
+  /// Of a tile that has this vector along an axis, and one element along the other.
+  Placement asAxis(int64_t axis) const;
+};
+
+/// Registers that are accessed at once: their numbers, and the element of the first.
+struct Access {
+  llvm::SmallVector<unsigned, 4> registers;
+  Coord first;
+};
+
+/// The accesses of a placement to rows that are `stride` elements apart, of at most `widest` elements each. `alignment`:
+/// of the first element, in elements.
+llvm::SmallVector<Access> groupAccesses(const Placement &placement, int64_t stride, int64_t alignment, int64_t widest);
+
+/// How many words of shared memory one lane after the other, 32 banks of 4 bytes at a time, reads or writes in all
+/// accesses of a placement of 4-byte elements.
+int64_t countWavefronts(const Placement &placement, int64_t stride);
+
+/// Lanes side by side along the columns, two columns each if there are enough; every lane has all rows.
+Placement getColumns(int64_t rows, int64_t columns, int64_t warp);
+/// The same element in all lanes: those of a row.
+Placement getCopies(int64_t columns, int64_t warp);
+
+/// Fragments of a product [m, n] = [m, k] [k, n], which may be made with rows as columns. The depth is numbered so that
+/// lanes have the same elements of a result and of the left operand that it becomes.
+class Fragments {
+public:
+  Fragments(const MatrixInstruction &instruction, int64_t warp, bool turned);
+
+  /// The fragments of the instruction's left and right operands and of its result that start at an element: what the
+  /// instruction calls m is the columns of the result if it is turned.
+  Placement getLeft(int64_t m, int64_t k) const;
+  Placement getRight(int64_t k, int64_t n) const;
+  Placement getResult(int64_t m, int64_t n) const;
+  /// All fragments of a result, m outside.
+  Placement getResults(int64_t rows, int64_t columns) const;
+
+  const MatrixInstruction &instruction;
+  const bool turned;
+
+private:
+  Placement make(const FragmentBases &bases, int64_t rows, int64_t columns, unsigned depthAxis) const;
+  uint32_t permute(uint32_t depth) const;
+  llvm::SmallVector<uint32_t> depth; // what each bit of the instruction's depth stands for
+};
+
+} // namespace rwkv::warps
+
+#endif // RWKV_LOWERING_WARPTILES_PLACEMENT_H

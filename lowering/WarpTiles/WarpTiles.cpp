@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lowering/WarpTiles/WarpTiles.h"
+
+#include "lowering/TilePrograms/Plan.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::warps;
+using namespace rwkv::programs;
+
+static int64_t rankOf(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type ? type.getRank() : 0;
+}
+
+static int64_t constantOf(Value index) {
+  APInt value;
+  return matchPattern(index, m_ConstantInt(&value)) ? value.getSExtValue() : 0;
+}
+
+Value WarpTiles::zero() { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0)); }
+
+void WarpTiles::hold(Value tile, Placement placement, ArrayRef<Value> values) {
+  held[tile].push_back({std::move(placement), SmallVector<Value>(values)});
+}
+
+/// Ops whose results have a placement of their own.
+bool WarpTiles::isNative(Operation *op) const {
+  return isa<tile::CumsumOp, tile::ReduceOp, tile::SolveUnitLowerOp, tile::DotOp>(op);
+}
+
+Value WarpTiles::getNumber(Value value) { return get(value, getNumberPlacement()).front(); }
+
+Placement WarpTiles::getCarried(Value tile, tile::Precision precision) {
+  Shape shape = outside.getShape(tile);
+  return Fragments(*hooks.findProduct(precision), warp(), turned).getResults(shape.rows, shape.columns);
+}
+
+Placement WarpTiles::prefer(Value tile) {
+  if (rankOf(tile) == 0) {
+    return getNumberPlacement();
+  }
+  auto known = held.find(tile);
+  if (known != held.end() && !places.contains(tile)) {
+    return known->second.front().placement;
+  }
+  Operation *op = tile.getDefiningOp();
+  if (rankOf(tile) == 2 && op && !places.contains(tile)) {
+    if (auto dot = dyn_cast<tile::DotOp>(op)) {
+      return getCarried(tile, dot.getPrecision());
+    }
+    if (isElementwise(op)) { // the placement of a product among the operands
+      for (Value operand : op->getOperands()) {
+        if (rankOf(operand) == 2 && operand.getDefiningOp() &&
+            (isElementwise(operand.getDefiningOp()) || isa<tile::DotOp>(operand.getDefiningOp()))) {
+          Placement placement = prefer(operand);
+          if (!(placement == getColumns(outside.getShape(operand).rows, outside.getShape(operand).columns, warp()))) {
+            return placement;
+          }
+        }
+      }
+    }
+    if (auto transpose = dyn_cast<tile::TransposeOp>(op)) {
+      return prefer(transpose.getX()).turned();
+    }
+  }
+  Shape shape = outside.getShape(tile);
+  return getColumns(shape.rows, shape.columns, warp());
+}
+
+/// From registers that hold the tile already.
+std::optional<SmallVector<Value>> WarpTiles::pick(Value tile, const Placement &placement) {
+  auto known = held.find(tile);
+  if (known == held.end()) {
+    return std::nullopt;
+  }
+  for (const Held &candidate : known->second) {
+    if (candidate.placement.lanes != placement.lanes) {
+      continue;
+    }
+    SmallVector<Value> values;
+    for (Coord c : placement.registers) {
+      auto it = llvm::find(candidate.placement.registers, c);
+      if (it == candidate.placement.registers.end()) {
+        break;
+      }
+      values.push_back(candidate.values[it - candidate.placement.registers.begin()]);
+    }
+    if (values.size() == placement.registers.size()) {
+      return values;
+    }
+  }
+  return std::nullopt;
+}
+
+SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
+  size_t count = placement.registers.size();
+  Operation *op = tile.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<arith::ConstantOp>(op)) {
+    auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
+    TypedAttr number = dense ? dense.getSplatValue<TypedAttr>() : constant.getValue();
+    return SmallVector<Value>(count, arith::ConstantOp::create(b, loc, number));
+  }
+  if (std::optional<SmallVector<Value>> values = pick(tile, placement)) {
+    return *values;
+  }
+  auto place = places.find(tile);
+  if (place == places.end() && (!op || isa<tile::LoadOp>(op) || !outside.isInside(op))) {
+    if (rankOf(tile) == 0) {
+      return SmallVector<Value>(count, outside.getScalar(tile));
+    }
+    place = places.try_emplace(tile, outside.find(tile)).first;
+  }
+  SmallVector<Value> values;
+  if (place != places.end()) {
+    values = load(place->second, placement, getElementTypeOrSelf(tile.getType()));
+  } else if (isNative(op)) {
+    if (!held.contains(tile)) {
+      computeNative(op);
+    } else {
+      spill(tile);
+    }
+    return get(tile, placement);
+  } else if (rankOf(tile) == 1 && isElementwise(op) && prefer(tile).lanes != placement.lanes) {
+    if (!held.contains(tile)) {
+      (void)get(tile, prefer(tile));
+    }
+    spill(tile);
+    return get(tile, placement);
+  } else {
+    values = compute(op, placement);
+  }
+  hold(tile, placement, values);
+  return values;
+}
+
+void WarpTiles::spill(Value tile) {
+  const Held &from = held[tile].front();
+  Place place = outside.allocate(tile);
+  store(place, from.placement, from.values);
+  places[tile] = place;
+}
+
+void WarpTiles::write(Value tile, const Place &to) {
+  Placement placement = prefer(tile);
+  SmallVector<Value> values = get(tile, placement);
+  if (to.isExact && getElementTypeOrSelf(tile.getType()).isF32()) {
+    for (Value &value : values) {
+      value = hooks.emitRounded(b, loc, value);
+    }
+  }
+  store(to, placement, values);
+}
+
+void WarpTiles::settle() {
+  if (unsettled) {
+    hooks.emitWarpBarrier(b, loc);
+    unsettled = false;
+  }
+}
+
+// ---- ops in any placement
+
+SmallVector<Value> WarpTiles::compute(Operation *op, const Placement &placement) {
+  return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
+      .Case([&](tile::BroadcastOp broadcast) {
+        Value x = broadcast.getX();
+        SmallVector<unsigned> map(placement.registers.size(), 0);
+        SmallVector<Value> unique;
+        if (rankOf(x) == 0) {
+          unique.push_back(getNumber(x));
+        } else {
+          map.clear();
+          unique = get(x, placement.along(rankOf(op->getResult(0)) == 1 ? 1 : broadcast.getOn().value_or(0), map));
+        }
+        return llvm::map_to_vector(map, [&](unsigned i) { return unique[i]; });
+      })
+      .Case([&](tile::TransposeOp transpose) { return get(transpose.getX(), placement.turned()); })
+      .Case([&](tile::SliceOp slice) {
+        SmallVector<int64_t> offsets = llvm::map_to_vector(slice.getOffsets(), constantOf);
+        int64_t row = offsets.size() == 2 ? offsets.front() : 0;
+        return get(slice.getX(), placement.moved(row, offsets.back()));
+      })
+      .Case([&](tile::IotaOp iota) {
+        int64_t axis = rankOf(iota.getResult()) == 1 ? 1 : iota.getAxis();
+        auto pick = [&](Coord c) -> int64_t { return axis == 0 ? c.row : c.column; };
+        Value first = laneOffset(llvm::map_to_vector(placement.lanes, pick));
+        first = arith::IndexCastOp::create(b, loc, b.getI32Type(), first);
+        return llvm::map_to_vector(placement.registers, [&](Coord c) -> Value {
+          Value step = arith::ConstantIntOp::create(b, loc, b.getI32Type(), pick(c));
+          return arith::AddIOp::create(b, loc, first, step);
+        });
+      })
+      .Default([&](Operation *other) { return computeElementwise(other, placement); });
+}
+
+SmallVector<Value> WarpTiles::computeElementwise(Operation *op, const Placement &placement) {
+  size_t count = placement.registers.size();
+  SmallVector<SmallVector<Value>> operands;
+  for (Value operand : op->getOperands()) {
+    operands.push_back(rankOf(operand) == 0 ? SmallVector<Value>(count, getNumber(operand)) : get(operand, placement));
+  }
+  SmallVector<Value> values;
+  for (size_t i = 0; i < count; ++i) {
+    OperationState state(loc, op->getName());
+    state.addTypes(getElementTypeOrSelf(op->getResult(0).getType()));
+    state.addAttributes(op->getAttrs());
+    state.propertiesAttr = op->getPropertiesAsAttribute();
+    for (SmallVector<Value> &operand : operands) {
+      state.addOperands(operand[i]);
+    }
+    Operation *clone = b.create(state);
+    if (auto math = dyn_cast<arith::ArithFastMathInterface>(clone)) {
+      auto flags = arith::FastMathFlags::contract;
+      if (auto given = math.getFastMathFlagsAttr()) {
+        flags = flags | given.getValue();
+      }
+      clone->setAttr(math.getFastMathAttrName(), arith::FastMathFlagsAttr::get(b.getContext(), flags));
+    }
+    values.push_back(clone->getResult(0));
+  }
+  return values;
+}
+
+// ---- memory
+
+/// The sum of the bases of the bits of the lane's number.
+Value WarpTiles::laneOffset(ArrayRef<int64_t> bases) {
+  for (auto &[known, value] : laneOffsets) {
+    if (ArrayRef<int64_t>(known) == bases) {
+      return value;
+    }
+  }
+  Value sum = constantIndex(entry, loc, 0);
+  for (size_t i = 0; i < bases.size();) {
+    // Bits that follow one another with doubling bases are one field.
+    size_t end = i + 1;
+    while (end < bases.size() && bases[i] != 0 && bases[end] == 2 * bases[end - 1]) {
+      ++end;
+    }
+    if (bases[i] != 0) {
+      Value field = arith::ShRUIOp::create(entry, loc, lane, constantIndex(entry, loc, i));
+      field = arith::AndIOp::create(entry, loc, field, constantIndex(entry, loc, (int64_t(1) << (end - i)) - 1));
+      field = arith::MulIOp::create(entry, loc, field, constantIndex(entry, loc, bases[i]));
+      sum = arith::AddIOp::create(entry, loc, sum, field);
+    }
+    i = end;
+  }
+  laneOffsets.push_back({SmallVector<int64_t>(bases), sum});
+  return sum;
+}
+
+Value WarpTiles::offsetBy(Value pointer, Type element, int64_t offset) {
+  return offset == 0 ? pointer
+                     : LLVM::GEPOp::create(b, loc, pointer.getType(), element, pointer,
+                                           ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
+}
+
+Value WarpTiles::getBase(const Place &place, const Placement &placement) {
+  const Memory &memory = place.memory;
+  Value offset = laneOffset(llvm::map_to_vector(
+      placement.lanes, [&](Coord c) { return static_cast<int64_t>(c.row) * memory.stride + c.column; }));
+  Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), offset);
+  return LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
+                             ArrayRef<LLVM::GEPArg>{wide});
+}
+
+SmallVector<Value> WarpTiles::load(const Place &from, const Placement &placement, Type compute) {
+  if (from.isShared) {
+    settle();
+  }
+  const Memory &memory = from.memory;
+  Value base = getBase(from, placement);
+  int64_t bytes = memory.element.getIntOrFloatBitWidth() / 8;
+  SmallVector<Value> values(placement.registers.size());
+  Type i32 = b.getI32Type();
+  for (const Access &access : groupAccesses(placement, memory.stride, from.alignment, 16 / bytes)) {
+    int64_t width = access.registers.size();
+    Value pointer = offsetBy(base, memory.element, access.first.row * memory.stride + access.first.column);
+    if (width == 1) {
+      values[access.registers[0]] = emitLoad(b, loc, {pointer, memory.element, 0}, Value(), Value(), 0, compute);
+      continue;
+    }
+    // Pairs of bf16 are words: their values are its halves.
+    bool words = memory.element.isBF16();
+    int64_t count = words ? width / 2 : width;
+    Type element = words ? i32 : memory.element;
+    Type type = count == 1 ? element : Type(VectorType::get({count}, element));
+    Value loaded = LLVM::LoadOp::create(b, loc, type, pointer, width * bytes);
+    for (int64_t i = 0; i < count; ++i) {
+      Value part = loaded;
+      if (count > 1) {
+        part = LLVM::ExtractElementOp::create(b, loc, loaded, arith::ConstantIntOp::create(b, loc, i32, i));
+      }
+      if (!words) {
+        values[access.registers[i]] =
+            memory.element == compute ? part : arith::ExtFOp::create(b, loc, compute, part).getResult();
+        continue;
+      }
+      Value low = arith::ShLIOp::create(b, loc, part, arith::ConstantIntOp::create(b, loc, i32, 16));
+      Value high = arith::AndIOp::create(b, loc, part, arith::ConstantIntOp::create(b, loc, i32, -65536));
+      values[access.registers[2 * i]] = arith::BitcastOp::create(b, loc, b.getF32Type(), low);
+      values[access.registers[2 * i + 1]] = arith::BitcastOp::create(b, loc, b.getF32Type(), high);
+    }
+  }
+  return values;
+}
+
+void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Value> values) {
+  const Memory &memory = to.memory;
+  Value base = getBase(to, placement);
+  int64_t bytes = std::max<int64_t>(1, memory.element.getIntOrFloatBitWidth() / 8);
+  for (const Access &access : groupAccesses(placement, memory.stride, to.alignment, 16 / bytes)) {
+    int64_t width = access.registers.size();
+    Value pointer = offsetBy(base, memory.element, access.first.row * memory.stride + access.first.column);
+    auto converted = [&](unsigned number) -> Value {
+      Value value = values[number];
+      bool narrows = memory.element.getIntOrFloatBitWidth() < value.getType().getIntOrFloatBitWidth();
+      return narrows ? arith::TruncFOp::create(b, loc, memory.element, value).getResult() : value;
+    };
+    if (width == 1) {
+      LLVM::StoreOp::create(b, loc, converted(access.registers[0]), pointer, bytes);
+      continue;
+    }
+    Type type = VectorType::get({width}, memory.element);
+    Value all = LLVM::UndefOp::create(b, loc, type);
+    for (auto [i, number] : llvm::enumerate(access.registers)) {
+      Value at = arith::ConstantIntOp::create(b, loc, b.getI32Type(), i);
+      all = LLVM::InsertElementOp::create(b, loc, all, converted(number), at);
+    }
+    LLVM::StoreOp::create(b, loc, all, pointer, width * bytes);
+  }
+  unsettled |= to.isShared;
+}
+
+void WarpTiles::copyRows(const Place &from, const Place &to, Shape shape) {
+  Type element = from.memory.element;
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8, width = 1;
+  for (int64_t next = 2; next * bytes <= 16 && from.alignment % next == 0 && to.alignment % next == 0 &&
+                         from.memory.stride % next == 0 && to.memory.stride % next == 0 && shape.columns % next == 0;
+       next *= 2) {
+    width = next;
+  }
+  if (from.isShared) {
+    settle();
+  }
+  int64_t pieces = shape.columns / width, all = pieces * shape.rows;
+  Type type = VectorType::get({width * bytes}, b.getI8Type());
+  SmallVector<std::pair<Value, Value>> loaded; // where to, what: all reads are under way before the first write
+  for (int64_t first = 0; first < all; first += warp()) {
+    Value number = addIndex(b, loc, lane, first);
+    Value row = arith::DivUIOp::create(b, loc, number, index(pieces));
+    Value column = arith::MulIOp::create(b, loc, arith::RemUIOp::create(b, loc, number, index(pieces)), index(width));
+    auto read = [&]() -> Value {
+      return LLVM::LoadOp::create(b, loc, type, emitAddress(b, loc, from.memory, row, column), width * bytes);
+    };
+    Value target = emitAddress(b, loc, to.memory, row, column);
+    if (first + warp() <= all) {
+      loaded.push_back({target, read()});
+      continue;
+    }
+    Value some = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, index(all));
+    auto branch = scf::IfOp::create(b, loc, some, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(branch.thenBlock()->getTerminator());
+    LLVM::StoreOp::create(b, loc, read(), target, width * bytes);
+  }
+  for (auto [target, value] : loaded) {
+    LLVM::StoreOp::create(b, loc, value, target, width * bytes);
+  }
+  unsettled |= to.isShared;
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Tiles in the registers of one warp. A value is made where it is asked for: elementwise ops in the placement of their
+// user, running sums, products and solves in a placement of their own, from which it goes through shared memory if
+// another one is wanted.
+#ifndef RWKV_LOWERING_WARPTILES_WARPTILES_H
+#define RWKV_LOWERING_WARPTILES_WARPTILES_H
+
+#include "lowering/Lanes/Hooks.h"
+#include "lowering/TilePrograms/Memory.h"
+#include "lowering/WarpTiles/Placement.h"
+
+#include <functional>
+
+namespace rwkv::warps {
+
+using programs::Memory;
+
+/// A tile in memory.
+struct Place {
+  Memory memory;
+  int64_t alignment = 1; // in elements, of its first element; rows follow at memory.stride
+  bool isShared = true;  // written by lanes of this warp: others must wait for each other before they read it
+  bool isExact = false;  // elements are as products want them
+};
+
+struct Shape {
+  int64_t rows, columns; // of a vector: 1, its size
+};
+
+class WarpTiles {
+public:
+  /// What the surroundings know.
+  struct Outside {
+    std::function<mlir::Value(mlir::Value)> getScalar; // the value of an index or of a number from outside
+    std::function<Place(mlir::Value)> find;            // where a tile from outside lies, or one that is loaded
+    std::function<Place(mlir::Value)> allocate;        // memory of this warp for a tile
+    std::function<Shape(mlir::Value)> getShape;        // of a tile, as this warp has it
+    std::function<bool(mlir::Operation *)> isInside;   // whether an op is emitted here: others have been
+  };
+
+  /// `entry`: where what does not change from chunk to chunk is computed. `lane`: the number of the lane in its warp.
+  WarpTiles(mlir::OpBuilder &b, mlir::OpBuilder &entry, mlir::Location loc, const lanes::Hooks &hooks, mlir::Value lane,
+            bool turned, Outside outside)
+      : b(b), entry(entry), loc(loc), hooks(hooks), lane(lane), turned(turned), outside(std::move(outside)) {}
+
+  /// Products that may be made together with others.
+  void setProducts(llvm::ArrayRef<mlir::Operation *> ops) { products.assign(ops.begin(), ops.end()); }
+
+  void bind(mlir::Value tile, const Place &place) { places[tile] = place; }
+  void hold(mlir::Value tile, Placement placement, llvm::ArrayRef<mlir::Value> values);
+  /// The registers of a tile in a placement.
+  llvm::SmallVector<mlir::Value> get(mlir::Value tile, const Placement &placement);
+  /// The placement in which a tile costs least.
+  Placement prefer(mlir::Value tile);
+  /// Writes a tile, in the placement that it prefers.
+  void write(mlir::Value tile, const Place &to);
+  /// What lanes wrote is seen by the others of the warp.
+  void settle();
+  /// Of a tile of the carried state.
+  Placement getCarried(mlir::Value tile, tile::Precision precision);
+  /// The number that a value is which is no tile.
+  mlir::Value getNumber(mlir::Value value);
+
+  llvm::SmallVector<mlir::Value> load(const Place &from, const Placement &placement, mlir::Type compute);
+  void store(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
+  /// Elements as they are, in full rows, as wide as both sides allow.
+  void copyRows(const Place &from, const Place &to, Shape shape);
+
+private:
+  struct Held {
+    Placement placement;
+    llvm::SmallVector<mlir::Value> values;
+  };
+  bool isNative(mlir::Operation *op) const;
+  int64_t warp() const { return hooks.getWarp(); }
+  Placement getNumberPlacement() const { return getCopies(1, warp()); }
+  std::optional<llvm::SmallVector<mlir::Value>> pick(mlir::Value tile, const Placement &placement);
+  llvm::SmallVector<mlir::Value> compute(mlir::Operation *op, const Placement &placement);
+  llvm::SmallVector<mlir::Value> computeElementwise(mlir::Operation *op, const Placement &placement);
+  void computeNative(mlir::Operation *op);
+  void spill(mlir::Value tile);
+
+  void computeCumsum(tile::CumsumOp op);
+  void computeReduce(tile::ReduceOp op);
+  void computeSolve(tile::SolveUnitLowerOp op);
+  void computeProducts(tile::DotOp op);
+  bool isReady(mlir::Value operand);
+  bool isExact(mlir::Value operand);
+  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement);
+
+  mlir::Value getBase(const Place &place, const Placement &placement);
+  mlir::Value laneOffset(llvm::ArrayRef<int64_t> bases);
+  mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
+  mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
+  mlir::Value zero();
+
+  mlir::OpBuilder &b, &entry;
+  mlir::Location loc;
+  const lanes::Hooks &hooks;
+  mlir::Value lane;
+  bool turned; // products have rows as columns: columns of tiles along the rows of fragments
+  Outside outside;
+  llvm::SmallVector<mlir::Operation *> products;
+  llvm::DenseMap<mlir::Value, Place> places;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Held>> held;
+  llvm::DenseMap<mlir::Value, mlir::Value> rounded;
+  std::vector<std::pair<llvm::SmallVector<int64_t>, mlir::Value>> laneOffsets;
+  bool unsettled = false; // lanes wrote what others may read
+};
+
+} // namespace rwkv::warps
+
+#endif // RWKV_LOWERING_WARPTILES_WARPTILES_H
