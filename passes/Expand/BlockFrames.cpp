@@ -28,6 +28,21 @@ int64_t KeyFrames::chooseBlock() const {
   return 1;
 }
 
+/// Whether the state enters in the middle of the chunk. Factors of all axes, and values that are kept relative to their
+/// own middle, meet in products with data of any size: together they stay far from the largest f32.
+bool KeyFrames::entersMiddle() const {
+  constexpr double kLargestEntry = 40;
+  if (blockLength != batch.tokens || logs.empty()) {
+    return false;
+  }
+  double total = 0;
+  for (const StateStep &step : state.path) {
+    bool isOfAxis = step.kind == StateStep::Kind::decay && step.axis != StateStep::Axis::all;
+    total += isOfAxis ? getLargestLog(step) * ((blockLength + 1) / 2) : 0;
+  }
+  return total <= kLargestEntry;
+}
+
 void KeyFrames::sumLogs() {
   if (!logs.empty()) {
     return;
@@ -148,12 +163,14 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       if (decays[axis]) {
         Value keys = middleKeys(pulledKeys.at(read)[axis], axis, position, first, /*isRead=*/true);
         Value &all = carried.readKeys[number][axis];
-        if (single) { // the state enters in the middle
+        if (entersMiddle()) {
           all = keys;
           continue;
         }
-        Value factor = e.mul(batch.exp(blockMiddle(axis, first)), carried.totals[axis]);
-        all = e.insert(e.mul(keys, e.broadcast(factor, keys.getType(), 1)), all, {first, zero});
+        Value factor = batch.exp(blockMiddle(axis, first));
+        factor = single ? factor : e.mul(factor, carried.totals[axis]);
+        keys = e.mul(keys, e.broadcast(factor, keys.getType(), 1));
+        all = single ? keys : e.insert(keys, all, {first, zero});
       }
     }
     if (carried.totalLog) {
@@ -171,13 +188,14 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       Value written = middleKeys(batch.get(state.path[event].keys[axis]), axis, event, first, /*isRead=*/false);
       Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), blockLength}), written);
       Value &keys = carried.keys[number][axis];
-      if (single) { // writes are added in the middle
+      if (entersMiddle()) {
         keys = columns;
         continue;
       }
       Value end = blockEnd(axis, first), rest = batch.exp(e.sub(end, blockMiddle(axis, first)));
       columns = e.mul(columns, e.broadcast(rest, columns.getType(), 0));
-      keys = e.insert(columns, e.mul(keys, e.broadcast(batch.exp(end), keys.getType(), 0)), {zero, first});
+      Value pushed = single ? Value() : e.mul(keys, e.broadcast(batch.exp(end), keys.getType(), 0));
+      keys = single ? columns : e.insert(columns, pushed, {zero, first});
     }
     if (carried.logs.empty()) {
       continue;
@@ -192,8 +210,9 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
     log = single ? own : e.insert(own, e.add(log, e.broadcast(end, log.getType())), {first});
   }
   for (unsigned axis = 0; axis < axes(); ++axis) {
-    if (decays[axis] && !single) {
-      carried.totals[axis] = e.mul(carried.totals[axis], batch.exp(blockEnd(axis, first)));
+    if (decays[axis] && !entersMiddle()) {
+      Value factor = batch.exp(blockEnd(axis, first));
+      carried.totals[axis] = single ? factor : e.mul(carried.totals[axis], factor);
     }
   }
   if (carried.totalLog) {

@@ -275,14 +275,14 @@ Value KeyFrames::scaleKeys(Value x, function_ref<Value(unsigned)> log) {
 }
 
 Value KeyFrames::enter(Value initial) {
-  if (!isOneBlock()) {
+  if (!entersMiddle()) {
     return initial;
   }
   return scaleKeys(initial, [&](unsigned axis) { return blockMiddle(axis, e.index(0)); });
 }
 
 Value KeyFrames::leave(Value end) {
-  if (!isOneBlock()) {
+  if (!entersMiddle()) {
     return end;
   }
   return scaleKeys(end, [&](unsigned axis) {
@@ -294,7 +294,7 @@ Value KeyFrames::decayInitial(Value initial) {
   for (unsigned axis = 0; axis < axes(); ++axis) {
     if (blockSize[axis]) {
       initial = e.transformState(initial, state.type, axis, totals[axis]);
-    } else if (decays[axis] && !isOneBlock()) {
+    } else if (decays[axis] && !entersMiddle()) {
       Value factor = e.repeatKey(totals[axis], state.type, axis);
       initial = e.mul(initial, e.broadcast(factor, initial.getType(), 0));
     }

@@ -73,7 +73,7 @@ private:
 
   // Block by block: decays alone.
   int64_t chooseBlock() const;
-  bool isOneBlock() const { return blockLength == batch.tokens && !logs.empty(); }
+  bool entersMiddle() const;
   mlir::Value scaleKeys(mlir::Value state, llvm::function_ref<mlir::Value(unsigned)> log);
   void sumLogs();
   void emitBlock(Carried &carried, mlir::Value first, llvm::ArrayRef<unsigned> reads);

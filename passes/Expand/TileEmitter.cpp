@@ -2,6 +2,7 @@
 #include "passes/Expand/TileEmitter.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -103,9 +104,26 @@ Value TileEmitter::dot(Value x, Value y, Value acc) {
   return tile::DotOp::create(b, loc, type, x, y, acc, UnitAttr(), IntegerAttr(), getPrecision());
 }
 
-Value TileEmitter::add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
+/// Whether a tile is the same constant everywhere.
+static bool isSplat(Value x, double value) {
+  while (auto broadcast = x.getDefiningOp<tile::BroadcastOp>()) {
+    x = broadcast.getX();
+  }
+  FloatAttr number;
+  DenseElementsAttr dense;
+  if (matchPattern(x, m_Constant(&dense)) && dense.isSplat() && isa<FloatType>(dense.getElementType())) {
+    number = dense.getSplatValue<FloatAttr>();
+  }
+  return (number || matchPattern(x, m_Constant(&number))) && number.getValueAsDouble() == value;
+}
+
+Value TileEmitter::add(Value x, Value y) {
+  return isSplat(x, 0) ? y : isSplat(y, 0) ? x : arith::AddFOp::create(b, loc, x, y).getResult();
+}
 Value TileEmitter::sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
-Value TileEmitter::mul(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y); }
+Value TileEmitter::mul(Value x, Value y) {
+  return isSplat(x, 1) ? y : isSplat(y, 1) ? x : arith::MulFOp::create(b, loc, x, y).getResult();
+}
 Value TileEmitter::scale(Value x, double factor) { return mul(x, constant(factor, x.getType())); }
 
 Value TileEmitter::mulAdd(Value a, int64_t factor, Value c) {
@@ -228,16 +246,22 @@ void TileEmitter::checkBound(const StateStep &step, Value log) {
   if (!step.bound || step.isCertified) {
     return;
   }
+  // The distance from the middle, and a bit: its rounding is no violation.
   Type type = log.getType();
-  Value excess = arith::MaximumFOp::create(b, loc, sub(constant(step.bound->first, type), log),
-                                           sub(log, constant(step.bound->second, type)));
-  Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, log, log);
-  excess = arith::SelectOp::create(b, loc, isNaN, constant(-1.0, type), excess);
+  double lo = step.bound->first, hi = step.bound->second, middle = lo + (hi - lo) / 2, most = hi - middle;
+  Value excess;
+  if (std::isfinite(middle)) {
+    excess = math::AbsFOp::create(b, loc, sub(log, constant(middle, type)));
+    most += 1e-6 * (std::abs(middle) + most);
+  } else { // one of them
+    excess = std::isfinite(hi) ? sub(log, constant(hi, type)) : sub(constant(lo, type), log);
+    most = 0;
+  }
   while (isa<RankedTensorType>(excess.getType())) {
     ArrayRef<int64_t> shape = tile::getTileShape(excess.getType());
     Type reduced = tileType(shape.drop_front(), getElementTypeOrSelf(type));
     excess = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, excess, /*axis=*/0);
   }
-  Value zero = constant(0.0, excess.getType());
-  tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, excess, zero));
+  Value limit = constant(most, excess.getType());
+  tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, excess, limit));
 }
