@@ -4,6 +4,8 @@
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace rwkv;
 
@@ -101,6 +103,23 @@ Value TileEmitter::dot(Value x, Value y, Value acc) {
   Type element = getElementTypeOrSelf(x.getType());
   Type type = RankedTensorType::get({tile::getTileShape(x.getType())[0], tile::getTileShape(y.getType())[1]}, element);
   return tile::DotOp::create(b, loc, type, x, y, acc, UnitAttr(), IntegerAttr(), getPrecision());
+}
+
+Value TileEmitter::multiplyBlocks(Value blocks, Value x) {
+  return tile::DotOp::create(b, loc, x.getType(), blocks, x, Value(), UnitAttr(),
+                             b.getI64IntegerAttr(tile::getTileShape(blocks.getType())[1]),
+                             tile::PrecisionAttr::get(b.getContext(), tile::Precision::f32));
+}
+
+Value TileEmitter::identityBlocks(int64_t rows, int64_t size, Type element) {
+  Type indices = RankedTensorType::get({rows, size}, b.getI32Type());
+  Value row = tile::IotaOp::create(b, loc, indices, 0), column = tile::IotaOp::create(b, loc, indices, 1);
+  Value p = arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(cast<ShapedType>(indices), Attribute(b.getI32IntegerAttr(size))));
+  Value inBlock = arith::RemUIOp::create(b, loc, row, p);
+  Value isDiagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, inBlock, column);
+  Type type = tileType({rows, size}, element);
+  return arith::SelectOp::create(b, loc, isDiagonal, constant(1.0, type), constant(0.0, type));
 }
 
 Value TileEmitter::add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
@@ -224,15 +243,17 @@ Value TileEmitter::transformState(Value x, StateType state, unsigned axis, Value
   return reshape(result, x.getType());
 }
 
-void TileEmitter::checkBound(const StateStep &step, Value log) {
-  if (!step.bound || step.isCertified) {
-    return;
-  }
-  Type type = log.getType();
-  Value excess = arith::MaximumFOp::create(b, loc, sub(constant(step.bound->first, type), log),
-                                           sub(log, constant(step.bound->second, type)));
-  Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, log, log);
-  excess = arith::SelectOp::create(b, loc, isNaN, constant(-1.0, type), excess);
+// ---- what is asserted
+
+/// -1 where `x` is NaN.
+static Value withoutNaN(TileEmitter &e, Value x) {
+  Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x);
+  return arith::SelectOp::create(e.b, e.loc, isNaN, e.constant(-1.0, x.getType()), x);
+}
+
+void TileEmitter::flagPositive(Value excess) {
+  Type type = excess.getType();
+  excess = withoutNaN(*this, excess);
   while (isa<RankedTensorType>(excess.getType())) {
     SmallVector<int64_t> shape(tile::getTileShape(excess.getType()));
     int64_t axis = shape.size() - 1;
@@ -242,4 +263,83 @@ void TileEmitter::checkBound(const StateStep &step, Value log) {
   }
   Value zero = constant(0.0, excess.getType());
   tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, excess, zero));
+}
+
+void TileEmitter::checkBound(const StateStep &step, Value log) {
+  if (!step.bound || step.isCertified) {
+    return;
+  }
+  Type type = log.getType();
+  flagPositive(arith::MaximumFOp::create(b, loc, sub(constant(step.bound->first, type), log),
+                                         sub(log, constant(step.bound->second, type))));
+}
+
+/// |x|, or -1 where it is NaN.
+static Value emitMagnitude(TileEmitter &e, Value x) {
+  Value negative = arith::NegFOp::create(e.b, e.loc, x);
+  return withoutNaN(e, arith::MaximumFOp::create(e.b, e.loc, x, negative));
+}
+
+/// [n]: the largest element of R R^T - 1 of each of many small blocks [n, p * p]; NaN counts as -1. Rows of all blocks
+/// lie side by side, so that a product of two rows is a sum of p vectors.
+static Value emitSmallDefects(TileEmitter &e, Value blocks, int64_t size) {
+  Type element = getElementTypeOrSelf(blocks.getType());
+  int64_t count = tile::getTileShape(blocks.getType())[0];
+  Type row = TileEmitter::tileType({size, count}, element), numbers = TileEmitter::tileType({count}, element);
+  Value rows = tile::TransposeOp::create(e.b, e.loc, TileEmitter::tileType({size * size, count}, element), blocks);
+  auto rowAt = [&](Value i) { return e.slice(rows, row, {e.mulAdd(i, size, e.index(0)), e.index(0)}); };
+  auto forEach = [&](int64_t end, Value worst, function_ref<Value(Value, Value)> body) {
+    auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.index(end), e.index(1), ValueRange{worst});
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToEnd(loop.getBody());
+    scf::YieldOp::create(e.b, e.loc, body(loop.getInductionVar(), loop.getRegionIterArg(0)));
+    return loop.getResult(0);
+  };
+  // Every row with itself and the half of the others that come after it: all pairs.
+  return forEach(size, e.constant(-1.0, numbers), [&](Value i, Value worst) {
+    return forEach(size / 2 + 1, worst, [&](Value distance, Value carried) {
+      Value j = arith::RemUIOp::create(e.b, e.loc, arith::AddIOp::create(e.b, e.loc, i, distance), e.index(size));
+      Value isSame = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, distance, e.index(0));
+      Value wanted = arith::SelectOp::create(e.b, e.loc, isSame, e.constant(1.0, element), e.constant(0.0, element));
+      Value defect = e.sub(e.sum(e.mul(rowAt(i), rowAt(j)), 0), e.broadcast(wanted, numbers));
+      return arith::MaximumFOp::create(e.b, e.loc, carried, emitMagnitude(e, defect)).getResult();
+    });
+  });
+}
+
+/// [p]: the same of blocks [n p, p] for each row, by a matrix product per block.
+static Value emitLargeDefects(TileEmitter &e, Value blocks, int64_t size) {
+  Type element = getElementTypeOrSelf(blocks.getType());
+  int64_t count = tile::getTileShape(blocks.getType())[0] / size;
+  Type square = TileEmitter::tileType({size, size}, element), numbers = TileEmitter::tileType({size}, element);
+  Value identity = e.identityBlocks(size, size, element);
+  auto loop =
+      scf::ForOp::create(e.b, e.loc, e.index(0), e.index(count), e.index(1), ValueRange{e.constant(-1.0, numbers)});
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToEnd(loop.getBody());
+  Value block = e.slice(blocks, square, {e.mulAdd(loop.getInductionVar(), size, e.index(0)), e.index(0)});
+  Value products = tile::DotOp::create(e.b, e.loc, square, block, block, Value(), e.b.getUnitAttr(), IntegerAttr(),
+                                       tile::PrecisionAttr::get(e.b.getContext(), tile::Precision::f32));
+  Value defects = emitMagnitude(e, e.sub(products, identity));
+  Value worst = tile::ReduceOp::create(e.b, e.loc, numbers, tile::ReduceKind::max, defects, 0);
+  worst = arith::MaximumFOp::create(e.b, e.loc, worst, loop.getRegionIterArg(0));
+  scf::YieldOp::create(e.b, e.loc, worst);
+  return loop.getResult(0);
+}
+
+void TileEmitter::checkIsometric(const StateStep &step, Value matrices) {
+  if (!step.isIsometric) {
+    return;
+  }
+  constexpr double kRoundings = 8; // of each element: a rotation made of rounded numbers has about three
+  constexpr int64_t kLarge = 16;   // a row of a block fills vectors
+  int64_t size = tile::getTileShape(step.factor.getType())[1];
+  int64_t count = cast<RankedTensorType>(matrices.getType()).getNumElements() / (size * size);
+  Type element = getElementTypeOrSelf(matrices.getType());
+  int digits = APFloat::semanticsPrecision(cast<FloatType>(element).getFloatSemantics());
+  double limit = kRoundings * std::sqrt(static_cast<double>(size)) * std::ldexp(1.0, 1 - digits);
+  Value defects = size < kLarge
+                      ? emitSmallDefects(*this, reshape(matrices, tileType({count, size * size}, element)), size)
+                      : emitLargeDefects(*this, reshape(matrices, tileType({count * size, size}, element)), size);
+  flagPositive(sub(defects, constant(limit, defects.getType())));
 }

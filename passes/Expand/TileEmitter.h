@@ -32,6 +32,11 @@ public:
   mlir::Value insert(mlir::Value part, mlir::Value x, mlir::ValueRange offsets);
   /// [M, K] x [K, N] + acc.
   mlir::Value dot(mlir::Value x, mlir::Value y, mlir::Value acc = {});
+  /// [n p, p] x [n p, N]: each block of p rows times its own matrix, whatever the precision of other products: blocks
+  /// are small, and what is multiplied by many of them must not lose anything on the way.
+  mlir::Value multiplyBlocks(mlir::Value blocks, mlir::Value x);
+  /// [n p, p]: unit matrices.
+  mlir::Value identityBlocks(int64_t rows, int64_t size, mlir::Type element);
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value sub(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, mlir::Value y);
@@ -56,12 +61,18 @@ public:
   mlir::Value transformState(mlir::Value x, StateType state, unsigned axis, mlir::Value blocks);
   /// Flags a violation of lo <= g <= hi, where that is asserted; a NaN is none, it shows in the outputs.
   void checkBound(const StateStep &step, mlir::Value log);
+  /// The same for a transform whose blocks are asserted to be orthogonal; `matrices` is a tile of any number of them.
+  void checkIsometric(const StateStep &step, mlir::Value matrices);
 
   mlir::OpBuilder b;
   mlir::Location loc;
   /// Of products.
   tile::Precision precision = tile::Precision::f32;
   tile::PrecisionAttr getPrecision() { return tile::PrecisionAttr::get(b.getContext(), precision); }
+
+private:
+  /// Flags that any number of a tile is above zero; NaN is not.
+  void flagPositive(mlir::Value excess);
 };
 
 /// Runs the token region of a recurrence on tiles: the semantics of the state ops. `args` are tiles for the region's
