@@ -29,13 +29,21 @@ public:
 
 private:
   unsigned turnsBefore(unsigned position) const;
+  mlir::Value multiplyAt(mlir::Value turns, mlir::Value token, mlir::Value turned);
+  /// Many small blocks are products of elements, few large ones of matrices.
+  bool hasPlanes() const { return size * size <= rows; }
+  /// Of one token.
+  int64_t blocks() const { return rows / size; }
+  mlir::Type tileOf(llvm::ArrayRef<int64_t> shape) const {
+    return TileEmitter::tileType(shape, state.type.getElementType());
+  }
 
   Batch &batch;
   TileEmitter &e;
   const CarriedState &state;
   unsigned axis;
   int64_t rows, size; // K, p
-  /// By how many transforms of the token lie behind: [C, K p], null where nothing happens at that point.
+  /// By how many transforms of the token lie behind: [C, K p], or planes [p p, C n]; null where nothing happens.
   llvm::SmallVector<mlir::Value> frames;
   llvm::BitVector isUsed;
   mlir::Value total;

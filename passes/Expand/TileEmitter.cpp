@@ -111,6 +111,13 @@ Value TileEmitter::multiplyBlocks(Value blocks, Value x) {
                              tile::PrecisionAttr::get(b.getContext(), tile::Precision::f32));
 }
 
+Value TileEmitter::planes(Value blocks, int64_t size) {
+  int64_t count = cast<RankedTensorType>(blocks.getType()).getNumElements() / (size * size);
+  Type element = getElementTypeOrSelf(blocks.getType());
+  Value lines = reshape(blocks, tileType({count, size * size}, element));
+  return tile::TransposeOp::create(b, loc, tileType({size * size, count}, element), lines);
+}
+
 Value TileEmitter::identityBlocks(int64_t rows, int64_t size, Type element) {
   Type indices = RankedTensorType::get({rows, size}, b.getI32Type());
   Value row = tile::IotaOp::create(b, loc, indices, 0), column = tile::IotaOp::create(b, loc, indices, 1);
@@ -130,6 +137,21 @@ Value TileEmitter::scale(Value x, double factor) { return mul(x, constant(factor
 Value TileEmitter::mulAdd(Value a, int64_t factor, Value c) {
   Value product = arith::MulIOp::create(b, loc, a, index(factor));
   return arith::AddIOp::create(b, loc, product, c);
+}
+
+Value TileEmitter::iterate(int64_t count, Value carried, function_ref<Value(Value, Value)> body) {
+  constexpr int64_t kFew = 4;
+  if (count <= kFew) {
+    for (int64_t i = 0; i < count; ++i) {
+      carried = body(index(i), carried);
+    }
+    return carried;
+  }
+  auto loop = scf::ForOp::create(b, loc, index(0), index(count), index(1), ValueRange{carried});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(loop.getBody());
+  scf::YieldOp::create(b, loc, body(loop.getInductionVar(), loop.getRegionIterArg(0)));
+  return loop.getResult(0);
 }
 
 Value TileEmitter::normalise(Value x, int64_t axis, double eps) {
@@ -280,24 +302,16 @@ static Value emitMagnitude(TileEmitter &e, Value x) {
   return withoutNaN(e, arith::MaximumFOp::create(e.b, e.loc, x, negative));
 }
 
-/// [n]: the largest element of R R^T - 1 of each of many small blocks [n, p * p]; NaN counts as -1. Rows of all blocks
-/// lie side by side, so that a product of two rows is a sum of p vectors.
+/// [n]: the largest element of R R^T - 1 of each of n small blocks; NaN counts as -1.
 static Value emitSmallDefects(TileEmitter &e, Value blocks, int64_t size) {
-  Type element = getElementTypeOrSelf(blocks.getType());
-  int64_t count = tile::getTileShape(blocks.getType())[0];
+  Value planes = e.planes(blocks, size);
+  Type element = getElementTypeOrSelf(planes.getType());
+  int64_t count = tile::getTileShape(planes.getType())[1];
   Type row = TileEmitter::tileType({size, count}, element), numbers = TileEmitter::tileType({count}, element);
-  Value rows = tile::TransposeOp::create(e.b, e.loc, TileEmitter::tileType({size * size, count}, element), blocks);
-  auto rowAt = [&](Value i) { return e.slice(rows, row, {e.mulAdd(i, size, e.index(0)), e.index(0)}); };
-  auto forEach = [&](int64_t end, Value worst, function_ref<Value(Value, Value)> body) {
-    auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.index(end), e.index(1), ValueRange{worst});
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToEnd(loop.getBody());
-    scf::YieldOp::create(e.b, e.loc, body(loop.getInductionVar(), loop.getRegionIterArg(0)));
-    return loop.getResult(0);
-  };
+  auto rowAt = [&](Value i) { return e.slice(planes, row, {e.mulAdd(i, size, e.index(0)), e.index(0)}); };
   // Every row with itself and the half of the others that come after it: all pairs.
-  return forEach(size, e.constant(-1.0, numbers), [&](Value i, Value worst) {
-    return forEach(size / 2 + 1, worst, [&](Value distance, Value carried) {
+  return e.iterate(size, e.constant(-1.0, numbers), [&](Value i, Value worst) {
+    return e.iterate(size / 2 + 1, worst, [&](Value distance, Value carried) {
       Value j = arith::RemUIOp::create(e.b, e.loc, arith::AddIOp::create(e.b, e.loc, i, distance), e.index(size));
       Value isSame = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, distance, e.index(0));
       Value wanted = arith::SelectOp::create(e.b, e.loc, isSame, e.constant(1.0, element), e.constant(0.0, element));

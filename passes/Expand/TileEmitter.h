@@ -35,12 +35,17 @@ public:
   /// [n p, p] x [n p, N]: each block of p rows times its own matrix, whatever the precision of other products: blocks
   /// are small, and what is multiplied by many of them must not lose anything on the way.
   mlir::Value multiplyBlocks(mlir::Value blocks, mlir::Value x);
+  /// [p p, n]: the elements of n blocks of any tile, those in one place side by side.
+  mlir::Value planes(mlir::Value blocks, int64_t size);
   /// [n p, p]: unit matrices.
   mlir::Value identityBlocks(int64_t rows, int64_t size, mlir::Type element);
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value sub(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, mlir::Value y);
   mlir::Value scale(mlir::Value x, double factor);
+  /// `count` times what `body` makes of a number and of what is carried; few times without a loop.
+  mlir::Value iterate(int64_t count, mlir::Value carried,
+                      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> body);
   /// a * b + c on indices.
   mlir::Value mulAdd(mlir::Value a, int64_t factor, mlir::Value c);
 
