@@ -97,7 +97,7 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
   // Properties keep attributes of the right kind and would forget any other one.
   StringAttr scheduleName = getScheduleAttrName(result.name);
   if (Attribute schedule = result.attributes.get(scheduleName); schedule && !isa<ScheduleAttr>(schedule)) {
-    return parser.emitError(attributesLoc, "'rwkv.recurrence' expected ")
+    return parser.emitError(attributesLoc, "expected ")
            << scheduleName << " to be a #rwkv.schedule, but got " << schedule;
   }
   SMLoc loc = parser.getNameLoc();

@@ -30,7 +30,7 @@ KeyFrames::KeyFrames(Batch &batch, const AffineState &form, unsigned state)
     : batch(batch), e(batch.e), form(form), state(form.states[state]), blockSize(axes(), 0), decays(axes(), false),
       totals(axes()) {
   for (unsigned axis = 0; axis < axes(); ++axis) {
-    if (MovingFrame::isTurned(this->state, axis)) {
+    if (this->state.isTurned(axis)) {
       moving.try_emplace(axis, batch, form, state, axis);
     }
   }

@@ -8,19 +8,6 @@ static bool isOnAxis(const StateStep &step, unsigned axis) {
   return step.isTransition() && step.axis == StateStep::Axis::key && step.key == axis;
 }
 
-bool MovingFrame::isTurned(const CarriedState &state, unsigned axis) {
-  bool any = false;
-  for (const StateStep &step : state.path) {
-    if (isOnAxis(step, axis)) {
-      any = true;
-      if (!step.isIsometric) {
-        return false;
-      }
-    }
-  }
-  return any;
-}
-
 MovingFrame::MovingFrame(Batch &batch, const AffineState &form, unsigned index, unsigned axis)
     : batch(batch), e(batch.e), state(form.states[index]), axis(axis), rows(state.type.getKeys()[axis]) {
   for (const StateStep &step : state.path) {

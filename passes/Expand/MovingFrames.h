@@ -13,10 +13,8 @@ namespace rwkv {
 
 class MovingFrame {
 public:
+  /// Of an axis that is turned (CarriedState::isTurned).
   MovingFrame(Batch &batch, const AffineState &form, unsigned state, unsigned axis);
-
-  /// Whether what happens to `axis` in each token keeps lengths, and is not nothing.
-  static bool isTurned(const CarriedState &state, unsigned axis);
 
   /// Computes what the other methods give.
   void emit();

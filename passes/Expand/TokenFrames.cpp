@@ -45,13 +45,12 @@ void KeyFrames::applyTransition(Carried &carried, const StateStep &step, Value t
 }
 
 void KeyFrames::emitWriteColumn(Carried &carried, unsigned number, Value token) {
-  const StateStep &step = state.path[writes[number]];
   for (unsigned axis = 0; axis < axes(); ++axis) {
-    Value key = e.slice(writtenKeys(writes[number], axis), tileOf({keySize(axis)}), {token, e.index(0)});
     Value &keys = carried.keys[number][axis];
     if (!keys) {
       continue;
     }
+    Value key = e.slice(writtenKeys(writes[number], axis), tileOf({keySize(axis)}), {token, e.index(0)});
     keys = e.insert(e.reshape(key, tileOf({keySize(axis), 1})), keys, {e.index(0), token});
   }
   if (!carried.logs.empty()) {
