@@ -3,7 +3,7 @@
 """Measures the schedules of recurrences against each other: microseconds per call, tokens per second and head, and the largest
 difference from `step`, on random inputs that change from call to call. Needs numpy and a build with rwkv_rt_shared.
 
-    recurrences.py                                          RWKV-6, RWKV-7, KDA, gated DeltaNet, tensor state; T = 4096
+    recurrences.py                                          all layers below; T = 4096
     recurrences.py --layers rwkv7 --chunks 8,16,32 --threads 1 --tokens 512
 """
 
@@ -56,10 +56,38 @@ LAYERS = {
         [("normal", KEY), ("normal", KEY), ("normal", KEY), ("normal", KEY), ("normal", VALUE), ("decay", KEY), ("decay", KEY)],
         2,
     ),
+    "quaternion": (
+        "quaternion",
+        "quaternion",
+        [("normal", KEY), ("unit", KEY), ("normal", VALUE), ("quaternion", KEY)],
+        1,
+    ),
+    "complex_delta": (
+        "complex_delta",
+        "complex_delta",
+        [("normal", KEY), ("unit", KEY), ("normal", VALUE), ("beta", NUMBER), ("complex", KEY)],
+        1,
+    ),
 }
 
 
+def quaternions(lead, size, rng):
+    """Unit quaternions as matrices, one for every four key channels."""
+    a, b, c, d = np.moveaxis(unit(rng.standard_normal((*lead, size // 4, 4))), -1, 0)
+    rows = [[a, -b, -c, -d], [b, a, -d, c], [c, d, a, -b], [d, -c, b, a]]
+    return np.stack([np.stack(row, -1) for row in rows], -2).astype(np.float32)
+
+
+def complexes(lead, size, rng):
+    """Complex numbers inside of the unit circle as matrices, one for every two key channels."""
+    angle, radius = rng.standard_normal((*lead, size // 2)), sigmoid(rng.standard_normal((*lead, size // 2)) + 3)
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    return np.stack([np.stack([x, -y], -1), np.stack([y, x], -1)], -2).astype(np.float32)
+
+
 def draw(kind, shape, rng, made):
+    if kind in ("quaternion", "complex"):
+        return (quaternions if kind == "quaternion" else complexes)(shape[:-1], shape[-1], rng)
     x = rng.standard_normal(shape).astype(np.float32)
     if kind == "decay":
         return np.log(sigmoid(x + 3)).astype(np.float32)

@@ -38,6 +38,7 @@ struct StateStep {
   unsigned key = 0;                               // which key axis, if `axis` is one
   std::optional<std::pair<double, double>> bound; // of `factor`; checked when the code runs unless it is certified
   bool isCertified = false;
+  bool isIsometric = false; // transform: its blocks' transposes are their inverses; checked when the code runs
 
   /// Whether it gives a state.
   bool changesState() const { return kind != Kind::read; }

@@ -87,9 +87,18 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
     }
   }
   SmallVector<Type> resultTypes;
-  if (parser.parseArrowTypeList(resultTypes) || parser.parseRegion(*result.addRegion(), args) ||
-      parser.parseOptionalAttrDictWithKeyword(result.attributes)) {
+  if (parser.parseArrowTypeList(resultTypes) || parser.parseRegion(*result.addRegion(), args)) {
     return failure();
+  }
+  SMLoc attributesLoc = parser.getCurrentLocation();
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes)) {
+    return failure();
+  }
+  // Properties keep attributes of the right kind and would forget any other one.
+  StringAttr scheduleName = getScheduleAttrName(result.name);
+  if (Attribute schedule = result.attributes.get(scheduleName); schedule && !isa<ScheduleAttr>(schedule)) {
+    return parser.emitError(attributesLoc, "expected ")
+           << scheduleName << " to be a #rwkv.schedule, but got " << schedule;
   }
   SMLoc loc = parser.getNameLoc();
   for (unsigned group = 0; group < 3; ++group) {

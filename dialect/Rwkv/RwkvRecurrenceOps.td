@@ -169,6 +169,9 @@ def Rwkv_TransformOp : Rwkv_StateOp<"transform", [Rwkv_ResultIsState]> {
   let summary = "Multiply a key axis of a state by a block-diagonal matrix: S'[n p + i, ..] = sum_j R[n, i, j] S[n p + j, ..]";
   let description = [{
     `R` is `tensor<K_x / p x p x p>` for blocks of size p on key axis x: a rotation of pairs is p = 2, a full matrix p = K_x.
+    `orthogonal` asserts that each block's transpose is its inverse, but for rounding: no element of R R^T - 1 is larger than
+    8 sqrt(p) times the distance from 1 to the next number (1e-6 sqrt(p) in f32). The assertion is checked when the code
+    runs, like the bound of a decay; in return, chunks turn keys instead of pushing them from token to token.
 
     Constraints
     - transform_c1: the axis is `"key<x>"` and exists in the state.
@@ -177,12 +180,14 @@ def Rwkv_TransformOp : Rwkv_StateOp<"transform", [Rwkv_ResultIsState]> {
     Example:
     ```mlir
     // region
-    %S1 = rwkv.transform %S, %R on "key0" : !rwkv.state<8|8xf32>, tensor<4x2x2xf32>
+    %S1 = rwkv.transform %S, %R on "key0" orthogonal : !rwkv.state<8|8xf32>, tensor<4x2x2xf32>
     ```
   }];
-  let arguments = (ins Rwkv_StateType:$state, Rwkv_FloatTensor:$matrix, StrAttr:$axis);
+  let arguments = (ins Rwkv_StateType:$state, Rwkv_FloatTensor:$matrix, StrAttr:$axis, UnitAttr:$orthogonal);
   let results = (outs Rwkv_StateType:$result);
-  let assemblyFormat = "$state `,` $matrix `on` $axis attr-dict `:` custom<State>(type($state)) `,` type($matrix)";
+  let assemblyFormat = [{
+    $state `,` $matrix `on` $axis (`orthogonal` $orthogonal^)? attr-dict `:` custom<State>(type($state)) `,` type($matrix)
+  }];
   let hasVerifier = 1;
 }
 

@@ -314,6 +314,7 @@ StateStep TransformOp::getStep() {
   StateStep step = makeStep(StateStep::Kind::transform, *this);
   step.factor = getMatrix();
   setStepAxis(step, getAxis());
+  step.isIsometric = getOrthogonal();
   return step;
 }
 

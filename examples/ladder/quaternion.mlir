@@ -26,7 +26,7 @@
 func.func @quaternion(%q: !Key, %k: !Key, %v: !Value, %R: !Fours, %s0: !State) -> (!Value, !State) {
   %o, %s = rwkv.recurrence over(%qt = %q : !Key, %kt = %k : !Key, %vt = %v : !Value, %Rt = %R : !Fours)
       init(%S0 = %s0 : !State) -> (!Value, !State) {
-    %S1 = rwkv.transform %S0, %Rt on "key0" : !S, !r
+    %S1 = rwkv.transform %S0, %Rt on "key0" orthogonal : !S, !r
     %S2 = rwkv.write %S1[%kt], %vt : !S
     %ot = rwkv.read  %S2[%qt] : !S
     rwkv.yield %ot, %S2 : !v, !S

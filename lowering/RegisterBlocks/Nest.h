@@ -9,6 +9,7 @@
 namespace rwkv::blocks {
 
 using programs::Context;
+using programs::Matrix;
 using programs::Memory;
 using programs::Nest;
 using programs::Plan;
@@ -35,6 +36,10 @@ void emitDot(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machin
 /// Emits the loops of any other program into `target`; of an insert, those that write the part.
 void emitProgram(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, mlir::Operation *op,
                  Context &context, Memory target);
+
+/// Rows of `from` as columns of `to`.
+void emitTranspose(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, const Matrix &from,
+                   const Memory &to);
 
 /// Copies `rows` rows of `columns` elements.
 void emitCopy(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, const Memory &from,

@@ -125,15 +125,7 @@ public:
     });
   }
 
-  void emit(tile::TransposeOp op) {
-    Matrix x = getMatrix(context, op.getX());
-    forEach(x.columns, [&](Value column) {
-      forEach(x.rows, [&](Value row) {
-        Value value = emitLoad(b, loc, x.memory, row, column, 0, x.compute);
-        emitStore(b, loc, target, column, row, value);
-      });
-    });
-  }
+  void emit(tile::TransposeOp op) { emitTranspose(b, loc, machine, getMatrix(context, op.getX()), target); }
 
   void emit(tile::InsertOp op) {
     if (!isTile(op.getPart())) {

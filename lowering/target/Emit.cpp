@@ -326,6 +326,16 @@ static std::string linkShared(llvm::StringRef object, std::string &errors) {
   return (*file)->getBuffer().str();
 }
 
+/// Where the first kernel comes from; the module itself has no line.
+static mlir::Location firstKernel(mlir::ModuleOp module) {
+  for (auto function : module.getOps<mlir::FunctionOpInterface>()) {
+    if (!function.isExternal()) {
+      return function.getLoc();
+    }
+  }
+  return module.getLoc();
+}
+
 mlir::FailureOr<std::string> rwkv::emitCode(mlir::ModuleOp module, const TargetInfo &target, EmitKind kind) {
   std::string errors, result;
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(target, errors);
@@ -340,7 +350,8 @@ mlir::FailureOr<std::string> rwkv::emitCode(mlir::ModuleOp module, const TargetI
   }
   prepare(module, *code, target);
   if (target.isText && kind == EmitKind::object) {
-    return module.emitError("target '") << target.chip << "' has no object files: expected to emit asm or pack";
+    return mlir::emitError(firstKernel(module), "target '")
+           << target.chip << "' has no object files: expected to emit asm or pack";
   }
   bool crashed = false;
   const bool ok = runGuarded(

@@ -23,6 +23,19 @@ static BlockArgument trace(Value state, std::vector<StateStep> &path) {
   return cast<BlockArgument>(state);
 }
 
+bool CarriedState::isTurned(unsigned axis) const {
+  bool any = false;
+  for (const StateStep &step : path) {
+    if (step.isTransition() && step.axis == StateStep::Axis::key && step.key == axis) {
+      any = true;
+      if (!step.isIsometric) {
+        return false;
+      }
+    }
+  }
+  return any;
+}
+
 void AffineState::collectPaths(RecurrenceOp recurrence) {
   llvm::DenseMap<Value, unsigned> stateOf;
   for (BlockArgument arg : recurrence.getStateArgs()) {

@@ -61,6 +61,10 @@ struct CarriedState {
   StateType type;
   std::vector<StateStep> path;
   unsigned stratum = 0;
+
+  /// Whether something happens to a key axis in every token, and all of it keeps lengths: what it all comes to is
+  /// inverted by transposing it.
+  bool isTurned(unsigned axis) const;
 };
 
 /// In which form C tokens of a stratum run at once.

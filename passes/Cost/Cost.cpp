@@ -9,6 +9,7 @@ namespace {
 // Vector instructions that something costs.
 constexpr double kStreamed = 1.0; // a multiply-add on a state that is read from memory for it
 constexpr double kBlocked = 1.0;  // a multiply-add of a product with blocks in registers, its edges and copies included
+constexpr double kSmall = 2.0;    // a multiply-add on small blocks, what moves them about included
 constexpr double kStateAccess = 1.0; // a vector of a state loaded or stored
 // States above this leave the nearest memory of a CPU, and every pass over them costs more.
 constexpr double kNearBytes = 32 * 1024, kFar = 1.6;
@@ -32,8 +33,13 @@ Rates getRates(TargetAttr target) {
 /// What one state does per token.
 struct Counts {
   double keys = 1, values = 1, keySum = 0; // sizes: product and sum of the key axes
-  double corrections = 0, reads = 0, writes = 0, decays = 0;
+  double corrections = 0, reads = 0, writes = 0, decays = 0, transforms = 0;
   bool decaysKeys = false;
+  double mixing = 0;  // multiply-adds of the transforms for each element of the state,
+  double checks = 0;  // of making sure that blocks are orthogonal,
+  double turning = 0; // in a chunk: of seeing keys from a frame that turns along,
+  double pushing = 0; // or, for every other token, of pushing them
+  double blocks = 0;  // numbers per token that are kept for it
 };
 
 bool isKnown(StateType type) {
@@ -50,12 +56,26 @@ Counts countState(const AffineState &form, unsigned index) {
   }
   for (const StateStep &step : state.path) {
     counts.writes += step.kind == StateStep::Kind::write;
-    counts.decays += step.kind != StateStep::Kind::write;
-    counts.decaysKeys |= step.isTransition() && step.axis == StateStep::Axis::key;
+    counts.transforms += step.kind == StateStep::Kind::transform;
+    counts.decays += step.kind != StateStep::Kind::write && step.kind != StateStep::Kind::transform;
+    counts.decaysKeys |= step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::key;
   }
   for (const StateRead &read : form.reads) {
     if (read.state == index) {
       (read.corrects ? counts.corrections : counts.reads) += 1;
+    }
+  }
+  for (const StateStep &step : state.path) {
+    if (step.kind == StateStep::Kind::transform) {
+      int64_t block = cast<RankedTensorType>(step.factor.getType()).getDimSize(1);
+      double rows = state.type.getKeys()[step.key], size = ShapedType::isDynamic(block) ? 1 : block;
+      double product = rows * size * size;
+      bool turned = state.isTurned(step.key);
+      counts.mixing += size;
+      counts.checks += step.isIsometric ? product : 0;
+      counts.turning += turned ? product + rows * size * (counts.writes + counts.corrections + counts.reads) : product;
+      counts.blocks += rows * size * (turned ? 3 : 1);
+      counts.pushing += turned ? 0 : rows * size * counts.writes;
     }
   }
   return counts;
@@ -98,13 +118,14 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     double accesses = n.corrections + n.writes + n.reads;
     cost.onChip += elementBytes * size;
     if (kind == ScheduleKind::step) {
-      double work = size * (accesses + (n.decays > 0));
+      double work = size * (accesses + (n.decays > 0) + n.mixing) + n.checks;
       cost.multiplyAdds += work;
       cost.functions += n.decays * n.keySum;
       // Each correction is a pass of its own; what follows it is one more, which also stores.
       double far = target.getLanes() == 1 && elementBytes * size > kNearBytes ? kFar : 1.0;
       cost.time += far * (kStreamed * work + kStateAccess * size * (n.corrections + 2)) / lanes;
-      cost.time += rates.function * n.decays * n.keySum / lanes + rates.passOverhead * (accesses + (n.decays > 0));
+      cost.time += rates.function * n.decays * n.keySum / lanes +
+                   rates.passOverhead * (accesses + (n.decays > 0) + n.transforms);
       continue;
     }
     FormKind stratumForm = form.getForm(form.strata[state.stratum], kind);
@@ -128,11 +149,12 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     double functions = n.decaysKeys   ? 2 * n.keySum * accesses
                        : n.decays > 0 ? chunk * n.writes * (accesses - n.writes)
                                       : 0;
-    cost.multiplyAdds += carried + inside + solve;
+    double frames = n.checks + n.turning + chunk * n.pushing;
+    cost.multiplyAdds += carried + inside + solve + frames;
     cost.functions += functions;
     cost.onChip += elementBytes * (chunk * chunk * n.writes * (n.corrections + n.reads + 1) +
-                                   2 * chunk * (accesses * n.keySum + n.writes * n.values));
-    cost.time += (kBlocked * (carried + inside + solve) + kStateAccess * 2 * size / chunk) / lanes;
+                                   chunk * (2 * accesses * n.keySum + 2 * n.writes * n.values + n.blocks));
+    cost.time += (kBlocked * (carried + inside + solve) + kSmall * frames + kStateAccess * 2 * size / chunk) / lanes;
     cost.time += rates.function * functions / lanes;
   }
   return cost;

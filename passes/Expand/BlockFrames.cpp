@@ -114,7 +114,7 @@ Value KeyFrames::emitPair(const Carried &carried, unsigned read, unsigned number
   Value inside, before;
   for (unsigned axis = 0; axis < axes(); ++axis) {
     Value keys = middleKeys(pulledKeys.at(read)[axis], axis, position, first, /*isRead=*/true);
-    Value written = middleKeys(batch.get(state.path[event].keys[axis]), axis, event, first, /*isRead=*/false);
+    Value written = middleKeys(writtenKeys(event, axis), axis, event, first, /*isRead=*/false);
     Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), blockLength}), written);
     times(inside, e.dot(keys, columns));
     if (!single) {
@@ -185,7 +185,7 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       if (!decays[axis]) {
         continue;
       }
-      Value written = middleKeys(batch.get(state.path[event].keys[axis]), axis, event, first, /*isRead=*/false);
+      Value written = middleKeys(writtenKeys(event, axis), axis, event, first, /*isRead=*/false);
       Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), blockLength}), written);
       Value &keys = carried.keys[number][axis];
       if (entersMiddle()) {

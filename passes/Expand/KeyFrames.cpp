@@ -29,11 +29,17 @@ Value frames::push(Batch &batch, Value keys, const StateStep &step, unsigned axi
 KeyFrames::KeyFrames(Batch &batch, const AffineState &form, unsigned state)
     : batch(batch), e(batch.e), form(form), state(form.states[state]), blockSize(axes(), 0), decays(axes(), false),
       totals(axes()) {
+  for (unsigned axis = 0; axis < axes(); ++axis) {
+    if (this->state.isTurned(axis)) {
+      moving.try_emplace(axis, batch, form, state, axis);
+    }
+  }
   for (auto [i, step] : llvm::enumerate(this->state.path)) {
     if (step.kind == StateStep::Kind::write) {
       writes.push_back(i);
     } else if (step.kind == StateStep::Kind::transform) {
-      blockSize[step.key] = tile::getTileShape(step.factor.getType())[1];
+      e.checkIsometric(step, batch.get(step.factor));
+      blockSize[step.key] = moving.count(step.key) != 0 ? 0 : tile::getTileShape(step.factor.getType())[1];
     } else if (step.axis == StateStep::Axis::all) {
       decaysAll = true;
     } else if (step.axis == StateStep::Axis::key) {
@@ -57,6 +63,7 @@ void KeyFrames::prepareRead(unsigned index) {
     }
     Value factor = batch.get(step.factor);
     if (step.kind == StateStep::Kind::transform) {
+      e.checkIsometric(step, factor);
       int64_t size = tile::getTileShape(step.factor.getType())[1];
       keys[step.key] = batch.multiplyBlocks(factor, keys[step.key], size, /*transposed=*/true);
       continue;
@@ -68,6 +75,9 @@ void KeyFrames::prepareRead(unsigned index) {
     } else {
       numbers = numbers ? e.mul(numbers, power) : power;
     }
+  }
+  for (auto &[axis, frame] : moving) {
+    keys[axis] = frame.toStart(keys[axis], read.position);
   }
   pulledKeys[index] = keys;
   pulledNumbers[index] = numbers;
@@ -92,7 +102,7 @@ KeyFrames::Carried KeyFrames::initialise(size_t reads) {
   }
   for (unsigned axis = 0; axis < axes(); ++axis) {
     int64_t size = keySize(axis);
-    init.totals.push_back(blockSize[axis] ? identityBlocks(size, blockSize[axis])
+    init.totals.push_back(blockSize[axis] ? e.identityBlocks(size, blockSize[axis], state.type.getElementType())
                           : decays[axis]  ? e.constant(1.0, tileOf({size}))
                                           : Value());
   }
@@ -132,8 +142,9 @@ KeyFrames::Carried KeyFrames::runLoop(Carried init, int64_t count, int64_t step,
 void KeyFrames::finish(Carried &carried, ArrayRef<unsigned> reads) {
   for (auto [number, event] : llvm::enumerate(writes)) {
     for (unsigned axis = 0; axis < axes(); ++axis) {
-      Value keys = carried.keys[number][axis];
-      writeKeys[{event, axis}] = keys ? keys : fixedKeys(number, axis);
+      Value keys = carried.keys[number][axis] ? carried.keys[number][axis] : fixedKeys(number, axis);
+      auto frame = moving.find(axis);
+      writeKeys[{event, axis}] = frame == moving.end() ? keys : frame->second.toEnd(keys);
     }
     writeLogs[event] = decaysAll ? carried.logs[number] : Value();
   }
@@ -152,11 +163,22 @@ void KeyFrames::finish(Carried &carried, ArrayRef<unsigned> reads) {
   }
 }
 
+/// [C, K]: the keys of a write; where the axis is turned, as they would be at the start.
+Value KeyFrames::writtenKeys(unsigned event, unsigned axis) {
+  Value keys = batch.get(state.path[event].keys[axis]);
+  auto frame = moving.find(axis);
+  if (frame == moving.end()) {
+    return keys;
+  }
+  Value &known = turnedKeys[{event, axis}];
+  return known = known ? known : frame->second.toStart(keys, event);
+}
+
 /// [K, C]: the keys of a write along an axis where nothing changes.
 Value KeyFrames::fixedKeys(unsigned number, unsigned axis) {
   Value &known = transposed[{number, axis}];
   if (!known) {
-    Value keys = batch.get(state.path[writes[number]].keys[axis]);
+    Value keys = writtenKeys(writes[number], axis);
     return known = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), batch.tokens}), keys);
   }
   return known;
@@ -170,6 +192,12 @@ void KeyFrames::emit(ArrayRef<unsigned> reads) {
     }
     if (step.isTransition()) {
       batch.get(step.factor);
+    }
+  }
+  for (auto &[axis, frame] : moving) {
+    frame.emit();
+    for (unsigned event : writes) {
+      writtenKeys(event, axis);
     }
   }
   for (unsigned read : reads) {
@@ -292,7 +320,9 @@ Value KeyFrames::leave(Value end) {
 
 Value KeyFrames::decayInitial(Value initial) {
   for (unsigned axis = 0; axis < axes(); ++axis) {
-    if (blockSize[axis]) {
+    if (auto frame = moving.find(axis); frame != moving.end()) {
+      initial = e.transformState(initial, state.type, axis, frame->second.getTotal());
+    } else if (blockSize[axis]) {
       initial = e.transformState(initial, state.type, axis, totals[axis]);
     } else if (decays[axis] && !entersMiddle()) {
       Value factor = e.repeatKey(totals[axis], state.type, axis);

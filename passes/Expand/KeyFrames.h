@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Frames of the key axes of one state over a chunk: what transitions do to keys between a write and a read. A write's
 // key is pushed forward through the transitions that follow it; nothing is ever divided by a decay or multiplied by an
-// inverse, so no exponent is positive unless a decay is.
+// inverse, so no exponent is positive unless a decay is. Along an axis that is only turned keys are seen from a frame
+// that turns along (see MovingFrames.h), and nothing happens to them.
 #ifndef RWKV_PASSES_EXPAND_KEYFRAMES_H
 #define RWKV_PASSES_EXPAND_KEYFRAMES_H
 
 #include "passes/AffineState/AffineState.h"
-#include "passes/Expand/Batch.h"
+#include "passes/Expand/MovingFrames.h"
 
 namespace rwkv {
 
@@ -90,9 +91,9 @@ private:
   void emitWriteColumn(Carried &carried, unsigned number, mlir::Value token);
   void emitReadRow(Carried &carried, unsigned number, unsigned read, mlir::Value token);
   void prepareRead(unsigned read);
+  mlir::Value writtenKeys(unsigned event, unsigned axis);
   mlir::Value fixedKeys(unsigned number, unsigned axis);
   mlir::Value blocksAt(const StateStep &step, mlir::Value token);
-  mlir::Value identityBlocks(int64_t rows, int64_t size);
   unsigned axes() const { return state.type.getKeys().size(); }
   int64_t keySize(unsigned axis) const { return state.type.getKeys()[axis]; }
   mlir::Type tileOf(llvm::ArrayRef<int64_t> shape) const {
@@ -103,10 +104,12 @@ private:
   TileEmitter &e;
   const AffineState &form;
   const CarriedState &state;
-  llvm::SmallVector<int64_t> blockSize; // per axis: of its transforms, 0 without
+  llvm::SmallVector<int64_t> blockSize; // per axis: of its transforms, 0 without or where it is turned
   llvm::SmallVector<bool> decays;       // per axis
   bool decaysAll = false;
-  llvm::SmallVector<unsigned> writes; // events of the path
+  llvm::SmallVector<unsigned> writes;                              // events of the path
+  std::map<unsigned, MovingFrame> moving;                          // of axes that are turned
+  std::map<std::pair<unsigned, unsigned>, mlir::Value> turnedKeys; // (event, axis): [C, K], as at the start
 
   // Of reads: keys per axis [C, K] and numbers [C] with what their branches do.
   std::map<unsigned, llvm::SmallVector<mlir::Value>> pulledKeys;

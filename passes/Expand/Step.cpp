@@ -99,6 +99,7 @@ private:
     case StateStep::Kind::decay:
       return emitDecay(step);
     case StateStep::Kind::transform:
+      e.checkIsometric(step, at(step.factor));
       return e.transformState(at(step.state), cast<StateType>(step.state.getType()), step.key, at(step.factor));
     case StateStep::Kind::maximum:
       return arith::MaximumFOp::create(e.b, e.loc, e.add(at(step.state), stateLike(step.factor)),

@@ -5,6 +5,8 @@
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace rwkv;
 
@@ -104,6 +106,30 @@ Value TileEmitter::dot(Value x, Value y, Value acc) {
   return tile::DotOp::create(b, loc, type, x, y, acc, UnitAttr(), IntegerAttr(), getPrecision());
 }
 
+Value TileEmitter::multiplyBlocks(Value blocks, Value x) {
+  return tile::DotOp::create(b, loc, x.getType(), blocks, x, Value(), UnitAttr(),
+                             b.getI64IntegerAttr(tile::getTileShape(blocks.getType())[1]),
+                             tile::PrecisionAttr::get(b.getContext(), tile::Precision::f32));
+}
+
+Value TileEmitter::planes(Value blocks, int64_t size) {
+  int64_t count = cast<RankedTensorType>(blocks.getType()).getNumElements() / (size * size);
+  Type element = getElementTypeOrSelf(blocks.getType());
+  Value lines = reshape(blocks, tileType({count, size * size}, element));
+  return tile::TransposeOp::create(b, loc, tileType({size * size, count}, element), lines);
+}
+
+Value TileEmitter::identityBlocks(int64_t rows, int64_t size, Type element) {
+  Type indices = RankedTensorType::get({rows, size}, b.getI32Type());
+  Value row = tile::IotaOp::create(b, loc, indices, 0), column = tile::IotaOp::create(b, loc, indices, 1);
+  Value p = arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(cast<ShapedType>(indices), Attribute(b.getI32IntegerAttr(size))));
+  Value inBlock = arith::RemUIOp::create(b, loc, row, p);
+  Value isDiagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, inBlock, column);
+  Type type = tileType({rows, size}, element);
+  return arith::SelectOp::create(b, loc, isDiagonal, constant(1.0, type), constant(0.0, type));
+}
+
 /// Whether a tile is the same constant everywhere.
 static bool isSplat(Value x, double value) {
   while (auto broadcast = x.getDefiningOp<tile::BroadcastOp>()) {
@@ -129,6 +155,21 @@ Value TileEmitter::scale(Value x, double factor) { return mul(x, constant(factor
 Value TileEmitter::mulAdd(Value a, int64_t factor, Value c) {
   Value product = arith::MulIOp::create(b, loc, a, index(factor));
   return arith::AddIOp::create(b, loc, product, c);
+}
+
+Value TileEmitter::iterate(int64_t count, Value carried, function_ref<Value(Value, Value)> body) {
+  constexpr int64_t kFew = 4;
+  if (count <= kFew) {
+    for (int64_t i = 0; i < count; ++i) {
+      carried = body(index(i), carried);
+    }
+    return carried;
+  }
+  auto loop = scf::ForOp::create(b, loc, index(0), index(count), index(1), ValueRange{carried});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(loop.getBody());
+  scf::YieldOp::create(b, loc, body(loop.getInductionVar(), loop.getRegionIterArg(0)));
+  return loop.getResult(0);
 }
 
 Value TileEmitter::normalise(Value x, int64_t axis, double eps) {
@@ -242,26 +283,92 @@ Value TileEmitter::transformState(Value x, StateType state, unsigned axis, Value
   return reshape(result, x.getType());
 }
 
+// ---- what is asserted
+
+/// Where elements can be NaN, one of them hides others: it shows in the outputs.
+void TileEmitter::flagAbove(Value x, double limit) {
+  while (isa<RankedTensorType>(x.getType())) {
+    ArrayRef<int64_t> shape = tile::getTileShape(x.getType());
+    Type reduced = tileType(shape.drop_front(), getElementTypeOrSelf(x.getType()));
+    x = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, x, /*axis=*/0);
+  }
+  Value most = constant(limit, x.getType());
+  tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, most));
+}
+
 void TileEmitter::checkBound(const StateStep &step, Value log) {
   if (!step.bound || step.isCertified) {
     return;
   }
-  // The distance from the middle, and a bit: its rounding is no violation.
   Type type = log.getType();
   double lo = step.bound->first, hi = step.bound->second, middle = lo + (hi - lo) / 2, most = hi - middle;
-  Value excess;
-  if (std::isfinite(middle)) {
-    excess = math::AbsFOp::create(b, loc, sub(log, constant(middle, type)));
+  if (std::isfinite(middle)) { // the distance from the middle, and a bit: its rounding is no violation
     most += 1e-6 * (std::abs(middle) + most);
+    flagAbove(math::AbsFOp::create(b, loc, sub(log, constant(middle, type))), most);
   } else { // one of them
-    excess = std::isfinite(hi) ? sub(log, constant(hi, type)) : sub(constant(lo, type), log);
-    most = 0;
+    flagAbove(std::isfinite(hi) ? sub(log, constant(hi, type)) : sub(constant(lo, type), log), 0);
   }
-  while (isa<RankedTensorType>(excess.getType())) {
-    ArrayRef<int64_t> shape = tile::getTileShape(excess.getType());
-    Type reduced = tileType(shape.drop_front(), getElementTypeOrSelf(type));
-    excess = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, excess, /*axis=*/0);
+}
+
+/// |x|, or -1 where it is NaN.
+static Value emitMagnitude(TileEmitter &e, Value x) {
+  Value isNaN = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNO, x, x);
+  Value size = math::AbsFOp::create(e.b, e.loc, x);
+  return arith::SelectOp::create(e.b, e.loc, isNaN, e.constant(-1.0, x.getType()), size);
+}
+
+/// [n]: the largest element of R R^T - 1 of each of n small blocks; NaN counts as -1.
+static Value emitSmallDefects(TileEmitter &e, Value blocks, int64_t size) {
+  Value planes = e.planes(blocks, size);
+  Type element = getElementTypeOrSelf(planes.getType());
+  int64_t count = tile::getTileShape(planes.getType())[1];
+  Type row = TileEmitter::tileType({size, count}, element), numbers = TileEmitter::tileType({count}, element);
+  auto rowAt = [&](Value i) { return e.slice(planes, row, {e.mulAdd(i, size, e.index(0)), e.index(0)}); };
+  // Every row with itself and the half of the others that come after it: all pairs.
+  return e.iterate(size, e.constant(-1.0, numbers), [&](Value i, Value worst) {
+    return e.iterate(size / 2 + 1, worst, [&](Value distance, Value carried) {
+      Value j = arith::RemUIOp::create(e.b, e.loc, arith::AddIOp::create(e.b, e.loc, i, distance), e.index(size));
+      Value isSame = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, distance, e.index(0));
+      Value wanted = arith::SelectOp::create(e.b, e.loc, isSame, e.constant(1.0, element), e.constant(0.0, element));
+      Value defect = e.sub(e.sum(e.mul(rowAt(i), rowAt(j)), 0), e.broadcast(wanted, numbers));
+      return arith::MaximumFOp::create(e.b, e.loc, carried, emitMagnitude(e, defect)).getResult();
+    });
+  });
+}
+
+/// [p]: the same of blocks [n p, p] for each row, by a matrix product per block.
+static Value emitLargeDefects(TileEmitter &e, Value blocks, int64_t size) {
+  Type element = getElementTypeOrSelf(blocks.getType());
+  int64_t count = tile::getTileShape(blocks.getType())[0] / size;
+  Type square = TileEmitter::tileType({size, size}, element), numbers = TileEmitter::tileType({size}, element);
+  Value identity = e.identityBlocks(size, size, element);
+  auto loop =
+      scf::ForOp::create(e.b, e.loc, e.index(0), e.index(count), e.index(1), ValueRange{e.constant(-1.0, numbers)});
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToEnd(loop.getBody());
+  Value block = e.slice(blocks, square, {e.mulAdd(loop.getInductionVar(), size, e.index(0)), e.index(0)});
+  Value products = tile::DotOp::create(e.b, e.loc, square, block, block, Value(), e.b.getUnitAttr(), IntegerAttr(),
+                                       tile::PrecisionAttr::get(e.b.getContext(), tile::Precision::f32));
+  Value defects = emitMagnitude(e, e.sub(products, identity));
+  Value worst = tile::ReduceOp::create(e.b, e.loc, numbers, tile::ReduceKind::max, defects, 0);
+  worst = arith::MaximumFOp::create(e.b, e.loc, worst, loop.getRegionIterArg(0));
+  scf::YieldOp::create(e.b, e.loc, worst);
+  return loop.getResult(0);
+}
+
+void TileEmitter::checkIsometric(const StateStep &step, Value matrices) {
+  if (!step.isIsometric) {
+    return;
   }
-  Value limit = constant(most, excess.getType());
-  tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, excess, limit));
+  constexpr double kRoundings = 8; // of each element: a rotation made of rounded numbers has about three
+  constexpr int64_t kLarge = 16;   // a row of a block fills vectors
+  int64_t size = tile::getTileShape(step.factor.getType())[1];
+  int64_t count = cast<RankedTensorType>(matrices.getType()).getNumElements() / (size * size);
+  Type element = getElementTypeOrSelf(matrices.getType());
+  int digits = APFloat::semanticsPrecision(cast<FloatType>(element).getFloatSemantics());
+  double limit = kRoundings * std::sqrt(static_cast<double>(size)) * std::ldexp(1.0, 1 - digits);
+  Value defects = size < kLarge
+                      ? emitSmallDefects(*this, reshape(matrices, tileType({count, size * size}, element)), size)
+                      : emitLargeDefects(*this, reshape(matrices, tileType({count * size, size}, element)), size);
+  flagAbove(defects, limit);
 }

@@ -32,10 +32,20 @@ public:
   mlir::Value insert(mlir::Value part, mlir::Value x, mlir::ValueRange offsets);
   /// [M, K] x [K, N] + acc.
   mlir::Value dot(mlir::Value x, mlir::Value y, mlir::Value acc = {});
+  /// [n p, p] x [n p, N]: each block of p rows times its own matrix, whatever the precision of other products: blocks
+  /// are small, and what is multiplied by many of them must not lose anything on the way.
+  mlir::Value multiplyBlocks(mlir::Value blocks, mlir::Value x);
+  /// [p p, n]: the elements of n blocks of any tile, those in one place side by side.
+  mlir::Value planes(mlir::Value blocks, int64_t size);
+  /// [n p, p]: unit matrices.
+  mlir::Value identityBlocks(int64_t rows, int64_t size, mlir::Type element);
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value sub(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, mlir::Value y);
   mlir::Value scale(mlir::Value x, double factor);
+  /// `count` times what `body` makes of a number and of what is carried; few times without a loop.
+  mlir::Value iterate(int64_t count, mlir::Value carried,
+                      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> body);
   /// a * b + c on indices.
   mlir::Value mulAdd(mlir::Value a, int64_t factor, mlir::Value c);
 
@@ -56,12 +66,18 @@ public:
   mlir::Value transformState(mlir::Value x, StateType state, unsigned axis, mlir::Value blocks);
   /// Flags a violation of lo <= g <= hi, where that is asserted; a NaN is none, it shows in the outputs.
   void checkBound(const StateStep &step, mlir::Value log);
+  /// The same for a transform whose blocks are asserted to be orthogonal; `matrices` is a tile of any number of them.
+  void checkIsometric(const StateStep &step, mlir::Value matrices);
 
   mlir::OpBuilder b;
   mlir::Location loc;
   /// Of products.
   tile::Precision precision = tile::Precision::f32;
   tile::PrecisionAttr getPrecision() { return tile::PrecisionAttr::get(b.getContext(), precision); }
+
+private:
+  /// Flags that any number of a tile is above a limit; NaN is not.
+  void flagAbove(mlir::Value x, double limit);
 };
 
 /// Runs the token region of a recurrence on tiles: the semantics of the state ops. `args` are tiles for the region's

@@ -5,18 +5,6 @@
 using namespace mlir;
 using namespace rwkv;
 
-/// [K, p]: rows of unit blocks.
-Value KeyFrames::identityBlocks(int64_t rows, int64_t size) {
-  Type indices = RankedTensorType::get({rows, size}, e.b.getI32Type());
-  Value row = tile::IotaOp::create(e.b, e.loc, indices, 0), column = tile::IotaOp::create(e.b, e.loc, indices, 1);
-  Value p = arith::ConstantOp::create(
-      e.b, e.loc, DenseElementsAttr::get(cast<ShapedType>(indices), Attribute(e.b.getI32IntegerAttr(size))));
-  Value inBlock = arith::RemUIOp::create(e.b, e.loc, row, p);
-  Value isDiagonal = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, inBlock, column);
-  Type type = tileOf({rows, size});
-  return arith::SelectOp::create(e.b, e.loc, isDiagonal, e.constant(1.0, type), e.constant(0.0, type));
-}
-
 /// [K, p]: the blocks of one token.
 Value KeyFrames::blocksAt(const StateStep &step, Value token) {
   int64_t rows = keySize(step.key), size = tile::getTileShape(step.factor.getType())[1];
@@ -33,7 +21,7 @@ void KeyFrames::applyTransition(Carried &carried, const StateStep &step, Value t
     carried.totalLog = e.add(carried.totalLog, log);
     return;
   }
-  if (step.axis != StateStep::Axis::key) {
+  if (step.axis != StateStep::Axis::key || moving.count(step.key) != 0) {
     return;
   }
   auto forEachKey = [&](function_ref<Value(Value)> change) {
@@ -57,13 +45,12 @@ void KeyFrames::applyTransition(Carried &carried, const StateStep &step, Value t
 }
 
 void KeyFrames::emitWriteColumn(Carried &carried, unsigned number, Value token) {
-  const StateStep &step = state.path[writes[number]];
   for (unsigned axis = 0; axis < axes(); ++axis) {
-    Value key = e.slice(batch.get(step.keys[axis]), tileOf({keySize(axis)}), {token, e.index(0)});
     Value &keys = carried.keys[number][axis];
     if (!keys) {
       continue;
     }
+    Value key = e.slice(writtenKeys(writes[number], axis), tileOf({keySize(axis)}), {token, e.index(0)});
     keys = e.insert(e.reshape(key, tileOf({keySize(axis), 1})), keys, {e.index(0), token});
   }
   if (!carried.logs.empty()) {

@@ -109,7 +109,8 @@ private:
       return "decay " + axisName(step) + boundOf(step);
     case StateStep::Kind::transform: {
       int64_t size = cast<RankedTensorType>(step.factor.getType()).getDimSize(1);
-      return "mix " + axisName(step) + " in blocks of " + sizeOf(size);
+      std::string what = axisName(step) + " in blocks of " + sizeOf(size);
+      return step.isIsometric ? "turn " + what + ", asserted to be orthogonal" : "mix " + what;
     }
     case StateStep::Kind::maximum:
       return "raise every element to a maximum";

@@ -30,6 +30,7 @@ TABLE = {
     ("chunk",): """
         wkv7 wkv7-rung wkv7-f64 wkv7-groups gated-delta gated-delta-rung gated-delta-groups
         delta-net delta-short delta-reads delta-product-2 kda transform
+        turned-delta turned-whole turned-axes turned-and-decayed
         evolve-exp evolve-exp-2 evolve-resolvent evolve-cayley
         evolve-exp-diagonal evolve-resolvent-diagonal evolve-cayley-diagonal short-forms
         ladder-rwkv7 ladder-deltanet ladder-gated-deltanet ladder-kda ladder-comba ladder-delta-product

@@ -18,6 +18,7 @@ the formula as written, but to a tolerance relative to the size of each result: 
   mistakes     (of a recurrence) the tolerance would notice every mistake"""
 
 import concurrent.futures
+import dataclasses
 import re
 import types as simple
 import zlib
@@ -132,6 +133,10 @@ def chunks(*lengths):
     return [Schedule("chunk", n) for n in lengths]
 
 
+def sixteen_bits(r):
+    return dataclasses.replace(BF16, but=tuple((name, "f32") for name in r.exact))
+
+
 def chosen(r, full):
     """(element types, sizes, schedules, token counts, whether hazards are tried) of the kernels of a recurrence."""
     types = r.types[0] if r.types else Types()
@@ -139,7 +144,7 @@ def chosen(r, full):
     if r.name in LADDER:
         yield types, scaled(r, 16, 32), every, LENGTHS, True
         if types == Types():
-            yield BF16, scaled(r, 32, 16), every, LENGTHS, False
+            yield sixteen_bits(r), scaled(r, 32, 16), every, LENGTHS, False
         large = [SCAN] if legality(r.name, "chunk") == "no" else chunks(64)
         yield types, scaled(r, 64, 64), large, (64, 100), False
         if r.name in DRIFT or full and "decay" in kinds_of(r):  # without decay, errors may walk
@@ -157,7 +162,7 @@ def chosen(r, full):
         for sizes in r.sizes[:2]:
             yield types, sizes, [STEP, SCAN, *chunks(3, 16)], LENGTHS, False
         if types == Types() and not r.text and not r.file:
-            yield BF16, r.sizes[min(1, len(r.sizes) - 1)], [STEP, SCAN, *chunks(16, 64)], LENGTHS, False
+            yield sixteen_bits(r), r.sizes[min(1, len(r.sizes) - 1)], [STEP, SCAN, *chunks(16, 64)], LENGTHS, False
 
 
 def every_plan(r, full):

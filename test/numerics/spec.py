@@ -62,6 +62,7 @@ class Recurrence:
     file: str = ""
     function: str = "f"
     tokens: int = 0  # at most, where the bound of a nonlinear recurrence grows with T
+    exact: tuple = ()  # operands that stay f32 where others have 16 bits: what is asserted of them would not hold
     aliases: dict = dataclasses.field(default_factory=dict)
     text: Optional[Callable] = None  # (sizes): the whole spec, where there is more than one recurrence in f32
 
@@ -109,10 +110,13 @@ def example_text(r, element_types, packed):
     """An example with other element types outside of its region, which stays as it is: aliases of operands begin with a
     capital letter, those of states with State. Packed: with cu_seqlens as its last argument."""
     text = (EXAMPLES / r.file).read_text()
-    if element_types.compute != "f32" or element_types.over != element_types.output or element_types.but:
+    kept = {re.search(rf"%{name}: (!\w+)", text)[1] for name, element in element_types.but if element == "f32"}
+    if element_types.compute != "f32" or element_types.over != element_types.output or len(kept) < len(element_types.but):
         raise ValueError(f"{r.file}: no variant with types {element_types.name}")
 
     def retyped(match):
+        if match[1] in kept:
+            return match[0]
         element = element_types.state if match[1].startswith("!State") else element_types.over
         return f"{match[1]}{match[2]}{element}>"
 

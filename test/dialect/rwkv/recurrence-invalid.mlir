@@ -492,6 +492,17 @@ func.func @negative_chunk(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
 
 // -----
 
+func.func @schedule_by_name(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
+  %s = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  // expected-error @below {{expected "schedule" to be a #rwkv.schedule, but got "chunk"}}
+  } attributes {note = 1 : i64, schedule = "chunk"}
+  return
+}
+
+// -----
+
 func.func @chunk_of_steps(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
   %s = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
       -> (tensor<?x2x8x8xf32>) {

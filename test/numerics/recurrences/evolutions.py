@@ -524,6 +524,8 @@ def quaternion_adjust(inputs, rng, profile):
 ladder(
     "quaternion",
     over={**QKV, "R": Operand("P four four")},
+    exact=("R",),
+    types=(Types(), Types("bf16", "f32", "bf16", but=(("R", "f32"),))),
     states=STATE,
     outputs=OUTPUT,
     step=quaternion,
