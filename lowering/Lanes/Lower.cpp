@@ -368,6 +368,10 @@ private:
     return {memory, getDivisor(offset, kBufferAlignment * 8 / memory.element.getIntOrFloatBitWidth())};
   }
   Value allocateShared(int64_t bytes) override { return allocateNumbers(bytes, b.getI8Type()).pointer; }
+  void growShared(Value memory, int64_t bytes) override {
+    auto it = llvm::find_if(allocations, [&](const Allocation &allocation) { return allocation.pointer == memory; });
+    it->bytes = bytes;
+  }
   void emitViolation(Value violated, Value lane) override {
     Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, e.index(0));
     e.ifTrue(arith::AndIOp::create(b, loc, violated, isFirst), [&] { setStatus(); });

@@ -34,6 +34,9 @@ public:
     number = e.laneDivided(warp);
     lane = e.laneModulo(warp);
     ring = surroundings.allocateShared(plan.preparers * plan.slotBytes);
+    exchange = surroundings.allocateShared(0);
+    exchangeSize = arith::ConstantIndexOp::create(b, loc, 0);
+    exchangeStart = arith::MulIOp::create(b, loc, number, exchangeSize);
     auto role = [&](int64_t from, int64_t to, function_ref<void()> body) {
       Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, number, e.index(from));
       Value below = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, e.index(to));
@@ -41,6 +44,8 @@ public:
     };
     role(0, plan.preparers, [&] { prepare(); });
     role(plan.preparers, plan.warps(), [&] { apply(); });
+    exchangeSize.setValueAttr(b.getIndexAttr(exchangeBytes));
+    surroundings.growShared(exchange, exchangeBytes * plan.warps());
   }
 
 private:
@@ -69,7 +74,7 @@ private:
       }
       return shifted(outsideMemory(tile), tile, column);
     };
-    result.allocate = [this](Value tile) { return allocateSpill(tile); };
+    result.getExchange = [this](Value tile) { return getExchange(tile); };
     result.getShape = [this](Value tile) { return shapeOf(tile); };
     result.isInside = [this](Operation *op) { return op->getParentOp() == plan.loop; };
     return result;
@@ -99,14 +104,16 @@ private:
     return place;
   }
 
-  Place allocateSpill(Value tile) {
+  /// Memory of this warp, as large as the largest tile that is exchanged.
+  Place getExchange(Value tile) {
     Shape shape = shapeOf(tile);
     Type element = getElementTypeOrSelf(tile.getType());
+    element = element.isInteger(1) ? b.getI8Type() : element;
     int64_t stride = shape.columns + (shape.rows > 1 ? 4 : 0);
     int64_t bytes = llvm::alignTo(shape.rows * stride * (element.getIntOrFloatBitWidth() / 8), 16);
-    Value all = surroundings.allocateShared(bytes * plan.warps());
-    Value mine = LLVM::GEPOp::create(b, loc, all.getType(), b.getI8Type(), all,
-                                     ArrayRef<LLVM::GEPArg>{wide(arith::MulIOp::create(b, loc, number, e.index(bytes)))});
+    exchangeBytes = std::max(exchangeBytes, bytes);
+    Value mine = LLVM::GEPOp::create(b, loc, exchange.getType(), b.getI8Type(), exchange,
+                                     ArrayRef<LLVM::GEPArg>{wide(exchangeStart)});
     return {{mine, element, stride}, 4, true, false};
   }
 
@@ -136,24 +143,82 @@ private:
     auto mark = arith::ConstantIndexOp::create(b, loc, 0);
     entry.setInsertionPoint(mark);
     Value slot = slotAt(number);
-    auto chunks = scf::ForOp::create(b, loc, number, count, e.index(plan.preparers));
-    {
+    Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, count);
+    e.ifTrue(any, [&] {
+      // Operands of the next chunk are under way while the last one waits for its slot.
+      SmallVector<Value> init;
+      surroundings.forChunk(number, [&] { init = readAhead(entry, slot); });
+      auto chunks = scf::ForOp::create(b, loc, number, count, e.index(plan.preparers), init);
       OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPoint(chunks.getBody()->getTerminator());
-      surroundings.forChunk(chunks.getInductionVar(), [&] { prepareChunk(entry, slot); });
-    }
+      if (!chunks.getBody()->empty()) {
+        chunks.getBody()->back().erase();
+      }
+      b.setInsertionPointToEnd(chunks.getBody());
+      Value chunk = chunks.getInductionVar(), last = arith::SubIOp::create(b, loc, count, e.index(1));
+      surroundings.forChunk(chunk, [&] { prepareChunk(entry, slot, chunks.getRegionIterArgs()); });
+      Value next = arith::MinUIOp::create(b, loc, addIndex(b, loc, chunk, plan.preparers), last);
+      SmallVector<Value> ahead;
+      surroundings.forChunk(next, [&] { ahead = readAhead(entry, slot); });
+      surroundings.forChunk(chunk, [&] { finishChunk(entry, slot); });
+      scf::YieldOp::create(b, loc, ahead);
+    });
     mark.erase();
   }
 
-  void prepareChunk(OpBuilder &entry, Value slot) {
-    WarpTiles tiles(b, entry, loc, e.hooks, lane, /*turned=*/false, makeOutside(Value()));
+  WarpTiles makePreparer(OpBuilder &entry) {
+    return WarpTiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/false, makeOutside(Value()));
+  }
+
+  /// Loads of what is prepared, as they are read; then rows of what is passed on as it is.
+  SmallVector<Value> readAhead(OpBuilder &entry, Value slot) {
+    WarpTiles tiles = makePreparer(entry);
+    SmallVector<Value> words;
+    forEachLoad([&](tile::LoadOp load) { llvm::append_range(words, tiles.read(bufferOf(load), tiles.prefer(load))); });
+    for (Operation *op : plan.roles.loads) {
+      auto load = cast<tile::LoadOp>(op);
+      llvm::append_range(words, tiles.readRows(bufferOf(load), partOf(slot, load), wholeShape(load)));
+    }
+    return words;
+  }
+
+  void forEachLoad(function_ref<void(tile::LoadOp)> body) {
+    for (Operation *op : plan.roles.prepare) {
+      auto load = dyn_cast<tile::LoadOp>(op);
+      if (load && isa<RankedTensorType>(load.getResult().getType())) {
+        body(load);
+      }
+    }
+  }
+
+  Place bufferOf(tile::LoadOp load) {
+    return buffer(load.getBuffer(), load.getOffset(), load.getStride(), load.getResult());
+  }
+  Place partOf(Value slot, tile::LoadOp load) { return partAt(slot, plan.parts.find(load.getResult())->second); }
+
+  void prepareChunk(OpBuilder &entry, Value slot, ValueRange words) {
+    WarpTiles tiles = makePreparer(entry);
     SmallVector<Operation *> products;
     llvm::copy_if(plan.roles.prepare, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
     tiles.setProducts(products);
+    auto take = [&](size_t size) {
+      SmallVector<Value> taken(words.take_front(size));
+      words = words.drop_front(size);
+      return taken;
+    };
+    forEachLoad([&](tile::LoadOp load) {
+      Place place = bufferOf(load);
+      Placement placement = tiles.prefer(load);
+      SmallVector<Value> mine = take(
+          groupAccesses(placement, place.memory.stride, place.alignment, 128 / place.memory.element.getIntOrFloatBitWidth())
+              .size());
+      Type compute = getElementTypeOrSelf(load.getResult().getType());
+      tiles.hold(load.getResult(), placement, tiles.unpack(place, placement, mine, compute));
+    });
     for (Operation *op : plan.roles.loads) {
       auto load = cast<tile::LoadOp>(op);
-      tiles.copyRows(buffer(load.getBuffer(), load.getOffset(), load.getStride(), load.getResult()),
-                     partAt(slot, plan.parts.find(load.getResult())->second), shapeOf2(load.getResult()));
+      Shape shape = wholeShape(load);
+      size_t size = tiles.countPieces(bufferOf(load), partOf(slot, load), shape);
+      tiles.writeRows(bufferOf(load), partOf(slot, load), shape, take(size));
     }
     // Products last: their operands are there then, and products of the same operands are made together.
     llvm::DenseSet<Operation *> late;
@@ -165,26 +230,38 @@ private:
         if (needsProducts) {
           late.insert(op);
         }
-        if (needsProducts != products) {
+        if (plan.hasScratch ? products : needsProducts != products) {
           continue;
         }
         if (auto flag = dyn_cast<tile::FlagOp>(op)) {
           surroundings.emitViolation(tiles.getNumber(flag.getViolated()), lane);
-        } else if (auto part = plan.parts.find(op->getResult(0)); part != plan.parts.end()) {
+        } else if (plan.hasScratch && isa<tile::DotOp>(op)) { // while its operands are there
+          (void)tiles.get(op->getResult(0), tiles.prefer(op->getResult(0)));
+        }
+        if (op->getNumResults() == 0) {
+          continue;
+        }
+        if (auto part = plan.parts.find(op->getResult(0)); part != plan.parts.end()) {
           Place place = partAt(slot, part->second);
-          tiles.write(op->getResult(0), place);
+          tiles.write(op->getResult(0), place, part->second.isScratch);
           tiles.bind(op->getResult(0), place);
         }
       }
     }
     meet(number, /*isFilled=*/true, /*waits=*/false);
+  }
+
+  /// Once the chunk has been applied: its results go to their buffers.
+  void finishChunk(OpBuilder &entry, Value slot) {
     meet(number, /*isFilled=*/false, /*waits=*/true);
+    WarpTiles tiles = makePreparer(entry);
     for (auto &[op, over] : plan.stores) {
       auto store = cast<tile::StoreOp>(op);
       Place from = partAt(slot, plan.results.find(op)->second);
       from.isShared = false; // the meeting was a barrier
-      tiles.copyRows(from, buffer(store.getBuffer(), store.getOffset(), store.getStride(), store.getValue()),
-                     shapeOf2(store.getValue()));
+      Place to = buffer(store.getBuffer(), store.getOffset(), store.getStride(), store.getValue());
+      Shape shape = wholeShape(store.getValue());
+      tiles.writeRows(from, to, shape, tiles.readRows(from, to, shape));
     }
     e.hooks.emitWarpBarrier(b, loc); // before the slot is filled again
   }
@@ -199,7 +276,7 @@ private:
   }
 
   /// All columns, whoever applies them.
-  static Shape shapeOf2(Value tile) {
+  static Shape wholeShape(Value tile) {
     ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
     return {shape.size() == 2 ? shape[0] : 1, shape.back()};
   }
@@ -217,9 +294,9 @@ private:
     SmallVector<Value> init;
     SmallVector<Place> carried;
     {
-      WarpTiles tiles(b, entry, loc, e.hooks, lane, /*turned=*/true, makeOutside(column));
+      WarpTiles tiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/true, makeOutside(column));
       for (auto [arg, memory] : llvm::zip_equal(args, places)) {
-        placements.push_back(tiles.getCarried(arg, plan.precision));
+        placements.push_back(tiles.getFragments(arg));
         carried.push_back(shifted({memory, 4, false, false}, arg, column));
         llvm::append_range(init, tiles.load(carried.back(), placements.back(), b.getF32Type()));
       }
@@ -237,7 +314,7 @@ private:
         scf::YieldOp::create(b, loc, next);
       });
     }
-    WarpTiles tiles(b, entry, loc, e.hooks, lane, /*turned=*/true, makeOutside(column));
+    WarpTiles tiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/true, makeOutside(column));
     ValueRange rest = chunks.getResults();
     for (auto [place, placement] : llvm::zip_equal(carried, placements)) {
       size_t size = placement.registers.size();
@@ -249,7 +326,7 @@ private:
 
   SmallVector<Value> applyChunk(OpBuilder &entry, Value chunk, Value column, ArrayRef<Placement> placements,
                                 ValueRange carried) {
-    WarpTiles tiles(b, entry, loc, e.hooks, lane, /*turned=*/true, makeOutside(column));
+    WarpTiles tiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/true, makeOutside(column));
     ValueRange args = loop.getRegionIterArgs();
     for (auto [arg, placement] : llvm::zip_equal(args, placements)) {
       size_t size = placement.registers.size();
@@ -291,7 +368,10 @@ private:
   ArrayRef<Memory> places;
   Value count;
   LoopSurroundings &surroundings;
-  Value number, lane, ring; // of the warp in the task, of the lane in the warp; slots
+  Value number, lane; // of the warp in the task, of the lane in the warp
+  Value ring, exchange, exchangeStart; // memory
+  arith::ConstantIndexOp exchangeSize;
+  int64_t exchangeBytes = 0;
   llvm::DenseMap<Value, Place> outside;
 };
 

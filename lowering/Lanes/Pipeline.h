@@ -25,11 +25,13 @@ struct Pipeline {
     mlir::Type element;
     int64_t stride;
     bool isExact;
+    bool isScratch = false; // of the one who prepares: shares memory with others
   };
   llvm::MapVector<mlir::Value, Part> parts;                   // prepared, and loaded for those that apply
   llvm::MapVector<mlir::Operation *, mlir::Value> stores;     // of results, and the load whose part they go over, or null
   llvm::DenseMap<mlir::Operation *, Part> results;
   int64_t slotBytes = 0;
+  bool hasScratch = false; // parts that share memory: they are made in the order of the program
 
   int64_t warps() const { return preparers + appliers; }
 };
@@ -46,6 +48,7 @@ public:
   /// Memory of a load or store in the loop, and how many elements its address is a multiple of.
   virtual std::pair<Memory, int64_t> getAccess(mlir::Value buffer, mlir::Value offset, int64_t stride) = 0;
   virtual mlir::Value allocateShared(int64_t bytes) = 0;
+  virtual void growShared(mlir::Value memory, int64_t bytes) = 0;
   virtual void emitViolation(mlir::Value violated, mlir::Value lane) = 0;
   /// What is emitted by `body` is for one chunk.
   virtual void forChunk(mlir::Value number, llvm::function_ref<void()> body) = 0;

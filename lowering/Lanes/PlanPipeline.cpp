@@ -69,7 +69,10 @@ private:
           return refuse("a slice at a place that is not known");
         }
       }
-      if (isa<tile::InsertOp, tile::ReshapeOp, tile::ScanOp>(op)) {
+      if (auto insert = dyn_cast<tile::InsertOp>(op); insert && !isAligned(insert)) {
+        return refuse("an insert at a place that is not known, or no multiple of its size");
+      }
+      if (isa<tile::ReshapeOp, tile::ScanOp>(op)) {
         return refuse(op.getName().getStringRef());
       }
       if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op); solve && plan.roles.split.contains(solve.getLower())) {
@@ -83,6 +86,18 @@ private:
       }
     }
     return true;
+  }
+
+  static bool isAligned(tile::InsertOp insert) {
+    SmallVector<int64_t> sizes;
+    if (isa<RankedTensorType>(insert.getPart().getType())) {
+      llvm::append_range(sizes, tile::getTileShape(insert.getPart().getType()));
+    }
+    sizes.insert(sizes.begin(), insert.getOffsets().size() - sizes.size(), 1);
+    return llvm::all_of(llvm::zip_equal(insert.getOffsets(), sizes), [](auto pair) {
+      APInt offset;
+      return matchPattern(std::get<0>(pair), m_ConstantInt(&offset)) && offset.getSExtValue() % std::get<1>(pair) == 0;
+    });
   }
 
   bool chooseWarps() {
@@ -122,8 +137,9 @@ private:
       bool turned = plan.roles.split.contains(dot.getResult());
       int64_t rows = tile::getTileShape(dot.getResult().getType())[0], columns = columnsOf(dot.getResult()),
               depth = tile::getTileShape(dot.getLhs().getType())[1];
-      if (dot.getPrecision() != plan.precision || (turned ? columns : rows) % instruction.m != 0 ||
-          (turned ? rows : columns) % instruction.n != 0 || depth % instruction.k != 0) {
+      // What is smaller than the instruction has copies; sizes are powers of two.
+      bool fits = !turned || (columns % instruction.m == 0 && rows % instruction.n == 0);
+      if (dot.getPrecision() != plan.precision || !fits || depth % instruction.k != 0) {
         return refuse("a product that is not made of matrix instructions");
       }
     }
@@ -168,8 +184,8 @@ private:
       return shape.empty() ? 1 : shape.back();
     }
     int64_t warp = machine.hooks->getWarp(), best = 0, fewest = 0;
-    Fragments applied(*machine.hooks->findProduct(plan.precision), warp, true),
-        prepared(*machine.hooks->findProduct(plan.precision), warp, false);
+    Fragments applied(*machine.hooks->findProduct(plan.precision), true),
+        prepared(*machine.hooks->findProduct(plan.precision), false);
     for (int64_t pad = 0; pad <= 16; pad += 4) {
       int64_t stride = shape.back() + pad, count = 0;
       for (Operation &op : *plan.loop.getBody()) {
@@ -187,6 +203,7 @@ private:
           bool isLeft = (operand == dot.getLhs()) != turned;
           Placement placement = isLeft ? fragments.getLeft(0, 0) : fragments.getRight(0, 0);
           placement = operand == tile ? placement : placement.turned();
+          placement = placement.clipped(shape[0], shape[1]);
           count += readers * countWavefronts(placement, stride);
         }
       }
@@ -217,7 +234,13 @@ private:
         written.insert(solve.getLower());
       }
     }
+    SmallVector<Value> scratch;
     for (Value value : written) {
+      bool isInside = value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop;
+      if (isInside && !plan.roles.passed.contains(value) && getElementTypeOrSelf(value.getType()).isF32()) {
+        scratch.push_back(value);
+        continue;
+      }
       if (value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop &&
           getElementTypeOrSelf(value.getType()).isF32()) {
         int64_t rows = rankOf(value) == 2 ? tile::getTileShape(value.getType())[0] : 1;
@@ -252,10 +275,56 @@ private:
         plan.results[op] = place(shape[0], paddedRow(shape[1], element), element, false);
       }
     }
+    placeScratch(scratch);
     if (plan.slotBytes * plan.preparers > machine.sharedBytes) {
       plan.preparers = machine.sharedBytes / plan.slotBytes;
     }
     return plan.preparers > 0 || refuse("slots that shared memory cannot hold");
+  }
+
+  /// Tiles that only products of the one who prepares read: those that are not needed at the same time share memory,
+  /// behind what is passed.
+  void placeScratch(ArrayRef<Value> tiles) {
+    struct Life {
+      Value tile;
+      Operation *last;
+      int64_t from, to;
+    };
+    int64_t start = plan.slotBytes, end = start;
+    SmallVector<Life> placed;
+    for (Value tile : tiles) {
+      Operation *last = tile.getDefiningOp();
+      std::function<void(Value)> visit = [&](Value value) {
+        for (Operation *user : value.getUsers()) {
+          last = last->isBeforeInBlock(user) ? user : last;
+          if (isa<tile::TransposeOp>(user)) {
+            visit(user->getResult(0));
+          }
+        }
+      };
+      visit(tile);
+      ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
+      int64_t stride = chooseStride(tile), bytes = llvm::alignTo((shape.size() == 2 ? shape[0] : 1) * stride * 4, 16);
+      SmallVector<std::pair<int64_t, int64_t>> taken;
+      for (const Life &other : placed) {
+        if (!other.last->isBeforeInBlock(tile.getDefiningOp())) {
+          taken.push_back({other.from, other.to});
+        }
+      }
+      llvm::sort(taken);
+      int64_t offset = start;
+      for (auto [from, to] : taken) {
+        if (offset + bytes <= from) {
+          break;
+        }
+        offset = std::max(offset, to);
+      }
+      placed.push_back({tile, last, offset, offset + bytes});
+      end = std::max(end, offset + bytes);
+      plan.parts[tile] = {offset, Float32Type::get(tile.getContext()), stride, isOperandOnly(tile), true};
+      plan.hasScratch = true;
+    }
+    plan.slotBytes = end;
   }
 
   /// Rows of fragments of a left operand start at different banks.

@@ -49,14 +49,19 @@ Value programs::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value
                          Type compute) {
   Value address = emitAddress(b, loc, memory, row, column);
   Value value = LLVM::LoadOp::create(b, loc, withWidth(memory.element, width), address, getAlignment(memory.element));
-  if (memory.element == compute) {
+  return convertLoaded(b, loc, value, width, compute);
+}
+
+Value programs::convertLoaded(OpBuilder &b, Location loc, Value value, int64_t width, Type compute) {
+  Type element = getElementTypeOrSelf(value.getType());
+  if (element == compute) {
     return value;
   }
   Type type = withWidth(compute, width);
   if (compute.isInteger()) { // a mask, stored as bytes
     return arith::TruncIOp::create(b, loc, type, value);
   }
-  if (memory.element.isBF16()) {
+  if (element.isBF16()) {
     // A shift: cheaper than the conversion that code generators choose for single elements.
     Type i32 = withWidth(b.getI32Type(), width);
     Value bits = arith::BitcastOp::create(b, loc, withWidth(b.getI16Type(), width), value);
@@ -65,7 +70,7 @@ Value programs::emitLoad(OpBuilder &b, Location loc, const Memory &memory, Value
     value = arith::BitcastOp::create(b, loc, withWidth(b.getF32Type(), width), wide);
     return compute.isF32() ? value : arith::ExtFOp::create(b, loc, type, value).getResult();
   }
-  if (memory.element.getIntOrFloatBitWidth() > compute.getIntOrFloatBitWidth()) {
+  if (element.getIntOrFloatBitWidth() > compute.getIntOrFloatBitWidth()) {
     return arith::TruncFOp::create(b, loc, type, value);
   }
   return arith::ExtFOp::create(b, loc, type, value);

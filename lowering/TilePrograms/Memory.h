@@ -20,6 +20,9 @@ mlir::Value emitAddress(mlir::OpBuilder &b, mlir::Location loc, const Memory &me
                         mlir::Value column);
 mlir::Value emitLoad(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
                      int64_t width, mlir::Type compute);
+/// What has been loaded, in the compute type.
+mlir::Value convertLoaded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, int64_t width,
+                          mlir::Type compute);
 void emitStore(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
                mlir::Value value);
 mlir::Value constantIndex(mlir::OpBuilder &b, mlir::Location loc, int64_t value);

@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace rwkv;
@@ -98,12 +99,7 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
 /// Every lane solves for its columns, unknown by unknown.
 void WarpTiles::computeSolve(tile::SolveUnitLowerOp op) {
   Value lower = op.getLower();
-  if (!places.contains(lower)) {
-    if (!held.contains(lower)) {
-      (void)get(lower, prefer(lower));
-    }
-    spill(lower);
-  }
+  assert(places.contains(lower) && "systems are written before they are solved");
   Shape shape = outside.getShape(op.getRhs());
   Placement placement = getColumns(shape.rows, shape.columns, warp());
   SmallVector<Value> values = get(op.getRhs(), placement);
@@ -159,7 +155,8 @@ bool WarpTiles::isExact(Value operand) {
 
 SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placement) {
   Value tile = operand;
-  Placement at = placement;
+  Shape shape = outside.getShape(operand);
+  Placement at = placement.clipped(shape.rows, shape.columns);
   while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
     tile = transpose.getX();
     at = at.turned();
@@ -179,7 +176,6 @@ SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placeme
 
 /// With all other products that have the same shape and whose operands are there: operands are read once.
 void WarpTiles::computeProducts(tile::DotOp first) {
-  const Fragments fragments(*hooks.findProduct(first.getPrecision()), warp(), turned);
   const MatrixInstruction &instruction = fragments.instruction;
   auto depthOf = [&](tile::DotOp dot) { return outside.getShape(dot.getLhs()).columns; };
   Shape shape = outside.getShape(first.getResult());
@@ -190,14 +186,16 @@ void WarpTiles::computeProducts(tile::DotOp first) {
       Shape other = outside.getShape(dot.getResult());
       if (dot != first && !held.contains(dot.getResult()) && !dot.getAcc() && isReady(dot.getLhs()) &&
           isReady(dot.getRhs()) && other.rows == shape.rows && other.columns == shape.columns &&
-          depthOf(dot) == depthOf(first) && dot.getPrecision() == first.getPrecision()) {
+          depthOf(dot) == depthOf(first)) {
         group.push_back(dot);
       }
     }
   }
-  Placement result = fragments.getResults(shape.rows, shape.columns);
-  int64_t tall = (turned ? shape.columns : shape.rows) / instruction.m,
-          wide = (turned ? shape.rows : shape.columns) / instruction.n, size = result.registers.size() / (tall * wide);
+  // A product that is smaller than the instruction has copies of its rows and columns.
+  int64_t tall = llvm::divideCeil(turned ? shape.columns : shape.rows, instruction.m),
+          wide = llvm::divideCeil(turned ? shape.rows : shape.columns, instruction.n);
+  Placement result = getFragments(first.getResult());
+  int64_t size = result.registers.size() / (tall * wide);
   SmallVector<SmallVector<Value>> sums;
   for (tile::DotOp dot : group) {
     sums.push_back(dot.getAcc() ? get(dot.getAcc(), result) : SmallVector<Value>(result.registers.size(), zero()));

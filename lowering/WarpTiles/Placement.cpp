@@ -39,7 +39,13 @@ Placement Placement::along(int64_t axis, llvm::SmallVectorImpl<unsigned> &map) c
   return result;
 }
 
-Placement Placement::asAxis(int64_t axis) const { return axis == 0 ? turned() : *this; }
+Placement Placement::clipped(int64_t rows, int64_t columns) const {
+  auto clip = [&](Coord c) { return Coord{c.row & uint32_t(rows - 1), c.column & uint32_t(columns - 1)}; };
+  Placement result;
+  llvm::append_range(result.lanes, llvm::map_range(lanes, clip));
+  llvm::append_range(result.registers, llvm::map_range(registers, clip));
+  return result;
+}
 
 Placement warps::getColumns(int64_t rows, int64_t columns, int64_t warp) {
   Placement result;
@@ -130,7 +136,7 @@ int64_t warps::countWavefronts(const Placement &placement, int64_t stride) {
   return total;
 }
 
-Fragments::Fragments(const MatrixInstruction &instruction, int64_t warp, bool turned)
+Fragments::Fragments(const MatrixInstruction &instruction, bool turned)
     : instruction(instruction), turned(turned) {
   // A bit of the lane's number that is a step of the depth in a left operand is to be the step along n that it is in a
   // result; bits of registers take what is left.
@@ -150,7 +156,6 @@ Fragments::Fragments(const MatrixInstruction &instruction, int64_t warp, bool tu
       taken |= image;
     }
   }
-  (void)warp;
 }
 
 uint32_t Fragments::permute(uint32_t value) const {
@@ -190,7 +195,7 @@ Placement Fragments::getResult(int64_t m, int64_t n) const { return make(instruc
 Placement Fragments::getResults(int64_t rows, int64_t columns) const {
   int64_t tall = turned ? columns : rows, wide = turned ? rows : columns;
   Placement result;
-  for (int64_t m = 0; m < tall; m += instruction.m) {
+  for (int64_t m = 0; m < tall; m += instruction.m) { // at least one of each
     for (int64_t n = 0; n < wide; n += instruction.n) {
       Placement part = getResult(m, n);
       result.lanes = part.lanes;

@@ -19,11 +19,11 @@ struct Placement {
 
   Placement turned() const; // rows as columns
   Placement moved(int64_t rows, int64_t columns) const;
+  /// Of a tile of these sizes, powers of two: what lies beyond it is a copy of what lies inside.
+  Placement clipped(int64_t rows, int64_t columns) const;
   /// Of a vector that runs along an axis of the tile; each of its elements once. `map` says which register of the
   /// result register i corresponds to.
   Placement along(int64_t axis, llvm::SmallVectorImpl<unsigned> &map) const;
-  /// Of a tile that has this vector along an axis, and one element along the other.
-  Placement asAxis(int64_t axis) const;
 };
 
 /// Registers that are accessed at once: their numbers, and the element of the first.
@@ -49,7 +49,7 @@ Placement getCopies(int64_t columns, int64_t warp);
 /// lanes have the same elements of a result and of the left operand that it becomes.
 class Fragments {
 public:
-  Fragments(const MatrixInstruction &instruction, int64_t warp, bool turned);
+  Fragments(const MatrixInstruction &instruction, bool turned);
 
   /// The fragments of the instruction's left and right operands and of its result that start at an element: what the
   /// instruction calls m is the columns of the result if it is turned.

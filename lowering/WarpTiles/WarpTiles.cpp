@@ -39,9 +39,9 @@ bool WarpTiles::isNative(Operation *op) const {
 
 Value WarpTiles::getNumber(Value value) { return get(value, getNumberPlacement()).front(); }
 
-Placement WarpTiles::getCarried(Value tile, tile::Precision precision) {
+Placement WarpTiles::getFragments(Value tile) {
   Shape shape = outside.getShape(tile);
-  return Fragments(*hooks.findProduct(precision), warp(), turned).getResults(shape.rows, shape.columns);
+  return fragments.getResults(shape.rows, shape.columns).clipped(shape.rows, shape.columns);
 }
 
 Placement WarpTiles::prefer(Value tile) {
@@ -54,15 +54,17 @@ Placement WarpTiles::prefer(Value tile) {
   }
   Operation *op = tile.getDefiningOp();
   if (rankOf(tile) == 2 && op && !places.contains(tile)) {
-    if (auto dot = dyn_cast<tile::DotOp>(op)) {
-      return getCarried(tile, dot.getPrecision());
+    if (isa<tile::DotOp>(op)) {
+      return getFragments(tile);
     }
-    if (isElementwise(op)) { // the placement of a product among the operands
+    Shape shape = outside.getShape(tile);
+    Placement plain = getColumns(shape.rows, shape.columns, warp());
+    if (isElementwise(op)) { // that of an operand which is hard to move
       for (Value operand : op->getOperands()) {
-        if (rankOf(operand) == 2 && operand.getDefiningOp() &&
-            (isElementwise(operand.getDefiningOp()) || isa<tile::DotOp>(operand.getDefiningOp()))) {
+        Operation *maker = operand.getDefiningOp();
+        if (rankOf(operand) == 2 && maker && !isa<tile::BroadcastOp, tile::IotaOp, arith::ConstantOp>(maker)) {
           Placement placement = prefer(operand);
-          if (!(placement == getColumns(outside.getShape(operand).rows, outside.getShape(operand).columns, warp()))) {
+          if (!(placement == plain)) {
             return placement;
           }
         }
@@ -70,6 +72,15 @@ Placement WarpTiles::prefer(Value tile) {
     }
     if (auto transpose = dyn_cast<tile::TransposeOp>(op)) {
       return prefer(transpose.getX()).turned();
+    }
+    if (auto insert = dyn_cast<tile::InsertOp>(op); insert && rankOf(insert.getPart()) == 2) {
+      if (turned) {
+        return prefer(insert.getPart()).lanes == plain.lanes ? plain : getFragments(tile);
+      }
+      // Lanes run along the rows if they do in the part.
+      Shape part = outside.getShape(insert.getPart());
+      bool isTurned = prefer(insert.getPart()).lanes == getColumns(part.columns, part.rows, warp()).turned().lanes;
+      return isTurned ? getColumns(shape.columns, shape.rows, warp()).turned() : plain;
     }
   }
   Shape shape = outside.getShape(tile);
@@ -125,16 +136,14 @@ SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
   } else if (isNative(op)) {
     if (!held.contains(tile)) {
       computeNative(op);
-    } else {
-      spill(tile);
+      return get(tile, placement);
     }
-    return get(tile, placement);
+    values = exchange(tile, placement);
   } else if (rankOf(tile) == 1 && isElementwise(op) && prefer(tile).lanes != placement.lanes) {
     if (!held.contains(tile)) {
       (void)get(tile, prefer(tile));
     }
-    spill(tile);
-    return get(tile, placement);
+    values = exchange(tile, placement);
   } else {
     values = compute(op, placement);
   }
@@ -142,20 +151,28 @@ SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
   return values;
 }
 
-void WarpTiles::spill(Value tile) {
-  const Held &from = held[tile].front();
-  Place place = outside.allocate(tile);
+/// From the registers of other lanes, through shared memory.
+SmallVector<Value> WarpTiles::exchange(Value tile, const Placement &placement) {
+  const Held from = held[tile].front();
+  Place place = outside.getExchange(tile);
+  if (exchanged) { // others may still read what was exchanged before
+    hooks.emitWarpBarrier(b, loc);
+  }
+  exchanged = true;
   store(place, from.placement, from.values);
-  places[tile] = place;
+  return load(place, placement, getElementTypeOrSelf(tile.getType()));
 }
 
-void WarpTiles::write(Value tile, const Place &to) {
+void WarpTiles::write(Value tile, const Place &to, bool overOthers) {
   Placement placement = prefer(tile);
   SmallVector<Value> values = get(tile, placement);
   if (to.isExact && getElementTypeOrSelf(tile.getType()).isF32()) {
     for (Value &value : values) {
       value = hooks.emitRounded(b, loc, value);
     }
+  }
+  if (overOthers) {
+    hooks.emitWarpBarrier(b, loc);
   }
   store(to, placement, values);
 }
@@ -168,6 +185,59 @@ void WarpTiles::settle() {
 }
 
 // ---- ops in any placement
+
+SmallVector<Value> WarpTiles::computeInsert(tile::InsertOp op, const Placement &placement) {
+  Value part = op.getPart();
+  Shape shape = rankOf(part) == 0 ? Shape{1, 1} : outside.getShape(part);
+  SmallVector<int64_t> offsets = llvm::map_to_vector(op.getOffsets(), constantOf);
+  int64_t firstRow = offsets.size() == 2 ? offsets.front() : 0, firstColumn = offsets.back(), lastRow = 0, lastColumn = 0;
+  for (Coord c : placement.lanes) {
+    lastRow += c.row;
+    lastColumn += c.column;
+  }
+  // Lanes may differ in whether a register is of the part: then both are asked for, the part wherever it has copies.
+  Placement ofPart{placement.lanes, {}}, ofRest = ofPart;
+  SmallVector<std::pair<int, int>> where; // register of the part, of the rest; -1: not
+  for (Coord c : placement.registers) {
+    int64_t row = c.row - firstRow, column = c.column - firstColumn;
+    bool outsideOfIt = row + lastRow < 0 || row >= shape.rows || column + lastColumn < 0 || column >= shape.columns;
+    bool inside = row >= 0 && row + lastRow < shape.rows && column >= 0 && column + lastColumn < shape.columns;
+    where.push_back({outsideOfIt ? -1 : int(ofPart.registers.size()), inside ? -1 : int(ofRest.registers.size())});
+    if (!outsideOfIt) {
+      ofPart.registers.push_back({uint32_t(row), uint32_t(column)});
+    }
+    if (!inside) {
+      ofRest.registers.push_back(c);
+    }
+  }
+  bool mixed = llvm::any_of(where, [](auto both) { return both.first >= 0 && both.second >= 0; });
+  ofPart = mixed ? ofPart.clipped(shape.rows, shape.columns) : ofPart;
+  SmallVector<Value> parts, rest;
+  if (!ofPart.registers.empty()) {
+    parts = rankOf(part) == 0 ? SmallVector<Value>(ofPart.registers.size(), getNumber(part)) : get(part, ofPart);
+  }
+  if (!ofRest.registers.empty()) {
+    rest = get(op.getX(), ofRest);
+  }
+  auto lanesOf = [&](auto axis) { return laneOffset(llvm::map_to_vector(placement.lanes, axis)); };
+  auto isWithin = [&](Value lanes, int64_t start, int64_t first, int64_t size) -> Value {
+    Value at = addIndex(b, loc, lanes, start - first); // below the first: a large number
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, at, index(size));
+  };
+  SmallVector<Value> values;
+  for (auto [c, both] : llvm::zip_equal(placement.registers, where)) {
+    if (both.first < 0 || both.second < 0) {
+      values.push_back(both.first < 0 ? rest[both.second] : parts[both.first]);
+      continue;
+    }
+    Value row = lanesOf([](Coord base) -> int64_t { return base.row; });
+    Value column = lanesOf([](Coord base) -> int64_t { return base.column; });
+    Value inside = arith::AndIOp::create(b, loc, isWithin(row, c.row, firstRow, shape.rows),
+                                         isWithin(column, c.column, firstColumn, shape.columns));
+    values.push_back(arith::SelectOp::create(b, loc, inside, parts[both.first], rest[both.second]));
+  }
+  return values;
+}
 
 SmallVector<Value> WarpTiles::compute(Operation *op, const Placement &placement) {
   return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
@@ -183,6 +253,7 @@ SmallVector<Value> WarpTiles::compute(Operation *op, const Placement &placement)
         }
         return llvm::map_to_vector(map, [&](unsigned i) { return unique[i]; });
       })
+      .Case([&](tile::InsertOp insert) { return computeInsert(insert, placement); })
       .Case([&](tile::TransposeOp transpose) { return get(transpose.getX(), placement.turned()); })
       .Case([&](tile::SliceOp slice) {
         SmallVector<int64_t> offsets = llvm::map_to_vector(slice.getOffsets(), constantOf);
@@ -273,42 +344,55 @@ Value WarpTiles::getBase(const Place &place, const Placement &placement) {
                              ArrayRef<LLVM::GEPArg>{wide});
 }
 
-SmallVector<Value> WarpTiles::load(const Place &from, const Placement &placement, Type compute) {
+SmallVector<Value> WarpTiles::read(const Place &from, const Placement &placement) {
   if (from.isShared) {
     settle();
   }
   const Memory &memory = from.memory;
   Value base = getBase(from, placement);
   int64_t bytes = memory.element.getIntOrFloatBitWidth() / 8;
-  SmallVector<Value> values(placement.registers.size());
-  Type i32 = b.getI32Type();
+  SmallVector<Value> words;
   for (const Access &access : groupAccesses(placement, memory.stride, from.alignment, 16 / bytes)) {
     int64_t width = access.registers.size();
     Value pointer = offsetBy(base, memory.element, access.first.row * memory.stride + access.first.column);
-    if (width == 1) {
-      values[access.registers[0]] = emitLoad(b, loc, {pointer, memory.element, 0}, Value(), Value(), 0, compute);
-      continue;
-    }
-    // Pairs of bf16 are words: their values are its halves.
-    bool words = memory.element.isBF16();
-    int64_t count = words ? width / 2 : width;
-    Type element = words ? i32 : memory.element;
+    bool pairs = memory.element.isBF16() && width > 1; // are words, whose halves they are
+    int64_t count = pairs ? width / 2 : width;
+    Type element = pairs ? b.getI32Type() : memory.element;
     Type type = count == 1 ? element : Type(VectorType::get({count}, element));
-    Value loaded = LLVM::LoadOp::create(b, loc, type, pointer, width * bytes);
-    for (int64_t i = 0; i < count; ++i) {
-      Value part = loaded;
-      if (count > 1) {
-        part = LLVM::ExtractElementOp::create(b, loc, loaded, arith::ConstantIntOp::create(b, loc, i32, i));
+    words.push_back(LLVM::LoadOp::create(b, loc, type, pointer, width * bytes));
+  }
+  return words;
+}
+
+SmallVector<Value> WarpTiles::unpack(const Place &from, const Placement &placement, ArrayRef<Value> words,
+                                     Type compute) {
+  const Memory &memory = from.memory;
+  SmallVector<Value> values(placement.registers.size());
+  Type i32 = b.getI32Type();
+  auto accesses = groupAccesses(placement, memory.stride, from.alignment, 128 / memory.element.getIntOrFloatBitWidth());
+  for (auto [access, word] : llvm::zip_equal(accesses, words)) {
+    int64_t width = access.registers.size(), count = word.getType() == i32 ? width / 2 : width;
+    if (auto vector = dyn_cast<VectorType>(word.getType())) {
+      count = vector.getDimSize(0);
+    }
+    for (int64_t i = 0; i < std::max<int64_t>(count, 1); ++i) {
+      Value part = word;
+      if (isa<VectorType>(word.getType())) {
+        part = LLVM::ExtractElementOp::create(b, loc, word, arith::ConstantIntOp::create(b, loc, i32, i));
       }
-      if (!words) {
-        values[access.registers[i]] =
-            memory.element == compute ? part : arith::ExtFOp::create(b, loc, compute, part).getResult();
+      if (part.getType() == memory.element) {
+        values[access.registers[i]] = programs::convertLoaded(b, loc, part, 0, compute);
         continue;
       }
       Value low = arith::ShLIOp::create(b, loc, part, arith::ConstantIntOp::create(b, loc, i32, 16));
       Value high = arith::AndIOp::create(b, loc, part, arith::ConstantIntOp::create(b, loc, i32, -65536));
       values[access.registers[2 * i]] = arith::BitcastOp::create(b, loc, b.getF32Type(), low);
       values[access.registers[2 * i + 1]] = arith::BitcastOp::create(b, loc, b.getF32Type(), high);
+    }
+  }
+  for (auto [i, value] : llvm::enumerate(values)) { // copies within a lane
+    if (!value) {
+      value = values[llvm::find(placement.registers, placement.registers[i]) - placement.registers.begin()];
     }
   }
   return values;
@@ -341,40 +425,50 @@ void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Valu
   unsettled |= to.isShared;
 }
 
-void WarpTiles::copyRows(const Place &from, const Place &to, Shape shape) {
-  Type element = from.memory.element;
-  int64_t bytes = element.getIntOrFloatBitWidth() / 8, width = 1;
-  for (int64_t next = 2; next * bytes <= 16 && from.alignment % next == 0 && to.alignment % next == 0 &&
-                         from.memory.stride % next == 0 && to.memory.stride % next == 0 && shape.columns % next == 0;
-       next *= 2) {
-    width = next;
+/// How many elements are copied at once.
+int64_t WarpTiles::getPiece(const Place &from, const Place &to, Shape shape) {
+  int64_t bytes = from.memory.element.getIntOrFloatBitWidth() / 8, width = 1;
+  for (int64_t next = 2; next * bytes <= 16; next *= 2) {
+    bool fits = llvm::all_of(std::array{from.alignment, to.alignment, from.memory.stride, to.memory.stride,
+                                        shape.columns},
+                             [&](int64_t size) { return size % next == 0; });
+    width = fits ? next : width;
   }
+  return width;
+}
+
+/// The row and the column of each piece of this lane; lanes that have no last one have a copy of another's.
+void WarpTiles::forEachPiece(int64_t width, Shape shape, function_ref<void(Value, Value)> body) {
+  int64_t pieces = shape.columns / width, all = pieces * shape.rows;
+  for (int64_t first = 0; first < all; first += warp()) {
+    Value number = addIndex(b, loc, lane, first);
+    if (first + warp() > all) {
+      number = arith::MinUIOp::create(b, loc, number, index(all - 1));
+    }
+    Value row = arith::DivUIOp::create(b, loc, number, index(pieces));
+    Value column = arith::MulIOp::create(b, loc, arith::RemUIOp::create(b, loc, number, index(pieces)), index(width));
+    body(row, column);
+  }
+}
+
+SmallVector<Value> WarpTiles::readRows(const Place &from, const Place &to, Shape shape) {
   if (from.isShared) {
     settle();
   }
-  int64_t pieces = shape.columns / width, all = pieces * shape.rows;
-  Type type = VectorType::get({width * bytes}, b.getI8Type());
-  SmallVector<std::pair<Value, Value>> loaded; // where to, what: all reads are under way before the first write
-  for (int64_t first = 0; first < all; first += warp()) {
-    Value number = addIndex(b, loc, lane, first);
-    Value row = arith::DivUIOp::create(b, loc, number, index(pieces));
-    Value column = arith::MulIOp::create(b, loc, arith::RemUIOp::create(b, loc, number, index(pieces)), index(width));
-    auto read = [&]() -> Value {
-      return LLVM::LoadOp::create(b, loc, type, emitAddress(b, loc, from.memory, row, column), width * bytes);
-    };
-    Value target = emitAddress(b, loc, to.memory, row, column);
-    if (first + warp() <= all) {
-      loaded.push_back({target, read()});
-      continue;
-    }
-    Value some = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, index(all));
-    auto branch = scf::IfOp::create(b, loc, some, /*withElseRegion=*/false);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(branch.thenBlock()->getTerminator());
-    LLVM::StoreOp::create(b, loc, read(), target, width * bytes);
-  }
-  for (auto [target, value] : loaded) {
-    LLVM::StoreOp::create(b, loc, value, target, width * bytes);
-  }
+  int64_t width = getPiece(from, to, shape), bytes = width * (from.memory.element.getIntOrFloatBitWidth() / 8);
+  Type type = bytes < 4 ? Type(b.getIntegerType(8 * bytes)) : VectorType::get({bytes / 4}, b.getI32Type());
+  SmallVector<Value> loaded;
+  forEachPiece(width, shape, [&](Value row, Value column) {
+    loaded.push_back(LLVM::LoadOp::create(b, loc, type, emitAddress(b, loc, from.memory, row, column), bytes));
+  });
+  return loaded;
+}
+
+void WarpTiles::writeRows(const Place &from, const Place &to, Shape shape, ArrayRef<Value> pieces) {
+  int64_t width = getPiece(from, to, shape), bytes = width * (from.memory.element.getIntOrFloatBitWidth() / 8);
+  forEachPiece(width, shape, [&](Value row, Value column) {
+    LLVM::StoreOp::create(b, loc, pieces.front(), emitAddress(b, loc, to.memory, row, column), bytes);
+    pieces = pieces.drop_front();
+  });
   unsettled |= to.isShared;
 }

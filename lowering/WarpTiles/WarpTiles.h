@@ -8,6 +8,7 @@
 #include "lowering/Lanes/Hooks.h"
 #include "lowering/TilePrograms/Memory.h"
 #include "lowering/WarpTiles/Placement.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <functional>
 
@@ -33,15 +34,16 @@ public:
   struct Outside {
     std::function<mlir::Value(mlir::Value)> getScalar; // the value of an index or of a number from outside
     std::function<Place(mlir::Value)> find;            // where a tile from outside lies, or one that is loaded
-    std::function<Place(mlir::Value)> allocate;        // memory of this warp for a tile
+    std::function<Place(mlir::Value)> getExchange;     // memory of this warp for a tile, for a moment
     std::function<Shape(mlir::Value)> getShape;        // of a tile, as this warp has it
     std::function<bool(mlir::Operation *)> isInside;   // whether an op is emitted here: others have been
   };
 
-  /// `entry`: where what does not change from chunk to chunk is computed. `lane`: the number of the lane in its warp.
+  /// Products are all of one precision. `entry`: where what does not change from chunk to chunk is computed. `lane`: the number of the lane in its warp.
   WarpTiles(mlir::OpBuilder &b, mlir::OpBuilder &entry, mlir::Location loc, const lanes::Hooks &hooks, mlir::Value lane,
-            bool turned, Outside outside)
-      : b(b), entry(entry), loc(loc), hooks(hooks), lane(lane), turned(turned), outside(std::move(outside)) {}
+            tile::Precision precision, bool turned, Outside outside)
+      : b(b), entry(entry), loc(loc), hooks(hooks), lane(lane), turned(turned), outside(std::move(outside)),
+        fragments(*hooks.findProduct(precision), turned) {}
 
   /// Products that may be made together with others.
   void setProducts(llvm::ArrayRef<mlir::Operation *> ops) { products.assign(ops.begin(), ops.end()); }
@@ -52,19 +54,29 @@ public:
   llvm::SmallVector<mlir::Value> get(mlir::Value tile, const Placement &placement);
   /// The placement in which a tile costs least.
   Placement prefer(mlir::Value tile);
-  /// Writes a tile, in the placement that it prefers.
-  void write(mlir::Value tile, const Place &to);
+  /// Writes a tile, in the placement that it prefers. `overOthers`: where others may still be read.
+  void write(mlir::Value tile, const Place &to, bool overOthers);
   /// What lanes wrote is seen by the others of the warp.
   void settle();
-  /// Of a tile of the carried state.
-  Placement getCarried(mlir::Value tile, tile::Precision precision);
+  /// The placement of a product of this shape.
+  Placement getFragments(mlir::Value tile);
   /// The number that a value is which is no tile.
   mlir::Value getNumber(mlir::Value value);
 
-  llvm::SmallVector<mlir::Value> load(const Place &from, const Placement &placement, mlir::Type compute);
+  llvm::SmallVector<mlir::Value> load(const Place &from, const Placement &placement, mlir::Type compute) {
+    return unpack(from, placement, read(from, placement), compute);
+  }
+  /// A load in two halves: what is read may be waited for later.
+  llvm::SmallVector<mlir::Value> read(const Place &from, const Placement &placement);
+  llvm::SmallVector<mlir::Value> unpack(const Place &from, const Placement &placement,
+                                        llvm::ArrayRef<mlir::Value> words, mlir::Type compute);
   void store(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
-  /// Elements as they are, in full rows, as wide as both sides allow.
-  void copyRows(const Place &from, const Place &to, Shape shape);
+  /// Elements as they are, in full rows, as wide as both sides allow: what this lane reads of them, and where it goes.
+  size_t countPieces(const Place &from, const Place &to, Shape shape) {
+    return llvm::divideCeil(shape.rows * shape.columns / getPiece(from, to, shape), warp());
+  }
+  llvm::SmallVector<mlir::Value> readRows(const Place &from, const Place &to, Shape shape);
+  void writeRows(const Place &from, const Place &to, Shape shape, llvm::ArrayRef<mlir::Value> pieces);
 
 private:
   struct Held {
@@ -78,7 +90,8 @@ private:
   llvm::SmallVector<mlir::Value> compute(mlir::Operation *op, const Placement &placement);
   llvm::SmallVector<mlir::Value> computeElementwise(mlir::Operation *op, const Placement &placement);
   void computeNative(mlir::Operation *op);
-  void spill(mlir::Value tile);
+  llvm::SmallVector<mlir::Value> computeInsert(tile::InsertOp op, const Placement &placement);
+  llvm::SmallVector<mlir::Value> exchange(mlir::Value tile, const Placement &placement);
 
   void computeCumsum(tile::CumsumOp op);
   void computeReduce(tile::ReduceOp op);
@@ -89,6 +102,8 @@ private:
   llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement);
 
   mlir::Value getBase(const Place &place, const Placement &placement);
+  int64_t getPiece(const Place &from, const Place &to, Shape shape);
+  void forEachPiece(int64_t width, Shape shape, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
   mlir::Value laneOffset(llvm::ArrayRef<int64_t> bases);
   mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
@@ -100,12 +115,14 @@ private:
   mlir::Value lane;
   bool turned; // products have rows as columns: columns of tiles along the rows of fragments
   Outside outside;
+  Fragments fragments;
   llvm::SmallVector<mlir::Operation *> products;
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Held>> held;
   llvm::DenseMap<mlir::Value, mlir::Value> rounded;
   std::vector<std::pair<llvm::SmallVector<int64_t>, mlir::Value>> laneOffsets;
   bool unsettled = false; // lanes wrote what others may read
+  bool exchanged = false; // the memory for exchanges has been used
 };
 
 } // namespace rwkv::warps

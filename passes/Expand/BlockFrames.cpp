@@ -122,7 +122,8 @@ Value KeyFrames::emitPair(const Carried &carried, unsigned read, unsigned number
         keys = e.mul(keys, e.broadcast(batch.exp(blockMiddle(axis, first)), keys.getType(), 1));
       }
       Value pushed = carried.keys[number][axis];
-      times(before, e.dot(keys, pushed ? pushed : fixedKeys(number, axis)));
+      bool isNone = pushed && TileEmitter::isSplat(pushed, 0); // nothing was written before
+      times(before, isNone ? e.constant(0.0, wide) : e.dot(keys, pushed ? pushed : fixedKeys(number, axis)));
     }
   }
   Type indices = RankedTensorType::get({blockLength, blockLength}, e.b.getI32Type());
@@ -194,7 +195,10 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       }
       Value end = blockEnd(axis, first), rest = batch.exp(e.sub(end, blockMiddle(axis, first)));
       columns = e.mul(columns, e.broadcast(rest, columns.getType(), 0));
-      Value pushed = single ? Value() : e.mul(keys, e.broadcast(batch.exp(end), keys.getType(), 0));
+      Value pushed = keys;
+      if (!single && !TileEmitter::isSplat(keys, 0)) {
+        pushed = e.mul(keys, e.broadcast(batch.exp(end), keys.getType(), 0));
+      }
       keys = single ? columns : e.insert(columns, pushed, {zero, first});
     }
     if (carried.logs.empty()) {

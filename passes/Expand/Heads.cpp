@@ -30,6 +30,8 @@ protected:
       return getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() <= 16;
     });
     precision = narrow ? tile::Precision::tf32 : tile::Precision::f32;
+    auto target = kernel->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
+    writesOut = target && target.getLanes() > 1;
     SmallVector<Value> consts = loadConsts(), states;
     for (Value init : recurrence.getInits()) {
       states.push_back(load(buffer(init), stateOffset(init), stateType(init)));

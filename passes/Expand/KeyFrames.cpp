@@ -120,6 +120,13 @@ KeyFrames::Carried KeyFrames::initialise(size_t reads) {
 
 KeyFrames::Carried KeyFrames::runLoop(Carried init, int64_t count, int64_t step,
                                       function_ref<void(Carried &, Value)> body) {
+  constexpr int64_t kShort = 4;
+  if (e.writesOut && count <= kShort * step) {
+    for (int64_t i = 0; i < count; i += step) {
+      body(init, e.index(i));
+    }
+    return init;
+  }
   SmallVector<Value> values;
   init.forEach([&](Value &value) { values.push_back(value); });
   auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.index(count), e.index(step), values);

@@ -130,8 +130,7 @@ Value TileEmitter::identityBlocks(int64_t rows, int64_t size, Type element) {
   return arith::SelectOp::create(b, loc, isDiagonal, constant(1.0, type), constant(0.0, type));
 }
 
-/// Whether a tile is the same constant everywhere.
-static bool isSplat(Value x, double value) {
+bool TileEmitter::isSplat(Value x, double value) {
   while (auto broadcast = x.getDefiningOp<tile::BroadcastOp>()) {
     x = broadcast.getX();
   }

@@ -39,6 +39,8 @@ public:
   mlir::Value planes(mlir::Value blocks, int64_t size);
   /// [n p, p]: unit matrices.
   mlir::Value identityBlocks(int64_t rows, int64_t size, mlir::Type element);
+  /// Whether a tile is the same constant everywhere.
+  static bool isSplat(mlir::Value x, double value);
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value sub(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, mlir::Value y);
@@ -73,6 +75,8 @@ public:
   mlir::Location loc;
   /// Of products.
   tile::Precision precision = tile::Precision::f32;
+  /// Whether short loops are written out: where lanes hold tiles in registers, slices must be at places that are known.
+  bool writesOut = false;
   tile::PrecisionAttr getPrecision() { return tile::PrecisionAttr::get(b.getContext(), precision); }
 
 private:
