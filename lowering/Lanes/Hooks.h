@@ -25,8 +25,8 @@ public:
   virtual void emitBarrier(mlir::OpBuilder &b, mlir::Location loc) const = 0;
   /// The lanes of a warp wait for each other.
   virtual void emitWarpBarrier(mlir::OpBuilder &b, mlir::Location loc) const = 0;
-  /// `count` lanes, of whole warps, meet at barrier `number` (i32, 1 to 15), of which those that do not wait only say that
-  /// they came. What all of them wrote before is then seen by those that wait.
+  /// `count` lanes, of whole warps, meet at barrier `number` (i32, 1 to 15), of which those that do not wait only say
+  /// that they came. What all of them wrote before is then seen by those that wait.
   virtual void emitMeeting(mlir::OpBuilder &b, mlir::Location loc, mlir::Value number, int64_t count,
                            bool waits) const = 0;
   /// The value (f32 or i32) of the lane of this warp whose number differs by the bits of `mask`.

@@ -14,12 +14,15 @@ using namespace rwkv::warps;
 
 namespace {
 
+/// Registers of a lane for operands of the next chunk.
+constexpr size_t kMostAhead = 80;
 
 class PipelineEmitter {
 public:
   PipelineEmitter(Emitter &e, const Pipeline &plan, ArrayRef<Memory> places, Value count,
                   LoopSurroundings &surroundings)
-      : e(e), b(e.b), loc(e.loc), plan(plan), loop(plan.loop), places(places), count(count), surroundings(surroundings) {}
+      : e(e), b(e.b), loc(e.loc), plan(plan), loop(plan.loop), places(places), count(count),
+        surroundings(surroundings) {}
 
   void run() {
     for (Operation &op : *loop.getBody()) { // before the roles part
@@ -51,8 +54,7 @@ public:
 private:
   bool isOutside(Value value) {
     Operation *op = value.getDefiningOp();
-    bool inside = op ? op->getParentOp() == plan.loop
-                     : cast<BlockArgument>(value).getOwner() == loop.getBody();
+    bool inside = op ? op->getParentOp() == plan.loop : cast<BlockArgument>(value).getOwner() == loop.getBody();
     return !inside && !isa_and_nonnull<arith::ConstantOp>(op) && !isa<tile::BufferType>(value.getType());
   }
 
@@ -173,10 +175,20 @@ private:
   SmallVector<Value> readAhead(OpBuilder &entry, Value slot) {
     WarpTiles tiles = makePreparer(entry);
     SmallVector<Value> words;
-    forEachLoad([&](tile::LoadOp load) { llvm::append_range(words, tiles.read(bufferOf(load), tiles.prefer(load))); });
+    forEachLoad([&](tile::LoadOp load) {
+      SmallVector<Value> more = tiles.read(bufferOf(load), tiles.prefer(load));
+      if (words.size() + more.size() <= kMostAhead) {
+        llvm::append_range(words, more);
+        ahead.insert(load);
+      }
+    });
     for (Operation *op : plan.roles.loads) {
       auto load = cast<tile::LoadOp>(op);
-      llvm::append_range(words, tiles.readRows(bufferOf(load), partOf(slot, load), wholeShape(load)));
+      SmallVector<Value> more = tiles.readRows(bufferOf(load), partOf(slot, load), wholeShape(load));
+      if (words.size() + more.size() <= kMostAhead) {
+        llvm::append_range(words, more);
+        ahead.insert(load);
+      }
     }
     return words;
   }
@@ -206,19 +218,24 @@ private:
       return taken;
     };
     forEachLoad([&](tile::LoadOp load) {
+      if (!ahead.contains(load)) {
+        return;
+      }
       Place place = bufferOf(load);
       Placement placement = tiles.prefer(load);
-      SmallVector<Value> mine = take(
-          groupAccesses(placement, place.memory.stride, place.alignment, 128 / place.memory.element.getIntOrFloatBitWidth())
-              .size());
+      SmallVector<Value> mine = take(groupAccesses(placement, place.memory.stride, place.alignment,
+                                                   128 / place.memory.element.getIntOrFloatBitWidth())
+                                         .size());
       Type compute = getElementTypeOrSelf(load.getResult().getType());
       tiles.hold(load.getResult(), placement, tiles.unpack(place, placement, mine, compute));
     });
     for (Operation *op : plan.roles.loads) {
       auto load = cast<tile::LoadOp>(op);
       Shape shape = wholeShape(load);
-      size_t size = tiles.countPieces(bufferOf(load), partOf(slot, load), shape);
-      tiles.writeRows(bufferOf(load), partOf(slot, load), shape, take(size));
+      Place from = bufferOf(load), to = partOf(slot, load);
+      bool isAhead = ahead.contains(load);
+      tiles.writeRows(from, to, shape,
+                      isAhead ? take(tiles.countPieces(from, to, shape)) : tiles.readRows(from, to, shape));
     }
     // Products last: their operands are there then, and products of the same operands are made together.
     llvm::DenseSet<Operation *> late;
@@ -368,11 +385,12 @@ private:
   ArrayRef<Memory> places;
   Value count;
   LoopSurroundings &surroundings;
-  Value number, lane; // of the warp in the task, of the lane in the warp
+  Value number, lane;                  // of the warp in the task, of the lane in the warp
   Value ring, exchange, exchangeStart; // memory
   arith::ConstantIndexOp exchangeSize;
   int64_t exchangeBytes = 0;
   llvm::DenseMap<Value, Place> outside;
+  llvm::SmallPtrSet<Operation *, 8> ahead; // loads that are read while the chunk before is waited for
 };
 
 } // namespace

@@ -15,9 +15,9 @@ namespace rwkv::lanes {
 struct Pipeline {
   mlir::scf::ForOp loop;
   programs::Roles roles;
-  int64_t preparers = 0, appliers = 0;                 // warps
-  int64_t columns = 0;                                 // of what is carried, per warp
-  tile::Precision precision = tile::Precision::f32;    // of products
+  int64_t preparers = 0, appliers = 0;              // warps
+  int64_t columns = 0;                              // of what is carried, per warp
+  tile::Precision precision = tile::Precision::f32; // of products
 
   /// Where tiles lie in a slot.
   struct Part {
@@ -27,8 +27,8 @@ struct Pipeline {
     bool isExact;
     bool isScratch = false; // of the one who prepares: shares memory with others
   };
-  llvm::MapVector<mlir::Value, Part> parts;                   // prepared, and loaded for those that apply
-  llvm::MapVector<mlir::Operation *, mlir::Value> stores;     // of results, and the load whose part they go over, or null
+  llvm::MapVector<mlir::Value, Part> parts;               // prepared, and loaded for those that apply
+  llvm::MapVector<mlir::Operation *, mlir::Value> stores; // of results, and the load whose part they go over, or null
   llvm::DenseMap<mlir::Operation *, Part> results;
   int64_t slotBytes = 0;
   bool hasScratch = false; // parts that share memory: they are made in the order of the program

@@ -37,9 +37,7 @@ class Planner {
 public:
   Planner(Pipeline &plan, const Machine &machine, std::string &why) : plan(plan), machine(machine), why(why) {}
 
-  bool run() {
-    return checkOps() && chooseWarps() && checkProducts() && checkRegisters() && layOut();
-  }
+  bool run() { return checkOps() && chooseWarps() && checkProducts() && checkRegisters() && layOut(); }
 
 private:
   bool refuse(const Twine &reason) {
@@ -117,8 +115,9 @@ private:
     if (plan.roles.columns % instruction->m != 0) {
       return refuse("columns that no matrix instruction has");
     }
-    plan.appliers = std::min(plan.roles.columns / instruction->m, kWarps / 2);
-    plan.columns = plan.roles.columns / plan.appliers;
+    // Few warps with many columns would read less of what was prepared, but a chunk would take them longer.
+    plan.columns = std::max<int64_t>(instruction->m, plan.roles.columns / (kWarps / 2));
+    plan.appliers = plan.roles.columns / plan.columns;
     plan.preparers = std::min(kWarps - plan.appliers, kMostSlots);
     return true;
   }
@@ -244,8 +243,8 @@ private:
       if (value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop &&
           getElementTypeOrSelf(value.getType()).isF32()) {
         int64_t rows = rankOf(value) == 2 ? tile::getTileShape(value.getType())[0] : 1;
-        plan.parts[value] = place(rows, chooseStride(value), cast<Type>(Float32Type::get(value.getContext())),
-                                  isOperandOnly(value));
+        plan.parts[value] =
+            place(rows, chooseStride(value), cast<Type>(Float32Type::get(value.getContext())), isOperandOnly(value));
       } else if (value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop) {
         return refuse("a mask is passed");
       }
@@ -265,8 +264,7 @@ private:
       for (Operation *load : plan.roles.loads) {
         const Pipeline::Part &part = plan.parts.find(load->getResult(0))->second;
         bool taken = llvm::any_of(plan.stores, [&](auto &other) { return other.second == load->getResult(0); });
-        if (!taken && !over && part.element == element &&
-            tile::getTileShape(load->getResult(0).getType()) == shape) {
+        if (!taken && !over && part.element == element && tile::getTileShape(load->getResult(0).getType()) == shape) {
           over = load->getResult(0);
           plan.results[op] = part;
         }
@@ -328,9 +326,7 @@ private:
   }
 
   /// Rows of fragments of a left operand start at different banks.
-  static int64_t paddedRow(int64_t columns, Type element) {
-    return columns + 16 * 8 / element.getIntOrFloatBitWidth();
-  }
+  static int64_t paddedRow(int64_t columns, Type element) { return columns + 16 * 8 / element.getIntOrFloatBitWidth(); }
 
   Pipeline &plan;
   const Machine &machine;

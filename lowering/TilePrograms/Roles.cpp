@@ -253,8 +253,7 @@ void programs::invertPrepared(scf::ForOp loop, const Roles &roles) {
     };
     Value diagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, row, column);
     Value identity = arith::SelectOp::create(b, loc, diagonal, splat(1), splat(0));
-    Value inverse =
-        tile::SolveUnitLowerOp::create(b, loc, type, solve.getLower(), identity, solve.getInterleave());
+    Value inverse = tile::SolveUnitLowerOp::create(b, loc, type, solve.getLower(), identity, solve.getInterleave());
     Value product = tile::DotOp::create(b, loc, solve.getType(), inverse, solve.getRhs(), Value(), UnitAttr(),
                                         IntegerAttr(), tile::PrecisionAttr::get(b.getContext(), precision));
     solve.getResult().replaceAllUsesWith(product);

@@ -149,11 +149,10 @@ bool WarpTiles::isExact(Value operand) {
     operand = transpose.getX();
   }
   auto place = places.find(operand);
-  return place != places.end() &&
-         (place->second.isExact || place->second.memory.element.getIntOrFloatBitWidth() <= 16);
+  return place != places.end() && (place->second.isExact || place->second.memory.element.getIntOrFloatBitWidth() <= 16);
 }
 
-SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placement) {
+SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placement, bool keep) {
   Value tile = operand;
   Shape shape = outside.getShape(operand);
   Placement at = placement.clipped(shape.rows, shape.columns);
@@ -162,9 +161,9 @@ SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placeme
     at = at.turned();
   }
   auto place = places.find(tile);
-  // What is in memory is read again where it is needed again: registers are few.
+  // Most of what is in memory is read again where it is needed again: registers are few.
   SmallVector<Value> values =
-      place != places.end() ? load(place->second, at, getElementTypeOrSelf(tile.getType())) : get(tile, at);
+      place != places.end() && !keep ? load(place->second, at, getElementTypeOrSelf(tile.getType())) : get(tile, at);
   if (!isExact(tile)) {
     for (Value &value : values) {
       Value &known = rounded[value];
@@ -207,12 +206,12 @@ void WarpTiles::computeProducts(tile::DotOp first) {
       for (int64_t m = 0; m < tall; ++m) {
         SmallVector<Value> &x = lefts[{left.getAsOpaquePointer(), m}];
         if (x.empty()) {
-          x = getOperand(left, fragments.getLeft(m * instruction.m, k));
+          x = getOperand(left, fragments.getLeft(m * instruction.m, k), /*keep=*/turned);
         }
         for (int64_t n = 0; n < wide; ++n) {
           SmallVector<Value> &y = rights[{right.getAsOpaquePointer(), n}];
           if (y.empty()) {
-            y = getOperand(right, fragments.getRight(k, n * instruction.n));
+            y = getOperand(right, fragments.getRight(k, n * instruction.n), /*keep=*/false);
           }
           auto part = MutableArrayRef(sum).slice((m * wide + n) * size, size);
           llvm::copy(hooks.emitProduct(b, loc, instruction, x, y, SmallVector<Value>(part)), part.begin());

@@ -136,8 +136,7 @@ int64_t warps::countWavefronts(const Placement &placement, int64_t stride) {
   return total;
 }
 
-Fragments::Fragments(const MatrixInstruction &instruction, bool turned)
-    : instruction(instruction), turned(turned) {
+Fragments::Fragments(const MatrixInstruction &instruction, bool turned) : instruction(instruction), turned(turned) {
   // A bit of the lane's number that is a step of the depth in a left operand is to be the step along n that it is in a
   // result; bits of registers take what is left.
   unsigned bits = llvm::Log2_64(instruction.k);

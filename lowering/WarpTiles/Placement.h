@@ -32,8 +32,8 @@ struct Access {
   Coord first;
 };
 
-/// The accesses of a placement to rows that are `stride` elements apart, of at most `widest` elements each. `alignment`:
-/// of the first element, in elements.
+/// The accesses of a placement to rows that are `stride` elements apart, of at most `widest` elements each.
+/// `alignment`: of the first element, in elements.
 llvm::SmallVector<Access> groupAccesses(const Placement &placement, int64_t stride, int64_t alignment, int64_t widest);
 
 /// How many words of shared memory one lane after the other, 32 banks of 4 bytes at a time, reads or writes in all

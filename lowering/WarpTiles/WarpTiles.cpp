@@ -190,7 +190,8 @@ SmallVector<Value> WarpTiles::computeInsert(tile::InsertOp op, const Placement &
   Value part = op.getPart();
   Shape shape = rankOf(part) == 0 ? Shape{1, 1} : outside.getShape(part);
   SmallVector<int64_t> offsets = llvm::map_to_vector(op.getOffsets(), constantOf);
-  int64_t firstRow = offsets.size() == 2 ? offsets.front() : 0, firstColumn = offsets.back(), lastRow = 0, lastColumn = 0;
+  int64_t firstRow = offsets.size() == 2 ? offsets.front() : 0, firstColumn = offsets.back(), lastRow = 0,
+          lastColumn = 0;
   for (Coord c : placement.lanes) {
     lastRow += c.row;
     lastColumn += c.column;
@@ -429,9 +430,9 @@ void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Valu
 int64_t WarpTiles::getPiece(const Place &from, const Place &to, Shape shape) {
   int64_t bytes = from.memory.element.getIntOrFloatBitWidth() / 8, width = 1;
   for (int64_t next = 2; next * bytes <= 16; next *= 2) {
-    bool fits = llvm::all_of(std::array{from.alignment, to.alignment, from.memory.stride, to.memory.stride,
-                                        shape.columns},
-                             [&](int64_t size) { return size % next == 0; });
+    bool fits =
+        llvm::all_of(std::array{from.alignment, to.alignment, from.memory.stride, to.memory.stride, shape.columns},
+                     [&](int64_t size) { return size % next == 0; });
     width = fits ? next : width;
   }
   return width;

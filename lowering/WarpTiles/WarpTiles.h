@@ -39,7 +39,8 @@ public:
     std::function<bool(mlir::Operation *)> isInside;   // whether an op is emitted here: others have been
   };
 
-  /// Products are all of one precision. `entry`: where what does not change from chunk to chunk is computed. `lane`: the number of the lane in its warp.
+  /// Products are all of one precision. `entry`: where what does not change from chunk to chunk is computed. `lane`:
+  /// the number of the lane in its warp.
   WarpTiles(mlir::OpBuilder &b, mlir::OpBuilder &entry, mlir::Location loc, const lanes::Hooks &hooks, mlir::Value lane,
             tile::Precision precision, bool turned, Outside outside)
       : b(b), entry(entry), loc(loc), hooks(hooks), lane(lane), turned(turned), outside(std::move(outside)),
@@ -99,7 +100,7 @@ private:
   void computeProducts(tile::DotOp op);
   bool isReady(mlir::Value operand);
   bool isExact(mlir::Value operand);
-  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement);
+  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement, bool keep);
 
   mlir::Value getBase(const Place &place, const Placement &placement);
   int64_t getPiece(const Place &from, const Place &to, Shape shape);

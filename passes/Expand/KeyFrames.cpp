@@ -320,9 +320,8 @@ Value KeyFrames::leave(Value end) {
   if (!entersMiddle()) {
     return end;
   }
-  return scaleKeys(end, [&](unsigned axis) {
-    return e.sub(blockEnd(axis, e.index(0)), blockMiddle(axis, e.index(0)));
-  });
+  return scaleKeys(end,
+                   [&](unsigned axis) { return e.sub(blockEnd(axis, e.index(0)), blockMiddle(axis, e.index(0))); });
 }
 
 Value KeyFrames::decayInitial(Value initial) {

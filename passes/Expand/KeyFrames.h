@@ -28,8 +28,8 @@ public:
 
   /// [C, C]: how much of write `event`'s value at one token a read at another sees; zero where it comes before.
   mlir::Value score(unsigned read, unsigned event) const;
-  /// The state before the chunk in the frame that keys are relative to: with one block its middle, so that the same keys
-  /// serve scores, reads and writes; otherwise the start.
+  /// The state before the chunk in the frame that keys are relative to: with one block its middle, so that the same
+  /// keys serve scores, reads and writes; otherwise the start.
   mlir::Value enter(mlir::Value state);
   /// [C, V]: what a read sees of the state that has entered.
   mlir::Value readInitial(unsigned read, mlir::Value state);
@@ -122,13 +122,15 @@ private:
   std::map<std::pair<unsigned, unsigned>, mlir::Value> transposed; // (write, axis): [K, C]
 
   // Results.
-  std::map<std::pair<unsigned, unsigned>, mlir::Value> scores;    // [C, C]
-  std::map<std::pair<unsigned, unsigned>, mlir::Value> readKeys;  // (read, axis): [C, K], relative to where the state enters
-  std::map<unsigned, mlir::Value> readLogs;                       // [C]
-  std::map<std::pair<unsigned, unsigned>, mlir::Value> writeKeys; // (event, axis): [K, C], relative to where writes are added
-  std::map<unsigned, mlir::Value> writeLogs;                      // [C]
-  llvm::SmallVector<mlir::Value> totals;                          // per axis: [K] or blocks [K, p]; null: nothing
-  mlir::Value totalLog;                                           // scalar
+  std::map<std::pair<unsigned, unsigned>, mlir::Value> scores; // [C, C]
+  std::map<std::pair<unsigned, unsigned>, mlir::Value>
+      readKeys;                             // (read, axis): [C, K], relative to where the state enters
+  std::map<unsigned, mlir::Value> readLogs; // [C]
+  std::map<std::pair<unsigned, unsigned>, mlir::Value>
+      writeKeys;                             // (event, axis): [K, C], relative to where writes are added
+  std::map<unsigned, mlir::Value> writeLogs; // [C]
+  llvm::SmallVector<mlir::Value> totals;     // per axis: [K] or blocks [K, p]; null: nothing
+  mlir::Value totalLog;                      // scalar
 };
 
 } // namespace rwkv

@@ -49,8 +49,7 @@ public:
     // The intrinsic is one that only reads and gives nothing: optimizers drop it.
     auto nothing = LLVM::LLVMVoidType::get(b.getContext());
     LLVM::InlineAsmOp::create(b, loc, nothing, address, "prefetch.global.L2 [$0];", "l", /*has_side_effects=*/true,
-                              /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
-                              ArrayAttr());
+                              /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
   }
 
   const MatrixInstruction *findProduct(tile::Precision precision) const override {
@@ -61,8 +60,9 @@ public:
     return precision == tile::Precision::tf32 ? row : nullptr;
   }
   Value emitRounded(OpBuilder &b, Location loc, Value value) const override {
-    // The instruction leaves out the low 13 bits. Three quarters of what half a unit is at most are added first: a product
-    // instead of a conversion (four instructions, one of them for NaN), with errors of either sign up to 3/4 unit.
+    // The instruction leaves out the low 13 bits. Three quarters of what half a unit is at most are added first: a
+    // product instead of a conversion (four instructions, one of them for NaN), with errors of either sign up to 3/4
+    // unit.
     constexpr float kFactor = 1 + 1.5f / 4096;
     return arith::MulFOp::create(b, loc, value, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(kFactor)));
   }
