@@ -13,7 +13,8 @@
 //
 //   q, k   [B, T, H, K]           queries and keys
 //   v      [B, T, H, V]           values, and the output o
-//   R      [B, T, H, K/4, 4, 4]   the quaternions as matrices
+//   R      [B, T, H, K/4, 4, 4]   the quaternions as matrices, in f32 whatever the others are: that they keep lengths
+//                                 is asserted, and checked
 //   s0     [B, H, K, V]           state before the first token; the state after the last one is the second result
 !Key   = tensor<?x?x?x?xf32>
 !Value = tensor<?x?x?x?xf32>

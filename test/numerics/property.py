@@ -189,7 +189,7 @@ def check_kernel(kernel, region, cases, expected, first, steps=None):
     worst = check_values(region, cases[0], expected[0], first, "rwkv-run")
     results = []
     for i, (case, reference) in enumerate(zip(cases, expected)):
-        found = call(kernel, region, case) if kernel.tool.library else kernel.run(given(region, case))
+        found = call(kernel, region, case)
         results.append(found)
         if i == 0 and [x.tobytes() for x in found] != [x.tobytes() for x in first]:
             raise Failure(("bits",), "rwkv-run and the library differ")
@@ -199,10 +199,9 @@ def check_kernel(kernel, region, cases, expected, first, steps=None):
                 n: compare.Reference(x.astype(np.float64), reference[n].moved) for n, x in zip(region.names(), steps[i])
             }
             check_values(region, case, near, found, f"{case.name()} against step")
-    if kernel.tool.library:
-        check_confined(kernel, region, cases[-1], results[-1])
+    check_confined(kernel, region, cases[-1], results[-1])
     case = cases[0]
-    if case.lengths is None and case.tokens > 1 and kernel.tool.library:
+    if case.lengths is None and case.tokens > 1:
         cut = 1 + case.tokens * 5 // 8 % (case.tokens - 1)
         worst = max(worst, in_two_calls(kernel, region, case, expected[0], cut))
     return worst, results
@@ -495,11 +494,16 @@ def main():
     folder = tempfile.mkdtemp(prefix="rwkv-property-")
     start = time.monotonic()
     try:
-        tool = Tool(path, library, folder)
         if args.again:
-            return again(tool, args.again)
+            return again(Tool(path, None, folder), args.again)
         if not library:
-            report.skipped("library", "no librwkv_rt.so beside the tool or in --library: rwkv-run alone")
+            print("property.py: expected librwkv_rt.so (target rwkv_rt_shared) beside the tool or in --library, found none")
+            return 1
+        try:
+            tool = Tool(path, library, folder)
+        except OSError as error:
+            print(f"property.py: {error}")
+            return 1
         print(f"regions {seeds[0]} .. {seeds[-1]}", flush=True)
         again_ = f"property.py --tool {path}"
         Properties(tool, report, schedules, args.keep, args.jobs, again_, args.shrink).run(seeds)

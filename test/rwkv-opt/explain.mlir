@@ -80,7 +80,7 @@
 // STATES: recurrence with 3 states, 3 reads
 // STATES: state S0 [key0 = ?, key1 = 4, value = ?]
 // STATES-NEXT: {{^}}    1  decay key axis 1, no bound is known
-// STATES-NEXT: {{^}}    2  mix key axis 1 in blocks of 2
+// STATES-NEXT: {{^}}    2  mix key axis 1 in blocks of 2 %S2
 // STATES-NEXT: {{^}}    3  add an outer product of several keys
 // STATES-NEXT: {{^}}       read %y = rwkv.read
 // STATES: state S1 [value = ?]
@@ -99,6 +99,11 @@
 // STATES: {{^}}  scan    no: it mixes the elements of a state (L5)
 // STATES-NEXT: {{^}}          at {{.*}}states.mlir:[[#]]:11: %S2 = rwkv.transform %S1, %Rt
 // STATES: {{^}}  chosen  step
+
+// Transforms that are asserted to be orthogonal.
+// RUN: sed 's/rwkv.transform \(.*\) : !S, /rwkv.transform \1 orthogonal : !S, /' %t/states.mlir > %t/turned.mlir
+// RUN: rwkv-opt %t/turned.mlir --rwkv-explain | FileCheck %s --check-prefix=TURNED
+// TURNED: {{^}}    2  turn key axis 1 in blocks of 2, asserted to be orthogonal %S2
 
 // Overwritten states have no normal form.
 // RUN: rwkv-opt %t/overwritten.mlir --rwkv-explain | FileCheck %s --check-prefix=NONE

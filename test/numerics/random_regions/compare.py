@@ -48,11 +48,12 @@ class _Noise:
 
 def _copied(region, arrays, noise):
     """Every input several times, stacked along the batch: as it is, then moved by roundings."""
-    consts = {o.name for o in region.of_clause("const")}
+    consts, counters = {o.name for o in region.of_clause("const")}, region.counters()
     result = {}
     for name, x in arrays.items():
         x = np.broadcast_to(x, (noise.exact,) + x.shape) if name in consts else x
-        result[name] = noise(np.concatenate([x] * (1 + COPIES)))
+        copies = np.concatenate([x] * (1 + COPIES))
+        result[name] = copies if name in counters else noise(copies)
     return result
 
 

@@ -273,7 +273,7 @@ class Generator:
         for i, axis in enumerate(state.keys):
             n = self.region.size(axis)
             known = self.blocks.get((state.name, i))
-            fresh = [p for p in (2, 3, 4) if n % p == 0]
+            fresh = [p for p in (2, 3, 4) if n % p == 0] + [n] * (4 < n and self.chance(0.2))
             choices += [(i, p) for p in ([known] if known and self.chance(0.9) else fresh)]
         if not choices:
             return self.decay(state, version, peek)
@@ -282,7 +282,34 @@ class Generator:
         dims = (f"{state.keys[i]}/{p}", str(p), str(p))
         kind = self.pick(["rotation", "contraction", "triangular", "singular"], [4, 3, 3, 1])
         matrix = self.operand(dims, kind, const=0.25)
-        return self.advance(state, version, peek, "transform", [matrix], axis=f"key{i}")
+        orthogonal = kind == "rotation" and self.chance(0.7)
+        return self.advance(state, version, peek, "transform", [matrix], axis=f"key{i}", orthogonal=orthogonal)
+
+    def maximum(self, state, version, peek):
+        return self.advance(state, version, peek, "maximum", [self.of_state(state, "decay"), self.of_state(state, "value")])
+
+    def of_state(self, state, kind):
+        """A value of the shape of a state."""
+        if not state.keys and kind == "value":
+            return self.free_value(state)
+        if len(state.keys) == 1 and self.chance(0.4):  # along one axis
+            position = self.between(0, 1)
+            vector = self.operand((state.dims[position],), kind)
+            return self.emit("broadcast", [vector], state.dims, axis=str(position))
+        return self.operand(state.dims, kind)
+
+    def hold(self, source):
+        """A state that holds another one, and its counter: at the start of the token."""
+        held, counter = State("H0", source.keys, source.value), State("N0", (), "1")
+        self.region.states += [held, counter]
+        for s in (held, counter):
+            self.level[s.name] = -1
+            self.current[s.name] = s.name
+            self.versions[s.name] = [s.name]
+            self.frame[s.name] = ()
+        self.advance(held, held.name, False, "hold", [source.name, counter.name])
+        self.advance(counter, counter.name, False, "count", [], period=self.pick([1, 2, 3, 4, 6, 8, 12, 16, 48]))
+        return held
 
     def read(self, state, version, peek=False, keys=None):
         keys = self.keys(state) if keys is None else keys
@@ -326,6 +353,8 @@ class Generator:
             kinds = [self.write, self.decay]
             if state.keys and not self.each(state):
                 kinds.append(self.transform)
+            if state.name in self.raised and not self.lawless:
+                kinds = [self.maximum]
             version = self.pick(kinds, [3, 2, 1][: len(kinds)])(state, version, True)
             if self.chance(0.3):
                 self.read(state, version, peek=True)
@@ -336,8 +365,18 @@ class Generator:
         version = self.pick(self.versions[state.name]) if self.chance(0.2) else self.current[state.name]
         self.read(state, version)
 
+    def stale_read(self, state):
+        """Of a state that is held; nothing changes what it reads."""
+        version = self.versions[state.name][0 if self.lawless and self.chance(0.5) else -1]
+        self.read(state, version)
+
     def actions(self, state):
         some = lambda p, n: self.between(1, n) if self.chance(p) else 0  # noqa: E731
+        if state.name in self.raised:
+            result = ["maximum"] * self.between(1, 2) + ["read"] * some(0.95, 3) + ["peek"] * some(0.2, 2)
+            result += ["write"] * some(0.3 * self.lawless, 1)
+            self.rng.shuffle(result)
+            return result
         result = ["write"] * some(0.85, 2) + ["decay"] * some(0.75, 2) + ["read"] * some(0.95, 3)
         result += ["peek"] * some(0.2, 2)
         if state.keys and not self.each(state):
@@ -351,10 +390,10 @@ class Generator:
 
     def act(self, state, action):
         version = self.current[state.name]
-        if action in ("write", "decay", "transform"):
+        if action in ("write", "decay", "transform", "maximum"):
             getattr(self, action)(state, version, False)
         else:
-            {"read": self.plain_read, "delta": self.delta, "peek": self.peek}[action](state)
+            {"read": self.plain_read, "delta": self.delta, "peek": self.peek, "held": self.stale_read}[action](state)
 
     # ---- outputs
 
@@ -420,7 +459,7 @@ class Generator:
 
     def state(self, i, kind, values):
         sizes = self.region.sizes
-        keys = {"matrix": 1, "tensor": 2, "vector": 0, "each": self.pick([1, 1, 2])}[kind]
+        keys = {"matrix": 1, "tensor": 2, "vector": 0, "each": self.pick([1, 1, 2]), "raised": self.pick([0, 0, 1, 2])}[kind]
         value = self.pick(values)
         while True:
             axes = tuple(self.pick(sizes) for _ in range(keys))
@@ -437,7 +476,7 @@ class Generator:
         self.hard = self.chance(0.15)
         self.lawless = self.chance(0.1)
         mode = self.pick(["keyed", "flat", "mixed"], [76, 14, 10])
-        kinds = {"keyed": ["matrix"] * 4 + ["tensor"], "flat": ["vector", "each"]}
+        kinds = {"keyed": ["matrix"] * 4 + ["tensor"], "flat": ["vector", "each", "raised"]}
         kinds["mixed"] = kinds["keyed"] + kinds["flat"] * 2
         count = self.pick([1, 2, 3], [45, 38, 17])
         chosen = [self.pick(kinds[mode]) for _ in range(count)]
@@ -445,6 +484,7 @@ class Generator:
         region.states = [self.state(i, kind, values) for i, kind in enumerate(chosen)]
         self.coupled = set()
         self.elementwise = {s.name for s, kind in zip(region.states, chosen) if kind == "each"}
+        self.raised = {s.name for s, kind in zip(region.states, chosen) if kind == "raised"}
         levels = list(range(count))
         self.rng.shuffle(levels)
         self.level = {s.name: int(level) for s, level in zip(region.states, levels)}
@@ -457,6 +497,9 @@ class Generator:
             self.versions[s.name] = [s.name]
             self.frame[s.name] = ()
         pending = [(s, a) for s in region.states for a in self.actions(s)]
+        if self.chance(0.15):
+            held = self.hold(self.pick(region.states))
+            pending += [(held, "held")] * self.between(1, 2)
         order = [s for s, _ in pending]
         if self.chance(0.75):  # else one state after the other, as they are numbered
             self.rng.shuffle(order)

@@ -85,6 +85,12 @@ def evaluate(region, op, values, roots):
         return decay(a[0], a[1], op.axis)
     if op.kind == "transform":
         return transform(a[0], a[1], op.axis)
+    if op.kind == "maximum":
+        return np.maximum(a[0] + a[1], a[2])
+    if op.kind == "hold":
+        return np.where((a[2] == 0).reshape(a[2].shape[:FIRST] + (1,) * (a[0].ndim - FIRST)), a[1], a[0])
+    if op.kind == "count":
+        return np.where(a[0] + 1 >= op.period, a[0] + 1 - op.period, a[0] + 1)
     shape = region.shape(op.dims)
     if op.kind == "fill":
         return np.full((1, 1) + shape, op.number)
@@ -105,7 +111,7 @@ def evaluate(region, op, values, roots):
 def run(region, inputs, disturb=None, evaluate=evaluate):
     """inputs: over [B, T, Hg, ..], const [B, Hg, ..] (B may be 1), states [B, H, ..]; B sequences of T tokens each.
     Returns ({output: [B, T, H, ..]}, {state: [B, H, ..]}, the largest magnitude that a state had). `disturb` gets the
-    result of every op and says what to go on with; `evaluate` is what evaluates an op."""
+    result of every op but a count, and says what to go on with; `evaluate` is what evaluates an op."""
     roots, heads = region.roots(), region.heads
     over, fixed = {}, {}
     for operand in region.operands:
@@ -124,7 +130,7 @@ def run(region, inputs, disturb=None, evaluate=evaluate):
             values = {**fixed, **states, **{n: x[:, t] for n, x in over.items()}}
             for op in region.ops:
                 value = evaluate(region, op, values, roots)
-                values[op.name] = disturb(value) if disturb else value
+                values[op.name] = disturb(value) if disturb and op.kind != "count" else value
             for name in region.outputs:
                 outputs[name][:, t] = values[name]
             states = {s.name: values[last] for s, last in zip(region.states, region.yields)}

@@ -13,6 +13,12 @@ set of states that feed each other through reads (a strongly connected component
 `scan` runs states whose every element is on its own: vectors, and states that decay element by element. What feeds them
 may be anything of other states, but nothing of themselves.
 
+Two more kinds of states have both forms:
+
+  raised   a maximum is all that ever happens to it, in peeks too
+  held     it takes the place of another state, as that was before the token, where a counter is 0, and stays what it is
+           elsewhere; reads are of what it is after that. The counter counts, and nothing else; nobody sees it otherwise
+
 A verdict per schedule: "must" (the compiler has to accept it), "may" (it is not wrong, but asks for more than the rules
 promise: the compiler may refuse, and what it accepts has to be right), "no"."""
 
@@ -66,6 +72,8 @@ class _Analysis:
 
     def operands_of(self, op):
         """Values that an op takes, if what it does may change a state."""
+        if op.kind in ("hold", "count"):  # states only
+            return []
         if op.kind in STATE_OPS or (op.kind == "read" and op.name in self.feeds):
             return op.args[1:]
         return []
@@ -140,7 +148,45 @@ class _Analysis:
                     decays = [o for o in self.r.ops if o.kind == "decay" and o.axis in ("value", "each")]
                     if any(self.roots[o.name].name in component for o in decays):
                         broken.append(f"frames: {op.name}")
+        return broken + self.check_raised() + self.check_held()
+
+    def ops_on(self, name):
+        """What happens to a state, peeks included."""
+        return [op for op in self.r.ops if op.kind in STATE_OPS and self.roots[op.name].name == name]
+
+    def raised(self):
+        return {self.roots[op.name].name for op in self.r.ops if op.kind == "maximum"}
+
+    def check_raised(self):
+        carried = self.carried()
+        broken = []
+        for name in sorted(self.raised()):
+            ops = self.ops_on(name)
+            if any(op.kind != "maximum" for op in ops) or not any(op.name in carried for op in ops):
+                broken.append(f"raised: {name}")
         return broken
+
+    def held(self):
+        """States that are held, and counters."""
+        return {self.roots[op.name].name for op in self.r.ops if op.kind in ("hold", "count")}
+
+    def check_held(self):
+        broken = []
+        for name in sorted(self.held()):
+            ops = self.ops_on(name)
+            alone = len(ops) == 1 and ops[0].name in self.carried()
+            before = all(n in self.ops_before() for n in ops[0].args)
+            seen = any(op.kind == "read" and op.args[0] == name for op in self.r.ops)
+            if not (alone and before) or seen:
+                broken.append(f"held: {name}")
+        for op in self.r.ops:
+            if op.kind == "hold" and self.roots[op.args[2]].name not in self.r.counters():
+                broken.append(f"held: {op.name} by what does not count")
+        return broken
+
+    def ops_before(self):
+        """States as they are before the token."""
+        return {s.name for s in self.r.states}
 
     def carried(self):
         result, steps = set(), {op.name: op.args[0] for op in self.r.ops if op.kind in STATE_OPS}
@@ -161,7 +207,7 @@ class _Analysis:
             if op.kind == "transform":
                 axis = root.name, op.axis
                 blocks.setdefault(axis, set()).add(self.r.types()[op.args[1]][1])
-                found.add("transform")
+                found.add("turn" if op.orthogonal else "transform")
                 if any(o.kind == "decay" and o.axis == op.axis and self.roots[o.name] is root for o in self.r.ops):
                     found.add("transform and decay on one axis")
             if op.kind == "decay":
@@ -169,6 +215,8 @@ class _Analysis:
                 found |= {"bound"} if op.bound else set()
                 if self.reads[op.args[1]]:
                     found.add("decay from a read")
+            if op.kind in ("maximum", "hold"):
+                found.add(op.kind)
             if op.kind in STATE_OPS and op.name not in carried:
                 found.add("peek")
             if op.kind == "write":
@@ -223,14 +271,15 @@ def analyse(region):
     each = {a.roots[op.name].name for op in region.ops if op.kind == "decay" and op.axis == "each"}
     turned = {a.roots[op.name].name for op in region.ops if op.kind == "transform"}
     fed = {s.name for s in region.states if (s.name, s.name) in a.edges}
-    flat = {s.name for s in region.states if not s.keys or s.name in each}
+    raised, held = a.raised(), a.held()
+    flat = {s.name for s in region.states if not s.keys or s.name in each or s.name in raised} - held
     for s in region.states:
         if s.name in each and s.keys and (s.name in fed or s.name in turned):
             broken.append(f"elementwise: {s.name}")
     chunk = "no" if broken else "may" if flat or features & BEYOND else "must"
     scan = "no"
     if not broken and not turned:
-        if len(flat) == len(region.states):
+        if len(flat | held) == len(region.states):
             scan = "may" if fed or "key of an output from a read of the same state" in features else "must"
         elif not any(s.keys and s.name in fed for s in region.states):
             scan = "may"

@@ -80,6 +80,18 @@ def peeks_carried(region, op, values, roots):
     return None
 
 
+def maximum_without_what_is_added(region, op, values, roots):
+    return np.maximum(values[op.args[0]], values[op.args[2]]) if op.kind == "maximum" else None
+
+
+def held_forever(region, op, values, roots):
+    return values[op.args[0]] if op.kind == "hold" else None
+
+
+def counter_never_starts_again(region, op, values, roots):
+    return values[op.args[0]] + 1 if op.kind == "count" else None
+
+
 OF_OPS = [
     base_of_decays,
     value_decay_on_a_key,
@@ -90,6 +102,9 @@ OF_OPS = [
     keys_of_reads_swapped,
     key_nearly_right,
     peeks_carried,
+    maximum_without_what_is_added,
+    held_forever,
+    counter_never_starts_again,
 ]
 
 

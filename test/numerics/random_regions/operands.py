@@ -71,6 +71,17 @@ def numbers(operand, shape, rng, hard, duplicate):
     return x
 
 
+def counts(period, shape, rng):
+    """Of tokens behind: mostly the start of a period or somewhere in it; now and then no count at all."""
+    kind = rng.random()
+    if kind < 0.3:
+        return np.zeros(shape)
+    x = rng.integers(0, period, shape).astype(float)
+    if kind < 0.9:
+        return x
+    return np.where(rng.random(shape) < 0.5, x, rng.choice([0.5, -1.0, period, period + 2.25], shape))
+
+
 def stored(region, array):
     return array if region.element == "f64" else array.astype(np.float32).astype(np.float64)
 
@@ -139,9 +150,13 @@ def draw(region, rng, hard):
         shape = lead + (operand.heads,) + region.shape(operand.dims)
         x = numbers(operand, shape, rng, hard and rng.random() < 0.5, duplicate)
         case.arrays[operand.name] = stored(region, x)
+    counters = region.counters()
     for state in region.states:
-        x = 0.5 * rng.standard_normal((case.sequences, region.heads) + region.shape(state.dims))
-        case.arrays[state.name] = stored(region, x * (rng.random() > 0.1))
+        shape = (case.sequences, region.heads) + region.shape(state.dims)
+        x = 0.5 * rng.standard_normal(shape) * (rng.random() > 0.1)
+        if state.name in counters:
+            x = counts(counters[state.name], shape, rng)
+        case.arrays[state.name] = stored(region, x)
     for attempt in range(14):
         if peak(region, case) <= LARGEST:
             break

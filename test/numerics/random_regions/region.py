@@ -25,7 +25,7 @@ UNARY = {
     "relu": "rwkv.relu",
     "softplus": "rwkv.softplus",
 }
-STATE_OPS = ("write", "decay", "transform")  # those that make a state
+STATE_OPS = ("write", "decay", "transform", "maximum", "hold", "count")  # those that make a state
 
 
 @dataclasses.dataclass
@@ -55,7 +55,8 @@ class State:
 @dataclasses.dataclass
 class Op:
     """`args` in the order of the text: read: state, keys; write: state, keys, value, scale if there is one; decay:
-    state, logarithm; transform: state, matrix. `dims` is None for ops that make a state."""
+    state, logarithm; transform: state, matrix; maximum: state, what is added, value; hold: state, source, counter;
+    count: state. `dims` is None for ops that make a state."""
 
     name: str
     kind: str
@@ -65,6 +66,8 @@ class Op:
     number: float = 0.0  # of fill
     bound: tuple = ()  # of decay: (low, high)
     scaled: bool = False  # write: the last argument is a scale
+    orthogonal: bool = False  # transform: asserted
+    period: int = 0  # of count
 
 
 @dataclasses.dataclass
@@ -110,6 +113,11 @@ class Region:
         """(keys, value, scale or None) of a write."""
         count = len(root.keys)
         return op.args[1 : 1 + count], op.args[1 + count], op.args[2 + count] if op.scaled else None
+
+    def counters(self):
+        """{state that counts tokens: its period}."""
+        roots = self.roots()
+        return {roots[op.name].name: op.period for op in self.ops if op.kind == "count"}
 
     def names(self):
         """Of the results of the function."""
@@ -169,7 +177,15 @@ class _Printer:
             return f'{left}rwkv.decay {a[0]}, {a[1]} on "{op.axis}"{bound} : {self.state(roots[op.name])}'
         if op.kind == "transform":
             matrix = self.value(types[op.args[1]])
-            return f'{left}rwkv.transform {a[0]}, {a[1]} on "{op.axis}" : {self.state(roots[op.name])}, {matrix}'
+            orthogonal = " orthogonal" if op.orthogonal else ""
+            state = self.state(roots[op.name])
+            return f'{left}rwkv.transform {a[0]}, {a[1]} on "{op.axis}"{orthogonal} : {state}, {matrix}'
+        if op.kind == "maximum":
+            return f"{left}rwkv.maximum {', '.join(a)} : {self.state(roots[op.name])}"
+        if op.kind == "hold":
+            return f"{left}rwkv.hold {a[0]}, {a[1]} at {a[2]} : {self.state(roots[op.name])}"
+        if op.kind == "count":
+            return f"{left}rwkv.count {a[0]} every {op.period} : {self.state(roots[op.name])}"
         to = self.value(op.dims)
         if op.kind == "fill":
             return f"{left}rwkv.fill {op.number!r} : {to}" if op.dims else f"{left}arith.constant {op.number!r} : {to}"

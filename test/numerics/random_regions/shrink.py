@@ -125,6 +125,10 @@ class Changes:
                     kept.append(op)
                 elif op.kind == "read":
                     kept.append(Op(op.name, "fill", [], op.dims, number=0.5))
+            for op in [o for o in kept if o.kind == "hold" and state in (roots[n] for n in o.args[1:])]:
+                kept.remove(op)  # without what it holds, or when, it holds nothing
+                region.ops = kept
+                substitute(region, op.name, op.args[0])
             region.ops = kept
             del region.states[i], region.yields[i], case.arrays[state.name]
             yield region, case
@@ -213,9 +217,9 @@ class Changes:
             region.dynamic = False
             yield region, case
         for i, op in enumerate(self.region.ops):
-            if op.bound:
+            if op.bound or op.orthogonal:
                 region, case = self.copies()
-                region.ops[i].bound = ()
+                region.ops[i].bound, region.ops[i].orthogonal = (), False
                 yield region, case
         for i, o in enumerate(self.region.operands):
             for j, other in enumerate(self.region.operands):

@@ -34,7 +34,7 @@
 // CHECK-DAG: %[[BELOW:.*]] = arith.subf %[[LOW]], %[[LOG]]
 // CHECK-DAG: %[[ABOVE:.*]] = arith.subf %[[LOG]], %[[HIGH]]
 // CHECK: %[[EXCESS:.*]] = arith.maximumf %[[BELOW]], %[[ABOVE]]
-// CHECK: %[[NAN:.*]] = arith.cmpf uno, %[[LOG]], %[[LOG]]
+// CHECK: %[[NAN:.*]] = arith.cmpf uno, %[[EXCESS]], %[[EXCESS]]
 // CHECK: %[[KNOWN:.*]] = arith.select %[[NAN]], %{{.*}}, %[[EXCESS]]
 // CHECK: %[[LARGEST:.*]] = tile.reduce max %[[KNOWN]] over 0 : tensor<8xf32> -> f32
 // CHECK: %[[VIOLATED:.*]] = arith.cmpf ogt, %[[LARGEST]], %[[ZERO]]

@@ -44,6 +44,21 @@ TEST(AffineState, PathsOfStates) {
   EXPECT_TRUE(form->reads.empty());
 }
 
+TEST(AffineState, TurnedAxes) {
+  const std::string turn = "rwkv.transform %S, %R on \"key0\" orthogonal : !S, tensor<2x2x2xf32>\n";
+  auto isTurned = [](const std::string &ops) { return Form(ops)->states[0].isTurned(0); };
+  EXPECT_TRUE(isTurned("%Sn = " + turn));
+  EXPECT_FALSE(isTurned("%Sn = rwkv.transform %S, %R on \"key0\" : !S, tensor<2x2x2xf32>"));
+  EXPECT_FALSE(isTurned("%Sn = rwkv.write %S[%k], %v : !S")) << "nothing happens to the axis";
+  // What happens to other axes, and to all elements alike, does not matter; a decay of the same axis does.
+  EXPECT_TRUE(isTurned("%S1 = " + turn + "%Sn = rwkv.decay %S1, %g on \"value\" : !S"));
+  EXPECT_TRUE(isTurned("%S1 = " + turn + "%Sn = rwkv.decay %S1, %c on \"all\" : !S"));
+  EXPECT_FALSE(isTurned("%S1 = " + turn + "%Sn = rwkv.decay %S1, %g on \"key0\" : !S"));
+  EXPECT_FALSE(isTurned("%S1 = " + turn + "%Sn = rwkv.transform %S1, %R on \"key0\" : !S, tensor<2x2x2xf32>"));
+  // A peek is not carried on.
+  EXPECT_FALSE(isTurned("%P = " + turn + "%o = rwkv.read %P[%q] : !S\n%Sn = rwkv.write %S[%k], %v : !S"));
+}
+
 TEST(AffineState, PositionsOfReads) {
   Form form(kDelta);
   ASSERT_EQ(form->reads.size(), 2u);
