@@ -4,6 +4,7 @@
 #ifndef RWKV_LOWERING_REGISTERBLOCKS_NEST_H
 #define RWKV_LOWERING_REGISTERBLOCKS_NEST_H
 
+#include "lowering/RegisterBlocks/MatrixUnit.h"
 #include "lowering/TilePrograms/Kernel.h"
 
 namespace rwkv::blocks {
@@ -17,6 +18,7 @@ using programs::Plan;
 struct Machine {
   int64_t vectorBits;
   int64_t registers;
+  const MatrixUnit *matrix = nullptr; // if there are matrix instructions
 
   int64_t lanes(mlir::Type element) const { return vectorBits / element.getIntOrFloatBitWidth(); }
 };

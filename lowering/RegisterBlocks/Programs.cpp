@@ -127,6 +127,14 @@ public:
 
   void emit(tile::TransposeOp op) {
     Matrix x = getMatrix(context, op.getX());
+    // Squares in registers where they fit, element by element elsewhere.
+    int64_t side = machine.lanes(x.compute);
+    while (x.rows % side != 0 || x.columns % side != 0) {
+      side /= 2;
+    }
+    if (side >= kSmallestSquare) {
+      return transposeSquares(x, side);
+    }
     forEach(x.columns, [&](Value column) {
       forEach(x.rows, [&](Value row) {
         Value value = emitLoad(b, loc, x.memory, row, column, 0, x.compute);
@@ -157,6 +165,38 @@ public:
   }
 
 private:
+  static constexpr int64_t kSmallestSquare = 4;
+
+  /// Interleaving the first half of the rows with the second, log2(side) times over, turns a square.
+  void transposeSquares(const Matrix &x, int64_t side) {
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < side / 2; ++i) {
+      low.append({i, side + i});
+      high.append({side / 2 + i, side + side / 2 + i});
+    }
+    forEach(x.rows / side, [&](Value down) {
+      Value firstRow = arith::MulIOp::create(b, loc, down, index(side));
+      forEach(x.columns / side, [&](Value across) {
+        Value firstColumn = arith::MulIOp::create(b, loc, across, index(side));
+        SmallVector<Value> lines;
+        for (int64_t i = 0; i < side; ++i) {
+          lines.push_back(emitLoad(b, loc, x.memory, addIndex(b, loc, firstRow, i), firstColumn, side, x.compute));
+        }
+        for (int64_t width = 1; width < side; width *= 2) {
+          SmallVector<Value> next;
+          for (int64_t i = 0; i < side / 2; ++i) {
+            next.push_back(vector::ShuffleOp::create(b, loc, lines[i], lines[i + side / 2], low));
+            next.push_back(vector::ShuffleOp::create(b, loc, lines[i], lines[i + side / 2], high));
+          }
+          lines = next;
+        }
+        for (int64_t i = 0; i < side; ++i) {
+          emitStore(b, loc, target, addIndex(b, loc, firstColumn, i), firstRow, lines[i]);
+        }
+      });
+    });
+  }
+
   Value index(int64_t value) { return constantIndex(b, loc, value); }
 
   /// Vectors of one element are scalars.
