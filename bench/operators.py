@@ -38,7 +38,7 @@ LAYERS = "rwkv7,rwkv6,gla,gated-deltanet,kda,deltanet,delta-product,retention,ma
 def plan_of(layer, shape, size, schedule, values=0):
     batch, tokens, heads = shape
     r = next(r for r in ALL if r.name == f"ladder-{layer}")
-    sizes = {**schedules.scaled(r, size, values or size), "H": heads}
+    sizes = {**schedules.scaled(r, size, values or size), "H": heads, "M": size // 2, "N": size // 2}
     plan = Plan(r, BF16, sizes, 0, False)
     width = f"{size}v{values}" if values else size
     plan.label = f"{layer}-{width}-{batch}x{tokens}x{heads}-{schedule.replace(':', '')}"
@@ -111,12 +111,12 @@ def main():
     parser.add_argument("--packs", type=pathlib.Path, required=True, help="folder of packs")
     parser.add_argument("--layers", default=LAYERS, help=f"names of examples/ladder (default: {LAYERS})")
     parser.add_argument("--shapes", default="8x4096x32", help="BxTxH, separated by commas")
-    parser.add_argument("--size", type=int, default=64, help="of key and value axes")
+    parser.add_argument("--size", type=int, default=64, help="of key and value axes; half of it of each of two key axes")
     parser.add_argument(
         "--values",
         type=int,
         default=0,
-        help="of the value axis, if it is another; a quarter of --size is the " "size of each key axis where there are two",
+        help="of the value axis, if it is another",
     )
     parser.add_argument("--schedules", default="auto,step,chunk:16,chunk:64", help="kind or kind:C, separated by commas")
     parser.add_argument("--target", default="sm_90a", help="of prepare")

@@ -13,6 +13,7 @@ using namespace rwkv::programs;
 namespace {
 
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kLine = 64; // bytes that are fetched together
 
 class VectorLowering : public KernelLowering {
 public:
@@ -86,6 +87,18 @@ private:
   }
   void emitScalarStore(const Memory &memory, Value value) override {
     emitStore(b, loc, memory, Value(), Value(), value);
+  }
+
+  /// Rows of a head lie far apart: nothing but the program knows which come next. Where an iteration takes many tokens,
+  /// its loads wait for each other anyway.
+  void beginTokens(ArrayRef<Matrix> rows) override {
+    for (const Matrix &next : rows) {
+      int64_t bytes = next.memory.element.getIntOrFloatBitWidth() / 8;
+      for (int64_t at = 0; next.rows == 1 && at < next.columns * bytes; at += kLine) {
+        Value address = emitAddress(b, loc, next.memory, Value(), constantIndex(b, loc, at / bytes));
+        LLVM::Prefetch::create(b, loc, address, /*rw=*/0, /*hint=*/3, /*cache=*/1);
+      }
+    }
   }
 
   void emitFlag(Value violated) override {

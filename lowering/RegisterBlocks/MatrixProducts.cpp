@@ -6,6 +6,8 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <utility>
+
 using namespace mlir;
 using namespace rwkv;
 using namespace rwkv::blocks;
@@ -228,14 +230,53 @@ private:
     return !place || (place[0] + (i + 1) * numbers.rows <= rows && place[1] + (j + 1) * numbers.columns <= columns);
   }
 
+  static int64_t sum(int64_t i, int64_t j) { return i * kSide + j; }
+
+  /// The products of one depth. Small ones first; operands are loaded one by one, in front of the first product that
+  /// takes them, so that loads run beside products.
+  void emitDepth(const Packed &x, const Packed &y, Value row, Value column, int64_t height, int64_t width, Value k) {
+    Value leftBytes = times(k, kBytes), rightRow = arith::DivUIOp::create(b, loc, k, index(numbers.pack));
+    SmallVector<int64_t> left(height, -1), right(width, -1); // the planes that the registers hold
+    auto multiply = [&](int64_t i, int64_t j, int64_t leftPlane, int64_t rightPlane) {
+      int64_t leftReg = kSide * kSide + i, rightReg = kSide * kSide + kSide + j;
+      if (std::exchange(right[j], rightPlane) != rightPlane) {
+        Value bytes = times(addIndex(b, loc, column, j * numbers.columns), numbers.pack * kBytes);
+        all.unit->emitLoad(b, loc, rightReg, at(y.planes[rightPlane], rightRow, y.stride, bytes), y.stride);
+      }
+      if (std::exchange(left[i], leftPlane) != leftPlane) {
+        Value first = addIndex(b, loc, row, i * numbers.rows);
+        all.unit->emitLoad(b, loc, leftReg, at(x.planes[leftPlane], first, x.stride, leftBytes), x.stride);
+      }
+      all.unit->emitProduct(b, loc, sum(i, j), leftReg, rightReg);
+    };
+    auto alongRows = [&](int64_t leftPlane, int64_t rightPlane) {
+      for (int64_t i = 0; i < height; ++i) {
+        for (int64_t j = 0; j < width; ++j) { // back and forth
+          multiply(i, i % 2 ? width - 1 - j : j, leftPlane, rightPlane);
+        }
+      }
+    };
+    auto alongColumns = [&](int64_t leftPlane, int64_t rightPlane) {
+      for (int64_t j = 0; j < width; ++j) {
+        for (int64_t i = 0; i < height; ++i) {
+          multiply(j % 2 ? height - 1 - i : i, j, leftPlane, rightPlane);
+        }
+      }
+    };
+    if (x.planes.size() > 1) {
+      alongRows(1, 0);
+    }
+    alongRows(0, 0);
+    if (y.planes.size() > 1) {
+      alongColumns(0, 1);
+    }
+  }
+
   /// Blocks of the result from (row, column) on, `height` below each other and `width` side by side. `place` says where
   /// that is if they may stick out.
   void emitBlocks(const Packed &x, const Packed &y, Value row, Value column, int64_t height, int64_t width,
                   const int64_t *place) {
     Type f32 = b.getF32Type();
-    auto sum = [&](int64_t i, int64_t j) { return i * kSide + j; };
-    auto left = [&](int64_t i) { return kSide * kSide + i; };
-    auto right = [&](int64_t j) { return kSide * kSide + kSide + j; };
     auto forAll = [&](function_ref<void(int64_t, int64_t)> body) {
       for (int64_t i = 0; i < height; ++i) {
         for (int64_t j = 0; j < width; ++j) {
@@ -252,36 +293,7 @@ private:
       loads ? all.unit->emitLoad(b, loc, sum(i, j), addressOf(acc, i, j), acc.stride * 4)
             : all.unit->emitZero(b, loc, sum(i, j));
     });
-    forEach(depth, numbers.depth, [&](Value k) {
-      Value leftBytes = times(k, kBytes), rightRow = arith::DivUIOp::create(b, loc, k, index(numbers.pack));
-      auto loadLeft = [&](size_t plane) {
-        for (int64_t i = 0; i < height; ++i) {
-          Value first = addIndex(b, loc, row, i * numbers.rows);
-          all.unit->emitLoad(b, loc, left(i), at(x.planes[plane], first, x.stride, leftBytes), x.stride);
-        }
-      };
-      auto loadRight = [&](size_t plane) {
-        for (int64_t j = 0; j < width; ++j) {
-          Value bytes = times(addIndex(b, loc, column, j * numbers.columns), numbers.pack * kBytes);
-          all.unit->emitLoad(b, loc, right(j), at(y.planes[plane], rightRow, y.stride, bytes), y.stride);
-        }
-      };
-      auto multiply = [&] {
-        forAll([&](int64_t i, int64_t j) { all.unit->emitProduct(b, loc, sum(i, j), left(i), right(j)); });
-      };
-      // Small products first; each plane is loaded once.
-      loadRight(0);
-      if (x.planes.size() > 1) {
-        loadLeft(1);
-        multiply();
-      }
-      loadLeft(0);
-      multiply();
-      if (y.planes.size() > 1) {
-        loadRight(1);
-        multiply();
-      }
-    });
+    forEach(depth, numbers.depth, [&](Value k) { emitDepth(x, y, row, column, height, width, k); });
     forAll([&](int64_t i, int64_t j) {
       if (isWhole(place, i, j)) {
         all.unit->emitStore(b, loc, sum(i, j), addressOf(target, i, j), target.stride * 4);

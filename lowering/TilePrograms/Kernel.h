@@ -72,6 +72,8 @@ protected:
   virtual void noteScalarRead() {}
   /// A loop or a branch begins, or ends one of its iterations: other code may have run before.
   virtual void meet() {}
+  /// The body of a loop over tokens begins: `rows` are the tiles that its next iteration will load.
+  virtual void beginTokens(llvm::ArrayRef<Matrix> rows) {}
   /// Before the nests of a piece: `loads` are its tiles that lie in the kernel's buffers.
   virtual void beginPiece(llvm::ArrayRef<mlir::Operation *> ops) {}
 
@@ -104,6 +106,8 @@ private:
                   llvm::ArrayRef<mlir::Value> carriedArgs, llvm::ArrayRef<Memory> targets);
   llvm::SmallVector<Memory> allocateAll(mlir::ValueRange values);
   void lowerFor(mlir::scf::ForOp loop, llvm::ArrayRef<mlir::Operation *> piece);
+  llvm::SmallVector<Matrix> getNextLoads(mlir::scf::ForOp loop, mlir::Value next,
+                                         const llvm::DenseMap<mlir::Value, mlir::Value> &outside);
   void lowerIf(mlir::scf::IfOp branch);
   void bindResults(mlir::ValueRange results, llvm::ArrayRef<Memory> places, mlir::ValueRange created);
 
