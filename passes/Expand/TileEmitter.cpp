@@ -235,10 +235,9 @@ void TileEmitter::checkBound(const StateStep &step, Value log) {
   excess = arith::SelectOp::create(b, loc, isNaN, constant(-1.0, type), excess);
   while (isa<RankedTensorType>(excess.getType())) {
     SmallVector<int64_t> shape(tile::getTileShape(excess.getType()));
-    int64_t axis = shape.size() - 1;
-    shape.pop_back();
+    shape.erase(shape.begin()); // rows first: of vectors side by side one number is taken once, at the end
     Type reduced = tileType(shape, getElementTypeOrSelf(type));
-    excess = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, excess, axis);
+    excess = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, excess, /*axis=*/0);
   }
   Value zero = constant(0.0, excess.getType());
   tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, excess, zero));
