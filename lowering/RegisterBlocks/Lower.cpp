@@ -91,11 +91,12 @@ private:
 
   /// Rows of a head lie far apart: nothing but the program knows which come next. Where an iteration takes many tokens,
   /// its loads wait for each other anyway.
-  void beginTokens(ArrayRef<Matrix> rows) override {
-    for (const Matrix &next : rows) {
-      int64_t bytes = next.memory.element.getIntOrFloatBitWidth() / 8;
-      for (int64_t at = 0; next.rows == 1 && at < next.columns * bytes; at += kLine) {
-        Value address = emitAddress(b, loc, next.memory, Value(), constantIndex(b, loc, at / bytes));
+  bool fetchesAhead() const override { return true; }
+  void beginTokens(ArrayRef<Matrix> next) override {
+    for (const Matrix &tile : next) {
+      int64_t bytes = tile.memory.element.getIntOrFloatBitWidth() / 8;
+      for (int64_t at = 0; tile.rows == 1 && at < tile.columns * bytes; at += kLine) {
+        Value address = emitAddress(b, loc, tile.memory, Value(), constantIndex(b, loc, at / bytes));
         LLVM::Prefetch::create(b, loc, address, /*rw=*/0, /*hint=*/3, /*cache=*/1);
       }
     }

@@ -18,7 +18,7 @@ using programs::Plan;
 struct Machine {
   int64_t vectorBits;
   int64_t registers;
-  const MatrixUnit *matrix = nullptr; // if there are matrix instructions
+  const MatrixUnit *matrix = nullptr; // its matrix instructions, if there are any
 
   int64_t lanes(mlir::Type element) const { return vectorBits / element.getIntOrFloatBitWidth(); }
 };

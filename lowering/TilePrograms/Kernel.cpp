@@ -329,7 +329,7 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
       created.getBody()->back().erase();
     }
     b.setInsertionPointToEnd(created.getBody());
-    if (llvm::any_of(loop.getInitArgs(), isTile)) { // states: it is a loop over tokens
+    if (fetchesAhead() && llvm::any_of(loop.getInitArgs(), isTile)) { // states: it is a loop over tokens
       Value next = arith::AddIOp::create(b, loc, created.getInductionVar(), step);
       beginTokens(getNextLoads(loop, next, savedScalars));
     }

@@ -72,8 +72,9 @@ protected:
   virtual void noteScalarRead() {}
   /// A loop or a branch begins, or ends one of its iterations: other code may have run before.
   virtual void meet() {}
-  /// The body of a loop over tokens begins: `rows` are the tiles that its next iteration will load.
-  virtual void beginTokens(llvm::ArrayRef<Matrix> rows) {}
+  /// The body of a loop over tokens begins; if `fetchesAhead`, with the tiles that its next iteration will load.
+  virtual bool fetchesAhead() const { return false; }
+  virtual void beginTokens(llvm::ArrayRef<Matrix> next) {}
   /// Before the nests of a piece: `loads` are its tiles that lie in the kernel's buffers.
   virtual void beginPiece(llvm::ArrayRef<mlir::Operation *> ops) {}
 

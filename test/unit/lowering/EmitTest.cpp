@@ -114,6 +114,12 @@ TEST_F(EmitTest, TargetsHaveTheirNumbers) {
   mlirContext.loadDialect<RwkvDialect>();
   EXPECT_EQ(v4.toAttr(&mlirContext).getChip(), "x86-64-v4");
   EXPECT_EQ(v4.toAttr(&mlirContext).getVector(), 512);
+  EXPECT_EQ(v4.toAttr(&mlirContext).getMatrix(), 0);
+  const TargetInfo tiles = target("x86-64-amx");
+  EXPECT_EQ(tiles.toAttr(&mlirContext).getMatrix(), 16);
+  for (const std::string &feature : v4.features) {
+    EXPECT_TRUE(llvm::is_contained(tiles.features, feature)) << feature;
+  }
 }
 
 TEST_F(EmitTest, AssemblyUsesTheWidthOfTheLevel) {
