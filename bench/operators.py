@@ -35,12 +35,13 @@ DRAWN = 512  # tokens of random operands, repeated along time: more would take l
 LAYERS = "rwkv7,rwkv6,gla,gated-deltanet,kda,deltanet,delta-product,retention,mamba2,rwkv4"
 
 
-def plan_of(layer, shape, size, schedule):
+def plan_of(layer, shape, size, schedule, values=0):
     batch, tokens, heads = shape
     r = next(r for r in ALL if r.name == f"ladder-{layer}")
-    sizes = {**schedules.scaled(r, size, size), "H": heads}
+    sizes = {**schedules.scaled(r, size, values or size), "H": heads, "M": size // 2, "N": size // 2}
     plan = Plan(r, BF16, sizes, 0, False)
-    plan.label = f"{layer}-{size}-{batch}x{tokens}x{heads}-{schedule.replace(':', '')}"
+    width = f"{size}v{values}" if values else size
+    plan.label = f"{layer}-{width}-{batch}x{tokens}x{heads}-{schedule.replace(':', '')}"
     return plan
 
 
@@ -78,7 +79,7 @@ def run(args, plan, library, batch, tokens):
     path = args.packs / f"{plan.label}.pack"
     if not path.exists():
         return None
-    model = library.model(path)
+    model = library.model(path, threads=args.threads)
     seen, operands = draw(plan, batch, tokens, args.seed)
     given = [model.place(operands[n], t) for n, t in zip(plan.r.operands(), plan.input_types)]
     results = model.outputs_for(plan.r.function, given)
@@ -110,11 +111,18 @@ def main():
     parser.add_argument("--packs", type=pathlib.Path, required=True, help="folder of packs")
     parser.add_argument("--layers", default=LAYERS, help=f"names of examples/ladder (default: {LAYERS})")
     parser.add_argument("--shapes", default="8x4096x32", help="BxTxH, separated by commas")
-    parser.add_argument("--size", type=int, default=64, help="of key and value axes")
+    parser.add_argument("--size", type=int, default=64, help="of key and value axes; half of it of each of two key axes")
+    parser.add_argument(
+        "--values",
+        type=int,
+        default=0,
+        help="of the value axis, if it is another",
+    )
     parser.add_argument("--schedules", default="auto,step,chunk:16,chunk:64", help="kind or kind:C, separated by commas")
     parser.add_argument("--target", default="sm_90a", help="of prepare")
     parser.add_argument("--opt", type=pathlib.Path, default=SOURCE / "build/bin/rwkv-opt", help="of prepare")
     parser.add_argument("--device", default="cuda", help="of run")
+    parser.add_argument("--threads", type=int, default=0, help="of run on the host (default: one per core)")
     parser.add_argument("--library", type=pathlib.Path, default=SOURCE / "build/runtime/librwkv_rt.so", help="of run")
     parser.add_argument("--bandwidth", type=float, default=3.0, help="TB/s of the device, measured by a copy (default: 3.0)")
     parser.add_argument("--repeats", type=int, default=11)
@@ -129,7 +137,7 @@ def main():
             for shape in args.shapes.split(","):
                 batch, tokens, heads = sizes = tuple(int(n) for n in shape.split("x"))
                 for schedule in args.schedules.split(","):
-                    plan = plan_of(layer, sizes, args.size, schedule)
+                    plan = plan_of(layer, sizes, args.size, schedule, args.values)
                     if args.step == "prepare":
                         prepare(args, plan, schedule, sizes, pathlib.Path(folder))
                         continue

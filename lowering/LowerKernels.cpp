@@ -42,6 +42,15 @@ struct LowerKernelsPass : rwkv::impl::TileLowerKernelsPassBase<LowerKernelsPass>
 
   LogicalResult lowerToVectors(TargetAttr target) {
     blocks::Machine machine{target.getVector(), target.getRegisters()};
+    if (target.getMatrix()) {
+      std::string error;
+      std::optional<TargetInfo> info = lookupTarget(target.getChip(), error);
+      if (!info || !info->matrix) {
+        return getOperation().emitError("expected a target with matrix instructions, but got '")
+               << target.getChip() << "'";
+      }
+      machine.matrix = info->matrix;
+    }
     lowerAll([&](tile::KernelOp kernel) { blocks::lowerKernel(kernel, machine); });
     return success();
   }

@@ -17,16 +17,18 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
 #define HOST_ARCH "x86_64"
 
 /* __builtin_cpu_supports takes literals only, from lists that differ between
  * compilers. This table is the list. `saved`: register state that the operating
- * system must preserve (XCR0: 6 = AVX, e6 = AVX-512). */
+ * system must preserve (XCR0: 6 = AVX, e6 = AVX-512, 60000 = matrix tiles). */
 enum { EBX, ECX, EDX, EAX };
 static const struct {
   const char *name;
   uint32_t leaf, subleaf;
-  uint8_t reg, bit, saved;
+  uint8_t reg, bit;
+  uint32_t saved;
 } features[] = {
     {"cx8", 1, 0, EDX, 8, 0},
     {"cmov", 1, 0, EDX, 15, 0},
@@ -65,7 +67,10 @@ static const struct {
     {"avx512vnni", 7, 0, ECX, 11, 0xe6},
     {"avx512bitalg", 7, 0, ECX, 12, 0xe6},
     {"avx512vpopcntdq", 7, 0, ECX, 14, 0xe6},
+    {"amx-bf16", 7, 0, EDX, 22, 0x60000},
     {"avx512fp16", 7, 0, EDX, 23, 0xe6},
+    {"amx-tile", 7, 0, EDX, 24, 0x60000},
+    {"amx-int8", 7, 0, EDX, 25, 0x60000},
     {"avxvnni", 7, 1, EAX, 4, 6},
     {"avx512bf16", 7, 1, EAX, 5, 0xe6},
     {"sahf", 0x80000001, 0, ECX, 0, 0},
@@ -95,6 +100,18 @@ static bool has_feature(const char *name) {
            (regs[features[i].reg] >> features[i].bit & 1) != 0;
   }
   return false;
+}
+
+/* Tiles are so large that a process has to ask the kernel for room to save
+ * them (Linux 5.16): 0, or the errno that it answers with. Threads that are
+ * there and those to come may use them then. */
+static int request_state(const char *name) {
+  enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+  if (strncmp(name, "amx-", 4) != 0) {
+    return 0;
+  }
+  return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0 ? 0
+                                                                    : errno;
 }
 
 #elif defined(__aarch64__)
@@ -129,18 +146,30 @@ static bool has_feature(const char *name) {
 }
 #endif
 
+#if !defined(__x86_64__)
+static int request_state(const char *name) {
+  (void)name;
+  return 0;
+}
+#endif
+
 /* ---- choosing a target --------------------------------------------------- */
 
-static const char *missing_feature(const rwkvi_target *target) {
+static bool runs_here(const rwkvi_target *target) {
   for (size_t i = 0; i < target->feature_count; ++i) {
     if (!has_feature(target->features[i])) {
-      return target->features[i];
+      return false;
     }
   }
-  return NULL;
+  for (size_t i = 0; i < target->feature_count; ++i) { /* all or nothing */
+    if (request_state(target->features[i]) != 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
-/* "target (arch, needs a, b; missing b)" for every target. */
+/* "target (arch, missing here: a b)" for every target. */
 static rwkv_status no_target(rwkv_runtime *rt, const rwkv_pack *pack) {
   char text[2048] = "";
   size_t at = 0;
@@ -155,8 +184,14 @@ static rwkv_status no_target(rwkv_runtime *rt, const rwkv_pack *pack) {
       if (!has_feature(target->features[j])) {
         n = snprintf(text + at, sizeof(text) - at, " %.64s",
                      target->features[j]);
-        at = at + (size_t)n < sizeof(text) ? at + (size_t)n : sizeof(text) - 1;
+      } else {
+        int refusal = request_state(target->features[j]);
+        n = refusal ? snprintf(text + at, sizeof(text) - at,
+                               " %.64s (the kernel refuses it: %s)",
+                               target->features[j], strerror(refusal))
+                    : 0;
       }
+      at = at + (size_t)n < sizeof(text) ? at + (size_t)n : sizeof(text) - 1;
     }
     n = snprintf(text + at, sizeof(text) - at, ")");
     at = at + (size_t)n < sizeof(text) ? at + (size_t)n : sizeof(text) - 1;
@@ -206,7 +241,7 @@ static rwkv_status load(rwkv_runtime *rt, rwkv_pack *pack,
   const rwkvi_target *target = NULL;
   for (size_t i = 0; i < pack->target_count && !target; ++i) {
     if (strcmp(pack->targets[i].arch, HOST_ARCH) == 0 &&
-        !missing_feature(&pack->targets[i])) {
+        runs_here(&pack->targets[i])) {
       target = &pack->targets[i];
     }
   }

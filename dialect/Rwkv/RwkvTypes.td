@@ -53,11 +53,13 @@ def Rwkv_TargetAttr : AttrDef<Rwkv_Dialect, "Target"> {
 
     `vector` is the width of a vector register in bits, `registers` their number, `scratch` the bytes of fast private
     memory that one thread (or task of several lanes) should stay within. `lanes` is how many lanes may run one task, 1 where a
-    thread with vectors does.
+    thread with vectors does. `matrix` is how many vectors of multiply-adds a thread's matrix instructions make, on operands
+    of 16 bits, in the time of one vector instruction; 0 where there are none.
   }];
   let parameters = (ins StringRefParameter<"row of the target table">:$chip, "int64_t":$vector, "int64_t":$registers,
-                        "int64_t":$scratch, DefaultValuedParameter<"int64_t", "1">:$lanes);
-  let assemblyFormat = "`<` $chip `,` struct($vector, $registers, $scratch, $lanes) `>`";
+                        "int64_t":$scratch, DefaultValuedParameter<"int64_t", "1">:$lanes,
+                        DefaultValuedParameter<"int64_t", "0">:$matrix);
+  let assemblyFormat = "`<` $chip `,` struct($vector, $registers, $scratch, $lanes, $matrix) `>`";
 }
 
 def Rwkv_ScheduleKind : I32EnumAttr<"ScheduleKind", "the form in which a recurrence runs", [

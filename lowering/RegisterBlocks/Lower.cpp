@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Tile kernels to functions on vectors: `void k(const rwkv_kernel_args *, int64_t begin, int64_t end)`. Tiles that must
 // be in memory lie in the thread's scratch arena, at fixed offsets.
-#include "lowering/RegisterBlocks/Nest.h"
+#include "lowering/RegisterBlocks/MatrixProducts.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -13,10 +13,13 @@ using namespace rwkv::programs;
 namespace {
 
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kLine = 64; // bytes that are fetched together
 
 class VectorLowering : public KernelLowering {
 public:
-  VectorLowering(tile::KernelOp kernel, const Machine &machine) : KernelLowering(kernel), machine(machine) {}
+  VectorLowering(tile::KernelOp kernel, const Machine &machine)
+      : KernelLowering(kernel), machine(machine),
+        products(machine.matrix, [this](int64_t bytes) { return take(bytes); }, entry) {}
 
   func::FuncOp run() {
     MLIRContext *context = kernel.getContext();
@@ -46,6 +49,7 @@ public:
     scalars[kernel.getTask()] = loop.getInductionVar();
     b.setInsertionPoint(loop.getBody()->getTerminator());
     lowerBody();
+    products.finish(ret);
     function->setAttr("tile.scratch", b.getI64IntegerAttr(scratchBytes));
     return function;
   }
@@ -59,16 +63,23 @@ private:
       element = b.getI8Type();
     }
     int64_t bytes = tensor.getNumElements() * std::max<int64_t>(1, element.getIntOrFloatBitWidth() / 8);
+    return {take(bytes), element, tensor.getShape().back()};
+  }
+
+  Value take(int64_t bytes) {
     Value pointer = LLVM::GEPOp::create(entry, loc, scratch.getType(), entry.getI8Type(), scratch,
                                         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(scratchBytes)});
     scratchBytes += (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    return {pointer, element, tensor.getShape().back()};
+    return pointer;
   }
 
   void emitNest(const Plan &plan, const Nest &nest, unsigned index) override {
     blocks::emitNest(b, loc, machine, plan, nest, index, *this);
   }
   void emitProgram(Operation *op, const Memory &target) override {
+    if (auto dot = dyn_cast<tile::DotOp>(op); dot && products.takes(dot)) {
+      return products.emit(b, loc, machine, dot, *this, target);
+    }
     blocks::emitProgram(b, loc, machine, op, *this, target);
   }
   void emitCopy(const Memory &from, const Memory &to, int64_t rows, int64_t columns, Type compute) override {
@@ -76,6 +87,19 @@ private:
   }
   void emitScalarStore(const Memory &memory, Value value) override {
     emitStore(b, loc, memory, Value(), Value(), value);
+  }
+
+  /// Rows of a head lie far apart: nothing but the program knows which come next. Where an iteration takes many tokens,
+  /// its loads wait for each other anyway.
+  bool fetchesAhead() const override { return true; }
+  void beginTokens(ArrayRef<Matrix> next) override {
+    for (const Matrix &tile : next) {
+      int64_t bytes = tile.memory.element.getIntOrFloatBitWidth() / 8;
+      for (int64_t at = 0; tile.rows == 1 && at < tile.columns * bytes; at += kLine) {
+        Value address = emitAddress(b, loc, tile.memory, Value(), constantIndex(b, loc, at / bytes));
+        LLVM::Prefetch::create(b, loc, address, /*rw=*/0, /*hint=*/3, /*cache=*/1);
+      }
+    }
   }
 
   void emitFlag(Value violated) override {
@@ -86,6 +110,7 @@ private:
   }
 
   const Machine &machine;
+  MatrixProducts products;
   Value scratch, status;
   int64_t scratchBytes = 0;
 };

@@ -4,6 +4,7 @@
 #ifndef RWKV_LOWERING_REGISTERBLOCKS_NEST_H
 #define RWKV_LOWERING_REGISTERBLOCKS_NEST_H
 
+#include "lowering/RegisterBlocks/MatrixUnit.h"
 #include "lowering/TilePrograms/Kernel.h"
 
 namespace rwkv::blocks {
@@ -18,6 +19,7 @@ using programs::Plan;
 struct Machine {
   int64_t vectorBits;
   int64_t registers;
+  const MatrixUnit *matrix = nullptr; // its matrix instructions, if there are any
 
   int64_t lanes(mlir::Type element) const { return vectorBits / element.getIntOrFloatBitWidth(); }
 };

@@ -268,6 +268,36 @@ SmallVector<Memory> KernelLowering::allocateAll(ValueRange values) {
   return llvm::map_to_vector(values, [&](Value value) { return isTile(value) ? allocate(value) : Memory(); });
 }
 
+/// What the body of a loop will load in the iteration whose number is `next`, as far as that is known now.
+SmallVector<Matrix> KernelLowering::getNextLoads(scf::ForOp loop, Value next,
+                                                 const llvm::DenseMap<Value, Value> &outside) {
+  auto current = scalars;
+  scalars = outside;
+  scalars[loop.getInductionVar()] = next;
+  auto isKnown = [&](Value value, auto &self) -> bool {
+    Operation *op = value.getDefiningOp();
+    return scalars.contains(value) ||
+           (op && isPure(op) && llvm::all_of(op->getOperands(), [&](Value x) { return self(x, self); }));
+  };
+  auto varies = [&](Value value, auto &self) -> bool {
+    Operation *op = value.getDefiningOp();
+    return value == loop.getInductionVar() ||
+           (op && llvm::any_of(op->getOperands(), [&](Value x) { return self(x, self); }));
+  };
+  SmallVector<Matrix> loads;
+  for (auto load : loop.getBody()->getOps<tile::LoadOp>()) {
+    if (isTile(load.getResult()) && varies(load.getOffset(), varies) && isKnown(load.getOffset(), isKnown)) {
+      ArrayRef<int64_t> shape = tile::getTileShape(load.getType());
+      int64_t columns = shape.back();
+      loads.push_back({access(load.getBuffer(), load.getOffset(), load.getStride().value_or(columns)),
+                       shape.size() == 2 ? shape[0] : 1, columns, getElementTypeOrSelf(load.getType()),
+                       shape.size() == 1});
+    }
+  }
+  scalars = current;
+  return loads;
+}
+
 void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
   SmallVector<Memory> places = allocateAll(loop.getInitArgs());
   SmallVector<Value> none(places.size());
@@ -303,6 +333,10 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
       created.getBody()->back().erase();
     }
     b.setInsertionPointToEnd(created.getBody());
+    if (fetchesAhead() && llvm::any_of(loop.getInitArgs(), isTile)) { // states: it is a loop over tokens
+      Value next = arith::AddIOp::create(b, loc, created.getInductionVar(), step);
+      beginTokens(getNextLoads(loop, next, savedScalars));
+    }
     SmallVector<Value> yielded = lowerBlock(*loop.getBody(), places, args);
     meet();
     scf::YieldOp::create(b, loc, yielded);

@@ -77,6 +77,9 @@ protected:
                         mlir::Value step) {
     return false;
   }
+  /// The body of a loop over tokens begins; if `fetchesAhead`, with the tiles that its next iteration will load.
+  virtual bool fetchesAhead() const { return false; }
+  virtual void beginTokens(llvm::ArrayRef<Matrix> next) {}
   /// Before the nests of a piece: `loads` are its tiles that lie in the kernel's buffers.
   virtual void beginPiece(llvm::ArrayRef<mlir::Operation *> ops) {}
 
@@ -109,6 +112,8 @@ private:
                   llvm::ArrayRef<mlir::Value> carriedArgs, llvm::ArrayRef<Memory> targets);
   llvm::SmallVector<Memory> allocateAll(mlir::ValueRange values);
   void lowerFor(mlir::scf::ForOp loop, llvm::ArrayRef<mlir::Operation *> piece);
+  llvm::SmallVector<Matrix> getNextLoads(mlir::scf::ForOp loop, mlir::Value next,
+                                         const llvm::DenseMap<mlir::Value, mlir::Value> &outside);
   void lowerIf(mlir::scf::IfOp branch);
   void bindResults(mlir::ValueRange results, llvm::ArrayRef<Memory> places, mlir::ValueRange created);
 

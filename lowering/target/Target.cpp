@@ -10,7 +10,7 @@
 using namespace rwkv;
 
 TargetAttr TargetInfo::toAttr(mlir::MLIRContext *context) const {
-  return TargetAttr::get(context, chip, vectorBits, registers, scratchBytes, lanes);
+  return TargetAttr::get(context, chip, vectorBits, registers, scratchBytes, lanes, matrix ? matrix->numbers.speed : 0);
 }
 
 static llvm::SmallVector<llvm::ArrayRef<TargetInfo>> getTables() { return {cpu::getRows(), nvptx::getRows()}; }

@@ -5,6 +5,7 @@
 
 #include "dialect/Rwkv/RwkvDialect.h"
 #include "lowering/Lanes/Hooks.h"
+#include "lowering/RegisterBlocks/MatrixUnit.h"
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
@@ -25,6 +26,7 @@ struct TargetInfo {
   int64_t vectorBits;
   int64_t registers;
   int64_t scratchBytes;
+  const blocks::MatrixUnit *matrix = nullptr; // the matrix instructions of a thread, if it has any
 
   // Of targets whose tasks are run by lanes.
   int64_t lanes = 1;                      // per task, at most

@@ -8,7 +8,6 @@ namespace {
 
 // Vector instructions that something costs.
 constexpr double kStreamed = 1.0; // a multiply-add on a state that is read from memory for it
-constexpr double kBlocked = 1.0;  // a multiply-add of a product with blocks in registers, its edges and copies included
 constexpr double kSmall = 2.0;    // a multiply-add on small blocks, what moves them about included
 constexpr double kStateAccess = 1.0; // a vector of a state loaded or stored
 // States above this leave the nearest memory of a CPU, and every pass over them costs more.
@@ -20,14 +19,23 @@ struct Rates {
   double tokenOverhead; // a token of its own,
   double passOverhead;  // and every pass over a state in it, which others wait for
   double chunkOverhead; // a chunk, per state
+  double product;       // a multiply-add of a product with blocks in registers, its edges and copies included
   llvm::SmallVector<int64_t> chunks;
 };
 
 /// Fitted to measurements with heads of 32 to 128, which they predict to about a third: bench/recurrences.py on a CPU
-/// without matrix units, bench/operators.py where lanes share a task (whose matrix instructions want 16 rows).
-Rates getRates(TargetAttr target) {
-  return target.getLanes() > 1 ? Rates{4.8, 400, 400, 2000, {16, 32, 64, 128}}
-                               : Rates{24, 60, 0, 12000, {8, 16, 32, 64, 128}};
+/// without matrix units, bench/operators.py where lanes share a task (whose matrix instructions want 16 rows), and on a
+/// CPU with matrix instructions. These make three products of halves for each and have their operands packed; what is
+/// not a product weighs more than without.
+Rates getRates(TargetAttr target, RecurrenceOp recurrence) {
+  if (target.getLanes() > 1) {
+    return {4.8, 400, 400, 2000, 1, {16, 32, 64, 128}};
+  }
+  if (target.getMatrix() && mayRoundProducts(recurrence)) {
+    constexpr double kPacking = 0.3, kPartial = 3;
+    return {24, 60, 0, 30000, kPacking + kPartial / static_cast<double>(target.getMatrix()), {16, 32, 64, 128}};
+  }
+  return {24, 60, 0, 12000, 1, {8, 16, 32, 64, 128}};
 }
 
 /// What one state does per token.
@@ -109,7 +117,7 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     cost.bytes += isa<StateType>(value.getType()) ? 0 : bytesOf(result);
   }
   double chunk = static_cast<double>(tokens);
-  Rates rates = getRates(target);
+  Rates rates = getRates(target, recurrence);
   cost.time = kind == ScheduleKind::step ? rates.tokenOverhead : rates.chunkOverhead * form.states.size() / chunk;
   for (auto [i, state] : llvm::enumerate(form.states)) {
     Counts n = countState(form, i);
@@ -132,7 +140,7 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     if (stratumForm == FormKind::held) {
       cost.multiplyAdds += size * accesses;
       cost.onChip += elementBytes * size;
-      cost.time += kBlocked * size * accesses / lanes + kStateAccess * 3 * size / lanes / chunk;
+      cost.time += rates.product * size * accesses / lanes + kStateAccess * 3 * size / lanes / chunk;
       continue;
     }
     if (stratumForm == FormKind::elementwise) {
@@ -154,7 +162,7 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     cost.functions += functions;
     cost.onChip += elementBytes * (chunk * chunk * n.writes * (n.corrections + n.reads + 1) +
                                    chunk * (2 * accesses * n.keySum + 2 * n.writes * n.values + n.blocks));
-    cost.time += (kBlocked * (carried + inside + solve) + kSmall * frames + kStateAccess * 2 * size / chunk) / lanes;
+    cost.time += (rates.product * (carried + inside + solve) + kSmall * frames + kStateAccess * 2 * size / chunk) / lanes;
     cost.time += rates.function * functions / lanes;
   }
   return cost;
@@ -172,7 +180,7 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
     }
     SmallVector<int64_t> candidates = {tokens > 0 ? tokens : 16};
     if (tokens == 0 && target) {
-      candidates = getRates(target).chunks;
+      candidates = getRates(target, recurrence).chunks;
     }
     llvm::for_each(candidates, [&](int64_t &candidate) { candidate = form.fitChunk(kind, candidate); });
     for (int64_t candidate : candidates) {

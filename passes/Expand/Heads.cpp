@@ -25,11 +25,7 @@ protected:
     Value sequence = arith::DivUIOp::create(b, loc, kernel.getTask(), index(heads));
     head = arith::RemUIOp::create(b, loc, kernel.getTask(), index(heads));
 
-    // Where all operands have few bits, so may those of products.
-    bool narrow = llvm::all_of(recurrence.getOver(), [](Value value) {
-      return getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() <= 16;
-    });
-    precision = narrow ? tile::Precision::tf32 : tile::Precision::f32;
+    precision = mayRoundProducts(recurrence) ? tile::Precision::tf32 : tile::Precision::f32;
     auto target = kernel->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
     writesOut = target && target.getLanes() > 1;
     SmallVector<Value> consts = loadConsts(), states;

@@ -38,10 +38,13 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
   }
 
   /// Why the schedule is what it is, for those who ask for remarks.
-  void explain(RecurrenceOp recurrence, const AffineState &form, const Choice &choice) {
+  void explain(RecurrenceOp recurrence, const AffineState &form, const Choice &choice, TargetAttr target) {
     std::string text = stringifyScheduleKind(choice.schedule.getKind()).str();
     if (choice.schedule.getKind() != ScheduleKind::step) {
       text += " of " + std::to_string(choice.schedule.getChunk()) + " tokens";
+      if (target && target.getMatrix() && mayRoundProducts(recurrence)) {
+        text += ", products by matrix instructions";
+      }
     }
     for (ScheduleKind kind : {ScheduleKind::scan, ScheduleKind::chunk}) {
       if (const Refusal &refusal = form.getRefusal(kind); refusal.op) {
@@ -64,7 +67,7 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
     auto target = recurrence->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
     Choice choice = chooseSchedule(recurrence, form, target, forced, chunk);
     recurrence.setScheduleAttr(choice.schedule);
-    explain(recurrence, form, choice);
+    explain(recurrence, form, choice, target);
     ++numScheduled;
     return WalkResult::advance();
   }

@@ -22,7 +22,7 @@
 // RUN: diff %t.a %t.b
 
 // Kernels and launches, with the target.
-// MLIR: module attributes {rwkv.target = #rwkv.target<"{{.*}}", vector = {{[0-9]+}}, registers = {{[0-9]+}}, scratch = {{[0-9]+}}>}
+// MLIR: module attributes {rwkv.target = #rwkv.target<"{{.*}}", vector = {{[0-9]+}}, registers = {{[0-9]+}}, scratch = {{[0-9]+}}{{(, matrix = [0-9]+)?}}>}
 // MLIR: tile.kernel @heads_0(
 // MLIR: func.func @scan
 // MLIR: tile.launch @heads_0

@@ -108,8 +108,9 @@ llvm::ArrayRef<TargetInfo> nvptx::getRows() {
   // Cost models count the lanes of a warp as one vector.
   static const TargetInfo rows[] = {
 #define GPU(name, ptx, shared)                                                                                         \
-  TargetInfo{name,   "nvptx64-nvidia-cuda", name,         {ptx}, 1024, 64, shared, kMostLanes, &hooks,                 \
-             {name}, /*isText=*/true,       prepareKernel},
+  TargetInfo{name,         "nvptx64-nvidia-cuda", name,       {ptx},  1024,   64,                                      \
+             shared,       /*matrix=*/nullptr,    kMostLanes, &hooks, {name}, /*isText=*/true,                         \
+             prepareKernel},
 #include "lowering/target/nvptx/KnownGpu.inc"
   };
   return rows;

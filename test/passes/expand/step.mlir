@@ -42,8 +42,8 @@
 // One number needs no reduction, a matrix two.
 // CHECK-NOT: tile.reduce
 // CHECK: tile.flag
-// CHECK: tile.reduce max %{{.*}} over 1 : tensor<8x4xf32> -> tensor<8xf32>
-// CHECK-NEXT: tile.reduce max %{{.*}} over 0 : tensor<8xf32> -> f32
+// CHECK: tile.reduce max %{{.*}} over 0 : tensor<8x4xf32> -> tensor<4xf32>
+// CHECK-NEXT: tile.reduce max %{{.*}} over 0 : tensor<4xf32> -> f32
 // CHECK: tile.flag
 
 // A state without keys is a vector.

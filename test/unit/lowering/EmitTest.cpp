@@ -92,13 +92,13 @@ size_t countTemporaries() {
 TEST_F(EmitTest, UnknownTargetNamesTheKnownOnes) {
   std::string error;
   EXPECT_FALSE(lookupTarget("foo", error).has_value());
-  EXPECT_EQ(error, "unknown target 'foo'; expected host, x86-64-v3, x86-64-v4, aarch64, "
+  EXPECT_EQ(error, "unknown target 'foo'; expected host, x86-64-v3, x86-64-v4, x86-64-amx, aarch64, "
                    "sm_80, sm_86, sm_89, sm_90a, sm_100a or sm_120a");
 }
 
 TEST_F(EmitTest, TargetsHaveTheirNumbers) {
-  EXPECT_EQ(listTargets(), (std::vector<std::string>{"host", "x86-64-v3", "x86-64-v4", "aarch64", "sm_80", "sm_86",
-                                                     "sm_89", "sm_90a", "sm_100a", "sm_120a"}));
+  EXPECT_EQ(listTargets(), (std::vector<std::string>{"host", "x86-64-v3", "x86-64-v4", "x86-64-amx", "aarch64", "sm_80",
+                                                     "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"}));
   const TargetInfo v3 = target("x86-64-v3"), v4 = target("x86-64-v4"), arm = target("aarch64");
   EXPECT_EQ(v3.vectorBits, 256);
   EXPECT_EQ(v3.registers, 16);
@@ -114,6 +114,12 @@ TEST_F(EmitTest, TargetsHaveTheirNumbers) {
   mlirContext.loadDialect<RwkvDialect>();
   EXPECT_EQ(v4.toAttr(&mlirContext).getChip(), "x86-64-v4");
   EXPECT_EQ(v4.toAttr(&mlirContext).getVector(), 512);
+  EXPECT_EQ(v4.toAttr(&mlirContext).getMatrix(), 0);
+  const TargetInfo tiles = target("x86-64-amx");
+  EXPECT_EQ(tiles.toAttr(&mlirContext).getMatrix(), 16);
+  for (const std::string &feature : v4.features) {
+    EXPECT_TRUE(llvm::is_contained(tiles.features, feature)) << feature;
+  }
 }
 
 TEST_F(EmitTest, AssemblyUsesTheWidthOfTheLevel) {

@@ -3,6 +3,11 @@
 #include "Packs.h"
 
 #include <cstring>
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 using namespace rwkvtest;
 
@@ -253,6 +258,34 @@ TEST_F(PackTest, KnowsTheFeaturesOfThisProcessor) {
         << feature.name;
   }
 }
+
+#if defined(__linux__)
+TEST_F(PackTest, MatrixTilesNeedTheProcessorAndTheKernel) {
+  const std::string object = readFile(RWKV_TEST_KERNELS);
+  const std::string bytes = packBytes(
+      manifest(
+          R"([{"symbol": "which", "scratch": 0}])", "[]", "[]",
+          R"([{"name": "t", "arch": "x86_64", "features": ["amx-tile", "amx-bf16"], "offset": 0, "size": )" +
+              std::to_string(object.size()) + "}]"),
+      object);
+  unsigned a, b, c, d = 0;
+  const bool has = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) &&
+                   (d >> 24 & 1);
+  const rwkv_status status = read(bytes);
+  if (status != RWKV_OK) {
+    EXPECT_EQ(status, RWKV_E_UNSUPPORTED);
+    EXPECT_FAILS(status, RWKV_E_UNSUPPORTED, rt.get(),
+                 has ? "amx-tile (the kernel refuses it: "
+                     : "t (x86_64, missing here: amx-tile amx-bf16)");
+    return;
+  }
+  EXPECT_TRUE(has);
+  constexpr int getPermission = 0x1022, tileData = 18;
+  uint64_t granted = 0;
+  syscall(SYS_arch_prctl, getPermission, &granted);
+  EXPECT_TRUE(granted >> tileData & 1) << "the kernel was not asked";
+}
+#endif
 #endif
 
 // The object of one pack must never be taken for that of another.
