@@ -169,6 +169,9 @@ static void prepare(mlir::ModuleOp module, llvm::Module &code, const TargetInfo 
       }
     }
   }
+  if (target.prepareModule) {
+    target.prepareModule(code);
+  }
 }
 
 /// Replaces copies and fills that would become library calls.
