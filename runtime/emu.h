@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- emu_fiber.c --------------------------------------------------------- */
 
 /* Stops this fiber, whose place goes to *from, and goes on where `to` stopped.
@@ -46,5 +50,9 @@ void rwkvi_emu_poison(void *memory, size_t bytes);
  * the other tasks ran in part. */
 bool rwkvi_emu_run(const rwkvi_emu_grid *grid, int32_t threads, char *message,
                    size_t size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RWKV_RT_EMU_H */

@@ -3,7 +3,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "runtime/emu_kernel.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/ReplaceConstant.h"
@@ -21,7 +20,7 @@ namespace {
 /// Stands for the lane's rwkv_emu_lane until kernels get it as a parameter.
 constexpr llvm::StringLiteral kSelf = "rwkv_emu_self";
 
-rwkv_emu_fragment describe(const FragmentBases &bases) {
+rwkv_emu_fragment describeFragment(const FragmentBases &bases) {
   rwkv_emu_fragment fragment = {};
   auto add = [](int32_t (&to)[RWKV_EMU_BITS][2], int32_t &count, ArrayRef<Coord> from) {
     for (Coord base : from) {
@@ -34,6 +33,13 @@ rwkv_emu_fragment describe(const FragmentBases &bases) {
   add(fragment.of_lane, fragment.lane_bits, bases.lane);
   add(fragment.of_lane, fragment.lane_bits, bases.warp);
   return fragment;
+}
+
+rwkv_emu_operand getOperand(const MatrixInstruction &instruction) {
+  if (instruction.operandBits == 32) {
+    return instruction.name.ends_with(".tf32") ? RWKV_EMU_TF32 : RWKV_EMU_F32;
+  }
+  return instruction.name.ends_with(".f16") ? RWKV_EMU_F16 : RWKV_EMU_BF16;
 }
 
 class EmuHooks : public lanes::Hooks {
@@ -67,11 +73,11 @@ public:
 
   SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &instruction, ValueRange x,
                                  ValueRange y, ValueRange c) const override {
-    rwkv_emu_operand operand = getOperand(instruction);
+    bool rounds = getOperand(instruction) == RWKV_EMU_TF32;
     SmallVector<Value> values;
     for (ValueRange part : {x, y}) {
       for (Value value : part) {
-        values.push_back(operand == RWKV_EMU_TF32 ? round(b, loc, value) : value);
+        values.push_back(rounds ? round(b, loc, value) : value);
       }
     }
     llvm::append_range(values, c);
@@ -80,7 +86,7 @@ public:
     for (auto [i, value] : llvm::enumerate(values)) {
       LLVM::StoreOp::create(b, loc, value, address(b, loc, lane, offset(i)));
     }
-    call(b, loc, {}, offsetof(rwkv_emu_functions, product), {describeProduct(b, loc, instruction, operand)});
+    call(b, loc, {}, offsetof(rwkv_emu_functions, product), {constantProduct(b, loc, instruction)});
     SmallVector<Value> results;
     for (size_t i = x.size() + y.size(); i < values.size(); ++i) {
       results.push_back(load(b, loc, b.getF32Type(), lane, offset(i)));
@@ -123,42 +129,23 @@ private:
     return result ? op.getResult() : Value();
   }
 
-  static rwkv_emu_operand getOperand(const MatrixInstruction &instruction) {
-    if (instruction.operandBits == 32) {
-      return instruction.name.ends_with(".tf32") ? RWKV_EMU_TF32 : RWKV_EMU_F32;
-    }
-    return instruction.name.ends_with(".f16") ? RWKV_EMU_F16 : RWKV_EMU_BF16;
-  }
-
-  /// To tf32, to nearest, ties away from zero: the instruction drops the low bits.
+  /// To tf32, to nearest, ties away from zero; of what is not finite the low bits are dropped only.
   static Value round(OpBuilder &b, Location loc, Value value) {
-    Type i32 = b.getI32Type();
-    Value bits = arith::BitcastOp::create(b, loc, i32, value);
-    bits = arith::AddIOp::create(b, loc, bits, constant(b, loc, 0x1000));
-    bits = arith::AndIOp::create(b, loc, bits, constant(b, loc, static_cast<int32_t>(0xffffe000)));
-    Value rounded = arith::BitcastOp::create(b, loc, value.getType(), bits);
-    // What is not finite stays; a NaN keeps a bit that is not dropped.
-    Value difference = arith::SubFOp::create(b, loc, value, value);
-    Value isFinite = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ORD, difference, difference);
-    Value other = arith::AddFOp::create(b, loc, value, value);
-    return arith::SelectOp::create(b, loc, isFinite, rounded, other);
+    Value bits = arith::BitcastOp::create(b, loc, b.getI32Type(), value);
+    Value exponent = arith::AndIOp::create(b, loc, bits, constant(b, loc, 0x7f800000));
+    Value isFinite = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, exponent, constant(b, loc, 0x7f800000));
+    Value half = arith::SelectOp::create(b, loc, isFinite, constant(b, loc, 0x1000), constant(b, loc, 0));
+    bits = arith::AddIOp::create(b, loc, bits, half);
+    bits = arith::AndIOp::create(b, loc, bits, constant(b, loc, -0x2000));
+    return arith::BitcastOp::create(b, loc, value.getType(), bits);
   }
 
-  /// The instruction as the emulator wants it, as constant data of the module.
-  Value describeProduct(OpBuilder &b, Location loc, const MatrixInstruction &instruction,
-                        rwkv_emu_operand operand) const {
+  /// The address of the instruction's description, data of the module.
+  Value constantProduct(OpBuilder &b, Location loc, const MatrixInstruction &instruction) const {
     std::string name = "rwkv_emu_" + instruction.name.str();
     ModuleOp module = moduleOf(b);
     if (!module.lookupSymbol(name)) {
-      size_t warps = size_t(1) << std::max(instruction.a.warp.size(), instruction.c.warp.size());
-      rwkv_emu_product product = {static_cast<int32_t>(getWarp() * warps),
-                                  static_cast<int32_t>(instruction.m),
-                                  static_cast<int32_t>(instruction.n),
-                                  static_cast<int32_t>(instruction.k),
-                                  operand,
-                                  describe(instruction.a),
-                                  describe(instruction.b),
-                                  describe(instruction.c)};
+      rwkv_emu_product product = emu::describe(instruction, getWarp());
       static_assert(sizeof(product) % sizeof(int32_t) == 0);
       SmallVector<int32_t> words(sizeof(product) / sizeof(int32_t));
       std::memcpy(words.data(), &product, sizeof(product));
@@ -231,6 +218,19 @@ void prepareModule(llvm::Module &code) {
 }
 
 } // namespace
+
+rwkv_emu_product emu::describe(const MatrixInstruction &instruction, int64_t warp) {
+  size_t warps = size_t(1) << std::max(instruction.a.warp.size(), instruction.c.warp.size());
+  auto number = [](auto value) { return static_cast<int32_t>(value); };
+  return {number(warp * warps),
+          number(instruction.m),
+          number(instruction.n),
+          number(instruction.k),
+          getOperand(instruction),
+          describeFragment(instruction.a),
+          describeFragment(instruction.b),
+          describeFragment(instruction.c)};
+}
 
 TargetInfo emu::makeRow(const TargetInfo &machine, const TargetInfo &emulated, const lanes::Shape &shape) {
   static std::map<const lanes::Shape *, std::unique_ptr<EmuHooks>> all;

@@ -5,12 +5,16 @@
 #define RWKV_LOWERING_TARGET_EMU_EMUTARGET_H
 
 #include "lowering/target/Target.h"
+#include "runtime/emu_kernel.h"
 
 namespace rwkv::emu {
 
 /// The row "emu-CHIP": the numbers of `emulated`, lanes and matrix instructions as in `shape` (which must stay), code
 /// for `machine`. Programs are those of the emulated target, but for the instructions.
 TargetInfo makeRow(const TargetInfo &machine, const TargetInfo &emulated, const lanes::Shape &shape);
+
+/// A matrix instruction of warps of so many lanes, as the emulator wants it.
+rwkv_emu_product describe(const MatrixInstruction &instruction, int64_t warp);
 
 } // namespace rwkv::emu
 
