@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("RWKV_BUILD_DIR") or HERE.parents[1] / "build")
 OPT = pathlib.Path(os.environ.get("RWKV_OPT") or BUILD / "bin" / "rwkv-opt")
 LIBRARY = BUILD / "runtime" / "librwkv_rt.so"
+EMULATOR = BUILD / "runtime" / "librwkv_rt_emu.so"
 NAMES = "ladder-rwkv[67]/f32/H2K16V32/chunk16/*"  # two kernels
 
 
@@ -32,8 +33,8 @@ class Device(unittest.TestCase):
         environment = dict(os.environ, **(env or {}))
         return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, env=environment)
 
-    def check(self, device="host", **more):
-        return self.run_device("check", "--device", device, "--library", LIBRARY, **more)
+    def check(self, device="host", *arguments, library=LIBRARY, **more):
+        return self.run_device("check", "--device", device, "--library", library, *arguments, **more)
 
     def test_checks(self):
         self.assertEqual((self.prepared.stdout, self.prepared.returncode), ("2 packs, 0 failed\n", 0), self.prepared.stderr)
@@ -64,6 +65,21 @@ class Device(unittest.TestCase):
         self.assertRegex(result.stdout, r"FAILED schedules/ladder-rwkv6/")
         self.assertRegex(result.stdout, r"\n\d+ passed, [1-9]\d* failed, 0 skipped\n$")
         self.assertEqual(result.returncode, 1)
+
+    def test_emulates(self):
+        packs = self.folder / "emulated"
+        prepared = self.run_device("prepare", "--target", "emu-sm_90a", "--opt", OPT, packs=packs)
+        self.assertEqual((prepared.stdout, prepared.returncode), ("2 packs, 0 failed\n", 0), prepared.stderr)
+        result = self.check("emu", "--longest=17", library=EMULATOR, packs=packs)
+        self.assertRegex(result.stdout, r"(?m)^schedule chunk: 2 kernels, error \d+\.\d\d of its tolerance")
+        self.assertRegex(result.stdout, r"\n[1-9]\d* passed, 0 failed, 0 skipped\n$")
+        result = self.check("emu", "--longest=17", library=EMULATOR)
+        self.assertIn("expected threads for a task, found a host kernel", result.stdout)
+        self.assertRegex(result.stdout, r"\n0 passed, [1-9]\d* failed, 0 skipped\n$")
+        result = self.check("host", "--longest=17", packs=packs)
+        self.assertIn("expected one thread per task on this machine, found 32", result.stdout)
+        result = self.check("emu", packs=packs)  # the device is not one of the runtime's
+        self.assertIn('device: expected "host", "cuda" or "cuda:N", found "emu"', result.stderr)
 
     def test_mistakes(self):
         result = self.run_device("prepare", "--target", "sm_1", "--opt", OPT, packs=self.folder / "none")
