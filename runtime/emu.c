@@ -98,7 +98,9 @@ static rwkv_status launch_one(rwkv_runtime *rt, const rwkvi_launch *launch,
                          .parameters = parameters,
                          .tasks = launch->tasks,
                          .lanes = (int32_t)kernel->threads,
-                         .shared = kernel->shared};
+                         .shared = kernel->shared,
+                         .scratch = c->scratch,
+                         .scratch_bytes = kernel->scratch};
   memcpy(&grid.kernel, &kernel->code, sizeof(grid.kernel));
   rwkvi_emu_poison(c->scratch, used + GUARD);
   char message[2048];

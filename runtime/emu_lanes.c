@@ -33,6 +33,7 @@ typedef struct meeting {
 typedef struct barrier {
   int32_t arrived, count, warp;
   uint32_t round; /* how often it was done */
+  rwkvi_emu_clock clock;
 } barrier;
 
 typedef struct fiber {
@@ -43,6 +44,7 @@ typedef struct fiber {
   int32_t id;                /* of the barrier, or size of the group */
   uint32_t rounds[BARRIERS]; /* 1 + the last one that it came to */
   uint32_t value;            /* of a shuffle */
+  rwkvi_emu_clock clock;
 } fiber;
 
 /* A thread, and the task that it runs. */
@@ -53,6 +55,7 @@ typedef struct block {
   void *place; /* of the thread itself */
   fiber *fibers;
   unsigned char *stacks, *shared;
+  rwkvi_emu_watch *watch;
   barrier barriers[BARRIERS];
   meeting meetings[MOST_BITS][MOST_LANES];
   int32_t done;
@@ -146,8 +149,10 @@ static void finish_barrier(block *b, int32_t id) {
     }
     if (f->state == AT_BARRIER && f->id == id) {
       f->state = READY;
+      rwkvi_emu_clock_wait(b->watch, &f->clock, &one->clock);
     }
   }
+  memset(&one->clock, 0, sizeof(one->clock));
   one->arrived = 0;
   ++one->round;
 }
@@ -180,7 +185,11 @@ static void barrier_of(rwkv_emu_lane *self, int32_t id, int32_t count,
   one->count = count;
   one->warp = warp;
   f->rounds[id] = one->round + 1;
+  rwkvi_emu_clock_arrive(b->watch, &f->clock, self->lane, &one->clock);
   if (++one->arrived == count) {
+    if (wait) {
+      rwkvi_emu_clock_wait(b->watch, &f->clock, &one->clock);
+    }
     finish_barrier(b, id);
     if (b->failed) {
       give_up(f);
@@ -236,7 +245,18 @@ static bool meet(fiber *f, meeting what, int32_t size) {
 }
 
 static void warp_barrier(rwkv_emu_lane *self, int32_t warp) {
-  meet((fiber *)self, (meeting){.kind = WARP_BARRIER}, warp);
+  fiber *f = (fiber *)self;
+  if (meet(f, (meeting){.kind = WARP_BARRIER}, warp)) {
+    rwkvi_emu_watch *watch = f->block->watch;
+    rwkvi_emu_clock all = {0};
+    fiber *first = f - self->lane % warp;
+    for (int32_t i = 0; i < warp; ++i) {
+      rwkvi_emu_clock_arrive(watch, &first[i].clock, first[i].lane.lane, &all);
+    }
+    for (int32_t i = 0; i < warp; ++i) {
+      rwkvi_emu_clock_wait(watch, &first[i].clock, &all);
+    }
+  }
 }
 
 static uint32_t shuffle(rwkv_emu_lane *self, uint32_t value, int32_t mask,
@@ -278,11 +298,26 @@ static void product(rwkv_emu_lane *self, const rwkv_emu_product *what) {
   }
 }
 
+/* ---- what a lane does alone ---------------------------------------------- */
+
+static void access_memory(rwkv_emu_lane *self, const void *memory,
+                          int32_t bytes, int32_t writes) {
+  fiber *f = (fiber *)self;
+  char message[256];
+  if (!rwkvi_emu_watch_access(f->block->watch, memory, bytes, writes,
+                              self->lane, &f->clock, message,
+                              sizeof(message))) {
+    fail(f->block, "%s", message);
+    give_up(f);
+  }
+}
+
 static const rwkv_emu_functions functions = {
     .barrier = barrier_of,
     .warp_barrier = warp_barrier,
     .shuffle = shuffle,
     .product = product,
+    .access = access_memory,
 };
 
 /* ---- running ------------------------------------------------------------- */
@@ -303,6 +338,8 @@ static void prepare_task(block *b, int64_t task) {
   const rwkvi_emu_grid *grid = b->grid;
   b->task = task;
   b->done = 0;
+  rwkvi_emu_watch_task(b->watch, b->shared,
+                       grid->scratch + task * grid->scratch_bytes);
   memset(b->barriers, 0, sizeof(b->barriers));
   memset(b->meetings, 0, sizeof(b->meetings));
   rwkvi_emu_poison(b->shared, (size_t)grid->shared + GUARD);
@@ -314,6 +351,7 @@ static void prepare_task(block *b, int64_t task) {
     f->lane.lane = i;
     f->lane.task = (int32_t)task;
     f->block = b;
+    rwkvi_emu_clock_begin(b->watch, &f->clock);
     f->place = rwkvi_emu_fiber(b->stacks + (size_t)(i + 1) * (STACK + GUARD),
                                run_lane, f);
   }
@@ -368,6 +406,7 @@ static void destroy_block(block *b) {
     if (b->stacks) {
       munmap(b->stacks, lanes * (STACK + GUARD));
     }
+    rwkvi_emu_watch_destroy(b->watch);
     free(b->shared);
     free(b->fibers);
     free(b);
@@ -387,10 +426,12 @@ static block *create_block(const rwkvi_emu_grid *grid, int64_t *next,
   b->stop = stop;
   b->fibers = calloc(lanes, sizeof(*b->fibers));
   b->shared = aligned_alloc(64, shared);
+  b->watch =
+      rwkvi_emu_watch_create(grid->lanes, grid->shared, grid->scratch_bytes);
   void *stacks = mmap(NULL, lanes * (STACK + GUARD), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   b->stacks = stacks == MAP_FAILED ? NULL : stacks;
-  bool ok = b->fibers && b->shared && b->stacks;
+  bool ok = b->fibers && b->shared && b->watch && b->stacks;
   for (size_t i = 0; i < lanes && ok; ++i) {
     ok = mprotect(b->stacks + i * (STACK + GUARD), GUARD, PROT_NONE) == 0;
   }

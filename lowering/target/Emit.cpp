@@ -349,6 +349,9 @@ mlir::FailureOr<std::string> rwkv::emitCode(mlir::ModuleOp module, const TargetI
   const bool ok = runGuarded(
       [&] {
         optimize(*code, *machine);
+        if (target.finishModule) {
+          target.finishModule(*code);
+        }
         result = generate(*code, *machine, target.isText && kind == EmitKind::shared ? EmitKind::assembly : kind);
         if (target.isText && kind != EmitKind::llvmIR && llvm::StringRef(result).contains(".extern .func")) {
           errors = "kernels must not need a library, but some function is not defined";

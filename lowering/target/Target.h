@@ -34,6 +34,7 @@ struct TargetInfo {
   bool isText = false; // code is text, which the driver of the machine compiles: there are no objects
   void (*prepareKernel)(llvm::Function &code) = nullptr; // called for every exported function
   void (*prepareModule)(llvm::Module &code) = nullptr;   // called after that
+  void (*finishModule)(llvm::Module &code) = nullptr;    // called when the code is optimized
 
   TargetAttr toAttr(mlir::MLIRContext *context) const;
 };

@@ -3,6 +3,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/ReplaceConstant.h"
@@ -217,6 +218,49 @@ void prepareModule(llvm::Module &code) {
   }
 }
 
+/// Tells the emulator of what a kernel loads and stores, so that it finds what nothing puts in order.
+void watchAccesses(llvm::Function &kernel) {
+  llvm::Value *self = kernel.getArg(0);
+  llvm::SmallVector<llvm::Instruction *> accesses;
+  for (llvm::BasicBlock &block : kernel) {
+    for (llvm::Instruction &instruction : block) {
+      const llvm::Value *address = llvm::getLoadStorePointerOperand(&instruction);
+      const llvm::Value *object = address ? llvm::getUnderlyingObject(address) : nullptr;
+      if (object && !llvm::isa<llvm::Argument>(object) && !llvm::isa<llvm::GlobalVariable>(object)) {
+        accesses.push_back(&instruction);
+      }
+    }
+  }
+  if (accesses.empty()) {
+    return;
+  }
+  // The function comes from a table of constants: once for the kernel.
+  llvm::IRBuilder<> b(&kernel.getEntryBlock(), kernel.getEntryBlock().begin());
+  auto loadAt = [&](llvm::Value *base, size_t offset) {
+    return b.CreateLoad(b.getPtrTy(), b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), base, offset));
+  };
+  llvm::Value *table = loadAt(self, offsetof(rwkv_emu_lane, functions));
+  llvm::Value *function = loadAt(table, offsetof(rwkv_emu_functions, access));
+  auto *type =
+      llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getPtrTy(), b.getInt32Ty(), b.getInt32Ty()}, false);
+  for (llvm::Instruction *access : accesses) {
+    auto *store = llvm::dyn_cast<llvm::StoreInst>(access);
+    llvm::Type *element = store ? store->getValueOperand()->getType() : access->getType();
+    uint64_t bytes = kernel.getDataLayout().getTypeStoreSize(element);
+    b.SetInsertPoint(access);
+    b.CreateCall(type, function,
+                 {self, llvm::getLoadStorePointerOperand(access), b.getInt32(bytes), b.getInt32(store ? 1 : 0)});
+  }
+}
+
+void finishModule(llvm::Module &code) {
+  for (llvm::Function &function : code) {
+    if (!function.isDeclaration() && !function.hasLocalLinkage()) {
+      watchAccesses(function);
+    }
+  }
+}
+
 } // namespace
 
 rwkv_emu_product emu::describe(const MatrixInstruction &instruction, int64_t warp) {
@@ -250,5 +294,6 @@ TargetInfo emu::makeRow(const TargetInfo &machine, const TargetInfo &emulated, c
   row.isText = false;
   row.prepareKernel = nullptr;
   row.prepareModule = prepareModule;
+  row.finishModule = finishModule;
   return row;
 }

@@ -317,7 +317,7 @@ void multiply(const std::string &chip, const std::vector<float> &a, const std::v
           [&](float &word, Coord at) { word = c[at.row * instruction.n + at.column]; });
   }
   uint64_t parameters[] = {reinterpret_cast<uintptr_t>(words.data())};
-  rwkvi_emu_grid grid = {"product", kernel, parameters, 1, static_cast<int32_t>(lanes), 0};
+  rwkvi_emu_grid grid = {"product", kernel, parameters, 1, static_cast<int32_t>(lanes), 0, nullptr, 0};
   char message[256] = "";
   ASSERT_TRUE(rwkvi_emu_run(&grid, 1, message, sizeof(message))) << message;
   uint32_t first = (instruction.m * instruction.k + instruction.k * instruction.n) / lanes;

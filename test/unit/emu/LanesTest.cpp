@@ -21,7 +21,7 @@ struct Result {
 
 Result run(Kernel kernel, int32_t lanes, const uint64_t *parameters = nullptr, int64_t tasks = 1, int64_t shared = 4096,
            int32_t threads = 1) {
-  rwkvi_emu_grid grid = {"k", kernel, parameters, tasks, lanes, shared};
+  rwkvi_emu_grid grid = {"k", kernel, parameters, tasks, lanes, shared, nullptr, 0};
   char message[2048] = "";
   bool ok = rwkvi_emu_run(&grid, threads, message, sizeof(message));
   return {ok, message};
