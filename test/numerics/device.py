@@ -66,6 +66,9 @@ class DeviceSchedules(schedules.Schedules):
         self.work = [(plan, self.within(plan, cases, longest)) for plan, cases in self.work if plan.answer != "no"]
         self.work = [(plan, cases) for plan, cases in self.work if cases]
 
+    def plans(self, full, kinds):
+        return [*super().plans(full, kinds), *schedules.plans_of_warps()]
+
     @staticmethod
     def within(plan, cases, longest):
         """The cases that a device has, of no more tokens than `longest`."""

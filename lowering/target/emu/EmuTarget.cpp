@@ -124,7 +124,8 @@ private:
     Value table = load(b, loc, pointer(b), lane, offsetof(rwkv_emu_lane, functions));
     SmallVector<Value> operands = {load(b, loc, pointer(b), table, function), lane};
     llvm::append_range(operands, more);
-    SmallVector<Type> types(ValueRange(ArrayRef(operands).drop_front()).getTypes());
+    SmallVector<Type> types =
+        llvm::map_to_vector(ArrayRef<Value>(operands).drop_front(), [](Value value) { return value.getType(); });
     auto type = LLVM::LLVMFunctionType::get(result ? result : LLVM::LLVMVoidType::get(b.getContext()), types);
     auto op = LLVM::CallOp::create(b, loc, type, operands);
     return result ? op.getResult() : Value();

@@ -94,7 +94,7 @@ TEST(LanesTest, SharedMemoryIsPoisoned) {
 TEST(LanesTest, EveryOtherTaskRunsFromBehind) {
   Kernel kernel = [](rwkv_emu_lane *self, const uint64_t *parameters) {
     shared(self)[self->lane] = 7;
-    if (self->lane % 2 == parameters[1] % 2) {
+    if (self->lane % 2 == static_cast<int32_t>(parameters[1])) {
       output(parameters)[self->task] &= shared(self)[self->lane ^ 1] == 7;
     }
   };
