@@ -198,12 +198,12 @@ class Suites:
             common = ["--packs", packs, *(f"--only={pattern}" for pattern in patterns), f"--longest={longest}"]
             script = [sys.executable, "test/numerics/device.py"]
             tools = {"opt": self.build / "bin" / "rwkv-opt", "library": self.build / "runtime" / "librwkv_rt_emu.so"}
-            code, _ = run([*script, "prepare", "--target", target, "--opt", tools["opt"], *common], 600, self.env)
+            code, _ = run([*script, "prepare", "--target", target, "--opt", tools["opt"], *common], 1200, self.env)
             if code != 0:
                 total.add(Counts(failed=1))
                 continue
             command = [*script, "check", "--device", "emu", "--library", tools["library"], *common]
-            code, text = run(command, 600, self.env, capture=True)
+            code, text = run(command, 1200, self.env, capture=True)
             total.add(settle(closing_line(text), code))
         return total
 
