@@ -18,21 +18,21 @@ R = Recurrence(
 )
 
 
-def run(tool, report, seed, kinds, selected):
-    """`kinds` of schedules. Seven tokens are two chunks of three and one more."""
-    run_schedule(tool, report, seed, "asserted", [], True, selected)
+def run(tool, report, seed, kinds, selected, make=Kernel):
+    """`kinds` of schedules; `make` makes kernels. Seven tokens are two chunks of three and one more."""
+    run_schedule(tool, report, seed, "asserted", [], True, selected, make)
     for kind, options in (("step", []), ("scan", []), ("chunk", ["--chunk=3"])):
         if kind in kinds:
             options = [f"--schedule={kind}", *options]
-            run_schedule(tool, report, seed, f"asserted/{kind}", options, kind == "step", selected)
+            run_schedule(tool, report, seed, f"asserted/{kind}", options, kind == "step", selected, make)
 
 
-def run_schedule(tool, report, seed, prefix, options, in_order, selected):
+def run_schedule(tool, report, seed, prefix, options, in_order, selected, make):
     sizes, types = R.sizes[0], Types()
     names = [*R.over, *R.states]
     spec = tool.folder / "asserted.mlir"
     spec.write_text(spec_text(R, sizes, types, False))
-    kernel = Kernel(tool, spec, "f", prefix, ["f32"] * len(names), ["f32", "f32"])
+    kernel = make(tool, spec, "f", prefix, ["f32"] * len(names), ["f32", "f32"])
     rng = np.random.default_rng([seed, 5])
     shapes = {n: (2, 7, 3, sizes[o.axes[0]]) for n, o in R.over.items()} | {"S": (2, 3, sizes["K"], sizes["V"])}
     inside = {n: rng.standard_normal(s).astype(np.float32).astype(np.float64) for n, s in shapes.items()}
