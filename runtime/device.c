@@ -21,6 +21,9 @@ static const struct {
 } devices[] = {
     {"host", false, open_host},
     {"cuda", true, rwkvi_cuda_open},
+#ifdef RWKV_RT_EMU /* of tests only */
+    {"emu", false, rwkvi_emu_open},
+#endif
 };
 
 /* The number after the name: of "cuda" 0, of "cuda:1" 1; -1 if it is none. */

@@ -236,8 +236,9 @@ static void *load_object(rwkv_pack *pack, const unsigned char *code,
   return handle;
 }
 
-static rwkv_status load(rwkv_runtime *rt, rwkv_pack *pack,
-                        const unsigned char *blobs) {
+rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
+                            const unsigned char *blobs,
+                            const rwkvi_target **loaded) {
   const rwkvi_target *target = NULL;
   for (size_t i = 0; i < pack->target_count && !target; ++i) {
     if (strcmp(pack->targets[i].arch, HOST_ARCH) == 0 &&
@@ -248,6 +249,7 @@ static rwkv_status load(rwkv_runtime *rt, rwkv_pack *pack,
   if (!target) {
     return no_target(rt, pack);
   }
+  *loaded = target;
   dlerror();
   pack->code = load_object(pack, blobs + target->offset, (size_t)target->size);
   if (!pack->code) {
@@ -257,6 +259,24 @@ static rwkv_status load(rwkv_runtime *rt, rwkv_pack *pack,
         "%.1000s: target %.64s: expected a shared object, found: %.1000s",
         pack->file, target->name, reason ? reason : strerror(errno));
   }
+  return RWKV_OK;
+}
+
+rwkv_status rwkvi_host_find(rwkv_runtime *rt, const rwkv_pack *pack,
+                            const rwkvi_target *target, const char *symbol,
+                            void **entry) {
+  *entry = dlsym(pack->code, symbol);
+  return *entry ? RWKV_OK
+                : rwkvi_fail(rt, RWKV_E_FORMAT,
+                             "%.1000s: target %.64s: expected the kernel "
+                             "\"%.200s\", found none",
+                             pack->file, target->name, symbol);
+}
+
+static rwkv_status load(rwkv_runtime *rt, rwkv_pack *pack,
+                        const unsigned char *blobs) {
+  const rwkvi_target *target;
+  RWKVI_TRY(rwkvi_host_load(rt, pack, blobs, &target));
   for (size_t i = 0; i < pack->kernel_count; ++i) {
     rwkvi_kernel *kernel = &pack->kernels[i];
     if (kernel->threads > 0) {
@@ -266,13 +286,8 @@ static rwkv_status load(rwkv_runtime *rt, rwkv_pack *pack,
           "task on this machine, found %lld",
           pack->file, target->name, kernel->symbol, (long long)kernel->threads);
     }
-    void *entry = dlsym(pack->code, kernel->symbol);
-    if (!entry) {
-      return rwkvi_fail(
-          rt, RWKV_E_FORMAT,
-          "%.1000s: target %.64s: expected the kernel \"%.200s\", found none",
-          pack->file, target->name, kernel->symbol);
-    }
+    void *entry;
+    RWKVI_TRY(rwkvi_host_find(rt, pack, target, kernel->symbol, &entry));
     memcpy(&kernel->entry, &entry,
            sizeof(entry)); /* ISO C has no conversion from object to function
                               pointers */
@@ -402,6 +417,8 @@ static const rwkvi_device host = {
     .finish = finish,
     .time = time_runs,
 };
+
+const rwkvi_device *rwkvi_host_device(void) { return &host; }
 
 rwkv_status rwkvi_host_open(rwkv_runtime *rt, int32_t threads) {
   rt->device = &host;

@@ -402,6 +402,17 @@ struct rwkvi_device {
 rwkv_status rwkvi_device_open(rwkv_runtime *rt, const char *name,
                               int32_t threads);
 rwkv_status rwkvi_host_open(rwkv_runtime *rt, int32_t threads);
+/* Of the build for tests, rwkv_rt_emu. */
+rwkv_status rwkvi_emu_open(rwkv_runtime *rt, int32_t number, int32_t threads);
+/* For devices that are like the host: its functions, the code of the target
+ * that fits this machine, and a symbol of it. */
+const rwkvi_device *rwkvi_host_device(void);
+rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
+                            const unsigned char *blobs,
+                            const rwkvi_target **loaded);
+rwkv_status rwkvi_host_find(rwkv_runtime *rt, const rwkv_pack *pack,
+                            const rwkvi_target *target, const char *symbol,
+                            void **entry);
 /* After a failure: waits for what was queued, which may use arrays of the
  * caller. Returns `status` and keeps its message. */
 rwkv_status rwkvi_give_up(rwkv_runtime *rt, rwkv_status status);

@@ -135,6 +135,14 @@ def closing_line(text):
     return Counts(*(int(number or 0) for number in found[-1])) if found else Counts()
 
 
+COMPILER_TESTS = ["lowering/rwkv_lowering_test", "passes/rwkv_passes_test", "emu/rwkv_emu_test"]
+# Lane programs that run without a device: which kernels, of how many tokens.
+EMULATED = [
+    ("emu-sm_90a", ["ladder-*/step/*", "ladder-*/scan/*", "ladder-*/chunk3/*", "ladder-*/chunk16/*"], 40),
+    ("emu-gfx942", ["ladder-*/f32/*/step/*", "ladder-*/chunk16/*"], 17),
+]
+
+
 class Suites:
     """Every public method is a suite; its first line of documentation is what --list shows."""
 
@@ -160,7 +168,7 @@ class Suites:
 
     def unit(self):
         """the runtime, the CPU code generator and rwkv-run's parts (GoogleTest)"""
-        return self._googletests(self.build, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", "lowering/rwkv_lowering_test", "passes/rwkv_passes_test"])
+        return self._googletests(self.build, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", *COMPILER_TESTS])
 
     def sanitize(self):
         """the runtime and rwkv-run's parts again, under AddressSanitizer and UndefinedBehaviorSanitizer"""
@@ -181,6 +189,24 @@ class Suites:
         code, text = run([sys.executable, "test/numerics/device_test.py"], 300, self.env, capture=True)
         return settle(unittest(text), code)
 
+    def emulation(self):
+        """GPU programs of the layers, lane by lane on this machine's CPU, against float64"""
+        total = Counts()
+        for target, patterns, longest in EMULATED:
+            packs = self.build / "emulation" / target
+            shutil.rmtree(packs, ignore_errors=True)
+            common = ["--packs", packs, *(f"--only={pattern}" for pattern in patterns), f"--longest={longest}"]
+            script = [sys.executable, "test/numerics/device.py"]
+            tools = {"opt": self.build / "bin" / "rwkv-opt", "library": self.build / "runtime" / "librwkv_rt_emu.so"}
+            code, _ = run([*script, "prepare", "--target", target, "--opt", tools["opt"], *common], 1200, self.env)
+            if code != 0:
+                total.add(Counts(failed=1))
+                continue
+            command = [*script, "check", "--device", "emu", "--library", tools["library"], *common]
+            code, text = run(command, 1200, self.env, capture=True)
+            total.add(settle(closing_line(text), code))
+        return total
+
     def properties(self):
         """randomly generated legal regions, every schedule against float64 and against each other"""
         count = "3000" if self.full else "300"
@@ -199,7 +225,7 @@ class Suites:
         folder = self.build / "gcc"
         if not configure(folder, "gcc") or not compile_all(folder):
             return Counts(failed=1)
-        return self._googletests(folder, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", "lowering/rwkv_lowering_test", "passes/rwkv_passes_test"])
+        return self._googletests(folder, ["runtime/rwkv_rt_test", "rwkv-run/rwkv_run_test", *COMPILER_TESTS])
 
     def _script(self, path, timeout, *arguments):
         code, text = run([sys.executable, path, *arguments], timeout, self.env, capture=True)
@@ -227,7 +253,7 @@ class Suites:
         return total
 
 
-ALWAYS = ["lit", "unit", "sanitize", "cli", "numerics", "devices", "properties", "install"]
+ALWAYS = ["lit", "unit", "sanitize", "cli", "numerics", "devices", "emulation", "properties", "install"]
 FULL = ALWAYS + ["thread", "gcc"]
 
 

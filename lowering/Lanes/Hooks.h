@@ -9,11 +9,17 @@
 namespace rwkv::lanes {
 
 /// A task is run by lanes; lanes of a warp run in step, all lanes of a task share fast memory.
-class Hooks {
+class Shape {
 public:
-  virtual ~Hooks() = default;
+  virtual ~Shape() = default;
   /// Lanes of a warp, a power of two.
   virtual int64_t getWarp() const = 0;
+  /// The matrix instruction of a warp for products whose operands may be rounded like this; null: there is none.
+  virtual const MatrixInstruction *findProduct(tile::Precision precision) const = 0;
+};
+
+class Hooks : public Shape {
+public:
   /// The address space of the memory that lanes of a task share, and of memory that all tasks see.
   virtual unsigned getSharedSpace() const = 0;
   virtual unsigned getGlobalSpace() const = 0;
@@ -34,14 +40,9 @@ public:
 
   /// 2 to the power of a number (f32), within a few units of the last place; subnormal results may be zero.
   virtual mlir::Value emitExp2(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
-  /// A hint that the line of memory at `address` will be read soon.
-  virtual void emitPrefetch(mlir::OpBuilder &b, mlir::Location loc, mlir::Value address) const = 0;
-
-  /// The matrix instruction of a warp for products whose operands may be rounded like this; null: there is none.
-  virtual const MatrixInstruction *findProduct(tile::Precision precision) const = 0;
-  /// A number (f32) as the instruction's operands must be, still as an f32.
+  /// A number (f32) as operands of matrix instructions must be, still as an f32.
   virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
-  /// One such instruction: c + x y, in the registers of this lane, all f32; x and y are rounded.
+  /// One matrix instruction: c + x y, in the registers of this lane, all f32; x and y are rounded.
   virtual llvm::SmallVector<mlir::Value> emitProduct(mlir::OpBuilder &b, mlir::Location loc,
                                                      const MatrixInstruction &instruction, mlir::ValueRange x,
                                                      mlir::ValueRange y, mlir::ValueRange c) const = 0;

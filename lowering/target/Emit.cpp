@@ -169,6 +169,9 @@ static void prepare(mlir::ModuleOp module, llvm::Module &code, const TargetInfo 
       }
     }
   }
+  if (target.prepareModule) {
+    target.prepareModule(code);
+  }
 }
 
 /// Replaces copies and fills that would become library calls.
@@ -357,6 +360,9 @@ mlir::FailureOr<std::string> rwkv::emitCode(mlir::ModuleOp module, const TargetI
   const bool ok = runGuarded(
       [&] {
         optimize(*code, *machine);
+        if (target.finishModule) {
+          target.finishModule(*code);
+        }
         result = generate(*code, *machine, target.isText && kind == EmitKind::shared ? EmitKind::assembly : kind);
         if (target.isText && kind != EmitKind::llvmIR && llvm::StringRef(result).contains(".extern .func")) {
           errors = "kernels must not need a library, but some function is not defined";

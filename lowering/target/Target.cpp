@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The registry of targets. A family of targets adds its table to getTables().
 #include "lowering/target/Target.h"
+#include "lowering/target/amdgcn/AmdgcnShape.h"
 #include "lowering/target/cpu/CpuTarget.h"
+#include "lowering/target/emu/EmuTarget.h"
 #include "lowering/target/nvptx/NvptxTarget.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -14,6 +16,25 @@ TargetAttr TargetInfo::toAttr(mlir::MLIRContext *context) const {
 }
 
 static llvm::SmallVector<llvm::ArrayRef<TargetInfo>> getTables() { return {cpu::getRows(), nvptx::getRows()}; }
+
+/// Lanes of other machines on this one's CPU; nothing if this machine has no row.
+static llvm::ArrayRef<TargetInfo> getEmulated() {
+  static const std::vector<TargetInfo> rows = [] {
+    std::vector<TargetInfo> rows;
+    if (const TargetInfo *host = cpu::findHostRow()) {
+      for (llvm::ArrayRef<TargetInfo> table : getTables()) {
+        for (const TargetInfo &row : table) {
+          if (row.hooks) {
+            rows.push_back(emu::makeRow(*host, row, *row.hooks));
+          }
+        }
+      }
+      rows.push_back(emu::makeRow(*host, amdgcn::getRow(), amdgcn::getShape()));
+    }
+    return rows;
+  }();
+  return rows;
+}
 
 std::vector<std::string> rwkv::listTargets() {
   std::vector<std::string> names = {"host"};
@@ -51,7 +72,14 @@ std::optional<TargetInfo> rwkv::lookupTarget(llvm::StringRef name, std::string &
       }
     }
   }
+  std::vector<std::string> emulated;
+  for (const TargetInfo &row : getEmulated()) {
+    if (row.chip == name) {
+      return row;
+    }
+    emulated.push_back(row.chip);
+  }
   os << "unknown target '" << name << "'; expected ";
-  printNames(os, names);
+  printNames(os, name.starts_with("emu") ? emulated : names);
   return std::nullopt;
 }

@@ -13,7 +13,8 @@
 
 namespace llvm {
 class Function;
-}
+class Module;
+} // namespace llvm
 
 namespace rwkv {
 
@@ -34,6 +35,8 @@ struct TargetInfo {
   std::vector<std::string> required = {}; // what the pack requires instead of `features`
   bool isText = false; // code is text, which the driver of the machine compiles: there are no objects
   void (*prepareKernel)(llvm::Function &code) = nullptr; // called for every exported function
+  void (*prepareModule)(llvm::Module &code) = nullptr;   // called after that
+  void (*finishModule)(llvm::Module &code) = nullptr;    // called when the code is optimized
 
   TargetAttr toAttr(mlir::MLIRContext *context) const;
 };
@@ -41,7 +44,8 @@ struct TargetInfo {
 /// What a compiled module can be written as.
 enum class EmitKind { llvmIR, assembly, object, shared };
 
-/// The row for `name`; "host" is the best row that this machine has. On failure says in `error` which names are known.
+/// The row for `name`; "host" is the best row that this machine has, and "emu-" before the name of a target whose tasks
+/// are run by lanes is the same lanes on this machine, for tests. On failure says in `error` which names are known.
 std::optional<TargetInfo> lookupTarget(llvm::StringRef name, std::string &error);
 
 /// Names that lookupTarget accepts, for messages and --help.

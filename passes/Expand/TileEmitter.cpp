@@ -284,7 +284,6 @@ Value TileEmitter::transformState(Value x, StateType state, unsigned axis, Value
 
 // ---- what is asserted
 
-/// Where elements can be NaN, one of them hides others: it shows in the outputs.
 void TileEmitter::flagAbove(Value x, double limit) {
   while (isa<RankedTensorType>(x.getType())) {
     ArrayRef<int64_t> shape = tile::getTileShape(x.getType());
@@ -301,12 +300,16 @@ void TileEmitter::checkBound(const StateStep &step, Value log) {
   }
   Type type = log.getType();
   double lo = step.bound->first, hi = step.bound->second, middle = lo + (hi - lo) / 2, most = hi - middle;
+  Value excess;
   if (std::isfinite(middle)) { // the distance from the middle, and a bit: its rounding is no violation
     most += 1e-6 * (std::abs(middle) + most);
-    flagAbove(math::AbsFOp::create(b, loc, sub(log, constant(middle, type))), most);
+    excess = math::AbsFOp::create(b, loc, sub(log, constant(middle, type)));
   } else { // one of them
-    flagAbove(std::isfinite(hi) ? sub(log, constant(hi, type)) : sub(constant(lo, type), log), 0);
+    excess = std::isfinite(hi) ? sub(log, constant(hi, type)) : sub(constant(lo, type), log);
+    most = 0;
   }
+  // A NaN is no violation, and must not hide one.
+  flagAbove(arith::MaxNumFOp::create(b, loc, excess, constant(0, type)), most);
 }
 
 /// |x|, or -1 where it is NaN.

@@ -26,9 +26,8 @@ MAY_INCLUDE = {
     "lowering/": ["dialect/", "lowering/"],
     "runtime/": ["runtime/"],
 }
-# The one thing that both sides of a pack know: what a pack looks like.
-PACK_FORMAT = "runtime/rwkv_rt_pack.h"
-PACK_EMITTERS = ["lowering/Pack/*"]
+# What both sides of a pack know: what a pack looks like, and how kernels of lanes are called on a CPU.
+FORMATS = {"runtime/rwkv_rt_pack.h": ["lowering/Pack/*"], "runtime/emu_kernel.h": ["lowering/target/emu/*"]}
 TARGET_REGISTRY = "lowering/target/Target.cpp"
 
 # Layers of the literature, besides the rungs that are there. Parts of identifiers, joined by `_`.
@@ -92,7 +91,7 @@ def check_includes(tree):
             if included.split("/")[0] not in CODE_FOLDERS + ["test", "python", "bench"]:
                 continue  # another project's
             target = re.match(r"lowering/target/([^/]+)/", included)
-            if included == PACK_FORMAT and matches(path, PACK_EMITTERS):
+            if matches(path, FORMATS.get(included, [])):
                 continue
             if not included.startswith(tuple(MAY_INCLUDE[layer])):
                 yield path, number, f"{layer} includes {included}; it may include {', '.join(MAY_INCLUDE[layer])} only"
@@ -231,6 +230,7 @@ PLANTED = [  # rule, path, text that is appended to the file there (None: a file
     ("check_includes", "lowering/L.cpp", '#include "runtime/rwkv_rt_pack.h"\n'),
     ("check_includes", "lowering/L.cpp", '#include "lowering/target/cpu/cpu.h"\n'),
     ("check_includes", "lowering/Pack/Pack.cpp", '#include "runtime/internal.h"\n'),
+    ("check_includes", "lowering/Pack/Pack.cpp", '#include "runtime/emu_kernel.h"\n'),
     ("check_includes", "lowering/target/nvptx/nvptx.cpp", '#include "lowering/target/cpu/cpu.h"\n'),
     ("check_includes", "runtime/a.c", '#include "dialect/D.h"\n'),
     ("check_rung_names", "dialect/D.cpp", "// as in RWKV-6\n"),

@@ -143,25 +143,25 @@ def turned(size):
 ASSERTIONS = (DECAYS, turned(2), turned(17))
 
 
-def run(tool, report, seed, kinds, selected):
-    """`kinds` of schedules. Seven tokens are two chunks of three and one more."""
+def run(tool, report, seed, kinds, selected, make=Kernel):
+    """`kinds` of schedules; `make` makes kernels. Seven tokens are two chunks of three and one more."""
     for assertion in ASSERTIONS:
-        run_schedule(tool, report, seed, assertion, assertion.name, [], True, selected)
+        run_schedule(tool, report, seed, assertion, assertion.name, [], True, selected, make)
         for kind, options in (("step", []), ("scan", []), ("chunk", ["--chunk=3"])):
             if kind in kinds and kind in assertion.kinds:
                 options = [f"--schedule={kind}", *options]
                 run_schedule(
-                    tool, report, seed, assertion, f"{assertion.name}/{kind}", options, kind == "step", selected
+                    tool, report, seed, assertion, f"{assertion.name}/{kind}", options, kind == "step", selected, make
                 )
 
 
-def run_schedule(tool, report, seed, assertion, prefix, options, in_order, selected):
+def run_schedule(tool, report, seed, assertion, prefix, options, in_order, selected, make):
     r = assertion.recurrence
     sizes, types, operand = r.sizes[0], Types(), assertion.operand
     names = [*r.over, *r.states]
     spec = tool.folder / "asserted.mlir"
     spec.write_text(spec_text(r, sizes, types, False))
-    kernel = Kernel(tool, spec, "f", prefix.replace("/", "-"), ["f32"] * len(names), ["f32", "f32"])
+    kernel = make(tool, spec, "f", prefix.replace("/", "-"), ["f32"] * len(names), ["f32", "f32"])
     rng = np.random.default_rng([seed, 5])
     shapes = {n: (2, 7, 3, *(sizes[a] for a in o.axes)) for n, o in r.over.items()} | {"S": (2, 3, sizes["K"], sizes["V"])}
     inside = {n: rng.standard_normal(s) for n, s in shapes.items()}

@@ -13,7 +13,12 @@ other machine which target fits it. What `check` needs there: Python 3.9 with nu
 The runtime has to be of this processor's architecture and of a C library that is not newer than the other machine's; it needs
 no CUDA toolkit, only the driver. In a new folder there:
 
-    tar -xzf device.tgz && python3 test/numerics/device.py check --device cuda --packs build/packs"""
+    tar -xzf device.tgz && python3 test/numerics/device.py check --device cuda --packs build/packs
+
+Without such a machine, the same programs run lane by lane on this one's processor:
+
+    device.py prepare --target emu-sm_90a --packs build/packs
+    device.py check --device emu --library build/runtime/librwkv_rt_emu.so --packs build/packs"""
 
 import argparse
 import concurrent.futures
@@ -54,12 +59,22 @@ class DeviceSchedules(schedules.Schedules):
             run.tolerance = max(run.tolerance, ROUNDED_PRODUCTS)
         return run
 
-    def __init__(self, packs, *arguments):
+    def __init__(self, packs, longest, *arguments):
         super().__init__(*arguments)
         self.packs = packs
         self.checked = {}
-        self.work = [(plan, [case for case in cases if case[0] not in SKIPPED]) for plan, cases in self.work]
-        self.work = [(plan, cases) for plan, cases in self.work if plan.answer != "no"]
+        self.work = [(plan, self.within(plan, cases, longest)) for plan, cases in self.work if plan.answer != "no"]
+        self.work = [(plan, cases) for plan, cases in self.work if cases]
+
+    def plans(self, full, kinds):
+        return [*super().plans(full, kinds), *schedules.plans_of_warps()]
+
+    @staticmethod
+    def within(plan, cases, longest):
+        """The cases that a device has, of no more tokens than `longest`."""
+        plan.lengths = [n for n in plan.lengths if n <= longest]
+        allowed = lambda kind, what: kind not in SKIPPED and (kind != "tokens" or what <= longest)
+        return [case for case in cases if allowed(*case)] if plan.lengths else []
 
     def path(self, plan):
         return self.packs / (plan.name.replace("/", "_") + ".pack")
@@ -102,15 +117,17 @@ def main():
     parser.add_argument("--packs", type=pathlib.Path, required=True, help="folder of packs")
     parser.add_argument("--target", default="sm_90a", help="of prepare")
     parser.add_argument("--opt", type=pathlib.Path, default=SOURCE / "build/bin/rwkv-opt", help="of prepare")
-    parser.add_argument("--device", default="cuda", help="of check: host, cuda or cuda:N")
+    parser.add_argument("--device", default="cuda", help="of check: host, cuda, cuda:N, emu")
     parser.add_argument("--library", type=pathlib.Path, default=SOURCE / "build/runtime/librwkv_rt.so", help="of check")
-    parser.add_argument("--only", default="*", help="names of cases, as a pattern")
+    parser.add_argument("--only", action="append", help="names of cases, as a pattern (repeatable)")
+    parser.add_argument("--longest", type=int, default=1 << 30, help="no cases of more tokens than this")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--full", action="store_true", help="the whole matrix")
     args = parser.parse_args()
     args.packs.mkdir(parents=True, exist_ok=True)
     report = Report(args.seed, False)
-    selected = lambda name: fnmatch.fnmatch(name, args.only) or fnmatch.fnmatch(name, f"schedules/{args.only}")
+    patterns = [start + pattern for pattern in args.only or ["*"] for start in ("", "schedules/")]
+    selected = lambda name: any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
     with tempfile.TemporaryDirectory() as folder:
         tool = types.SimpleNamespace(folder=pathlib.Path(folder), library=None)
         if args.step == "check":
@@ -120,7 +137,7 @@ def main():
             except Failed as failure:  # once, not for every case
                 print(f"error: {failure}", file=sys.stderr)
                 return 1
-        matrix = DeviceSchedules(args.packs, tool, report, args.seed, args.full, schedules.KINDS, selected)
+        matrix = DeviceSchedules(args.packs, args.longest, tool, report, args.seed, args.full, schedules.KINDS, selected)
         if args.step == "check":
             matrix.run()
             return report.finish()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Runs device.py as a person does, with the host as the device: what it finds and what it says. RWKV_OPT is the path of
-rwkv-opt, RWKV_BUILD_DIR the build folder with the runtime; python3 with numpy is needed."""
+"""Runs device.py as a person does, with the host and with emu as the device: what it finds and what it says; and a model on
+emu. RWKV_OPT is the path of rwkv-opt, RWKV_BUILD_DIR the build folder with the runtime; python3 with numpy is needed."""
 
 import os
 import pathlib
@@ -9,13 +9,36 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
+
+import numpy as np
+
+import asserted
+from run import Report
+from tool import Kernel, Library
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("RWKV_BUILD_DIR") or HERE.parents[1] / "build")
 OPT = pathlib.Path(os.environ.get("RWKV_OPT") or BUILD / "bin" / "rwkv-opt")
 LIBRARY = BUILD / "runtime" / "librwkv_rt.so"
+EMULATOR = BUILD / "runtime" / "librwkv_rt_emu.so"
 NAMES = "ladder-rwkv[67]/f32/H2K16V32/chunk16/*"  # two kernels
+
+
+class Emulated(Kernel):
+    """A kernel that rwkv-opt compiles and emu runs."""
+
+    def run(self, inputs, more=()):
+        if not self.pack().exists():
+            arguments = ["x".join([*map(str, x.shape), t]) for x, t in zip(inputs, self.types)]
+            command = [OPT, self.spec, "--function", self.function, "--target=emu-sm_90a", "--emit=pack", *more]
+            command += [f"--argument={a}" for a in arguments] + ["-o", self.pack()]
+            subprocess.run([*map(str, command)], check=True, timeout=120)
+        return self.call(inputs)
+
+    def pack(self):
+        return self.folder / "emulated.pack"
 
 
 class Device(unittest.TestCase):
@@ -32,8 +55,8 @@ class Device(unittest.TestCase):
         environment = dict(os.environ, **(env or {}))
         return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, env=environment)
 
-    def check(self, device="host", **more):
-        return self.run_device("check", "--device", device, "--library", LIBRARY, **more)
+    def check(self, device="host", *arguments, library=LIBRARY, **more):
+        return self.run_device("check", "--device", device, "--library", library, *arguments, **more)
 
     def test_checks(self):
         self.assertEqual((self.prepared.stdout, self.prepared.returncode), ("2 packs, 0 failed\n", 0), self.prepared.stderr)
@@ -64,6 +87,48 @@ class Device(unittest.TestCase):
         self.assertRegex(result.stdout, r"FAILED schedules/ladder-rwkv6/")
         self.assertRegex(result.stdout, r"\n\d+ passed, [1-9]\d* failed, 0 skipped\n$")
         self.assertEqual(result.returncode, 1)
+
+    def test_emulates(self):
+        packs = self.folder / "emulated"
+        prepared = self.run_device("prepare", "--target", "emu-sm_90a", "--opt", OPT, packs=packs)
+        self.assertEqual((prepared.stdout, prepared.returncode), ("2 packs, 0 failed\n", 0), prepared.stderr)
+        result = self.check("emu", "--longest=17", library=EMULATOR, packs=packs)
+        self.assertRegex(result.stdout, r"(?m)^schedule chunk: 2 kernels, error \d+\.\d\d of its tolerance")
+        self.assertRegex(result.stdout, r"\n[1-9]\d* passed, 0 failed, 0 skipped\n$")
+        result = self.check("emu", "--longest=17", library=EMULATOR)
+        self.assertIn("expected threads for a task, found a host kernel", result.stdout)
+        self.assertRegex(result.stdout, r"\n0 passed, [1-9]\d* failed, 0 skipped\n$")
+        result = self.check("host", "--longest=17", packs=packs)
+        self.assertIn("expected one thread per task on this machine, found 32", result.stdout)
+        result = self.check("emu", packs=packs)  # the device is not one of the runtime's
+        self.assertIn('device: expected "host", "cuda" or "cuda:N", found "emu"', result.stderr)
+
+    def test_emulates_a_model(self):
+        models = HERE.parents[1] / "examples" / "models"
+        weights = models / "rwkv7-small.safetensors"
+        with np.load(models / "rwkv7-small.expected.npz") as file:
+            expected = dict(file)
+        tokens = expected["tokens"][:12].tolist()
+        library = Library(EMULATOR, "emu")
+        for target in ("emu-sm_90a", "emu-gfx942"):
+            pack = self.folder / f"{target}.pack"
+            command = [OPT, models.parent / "rwkv7.mlir", "--checkpoint", weights, "--emit=pack", f"--target={target}"]
+            subprocess.run([*map(str, command), "-o", str(pack)], check=True, timeout=120)
+            model = library.model(pack, weights)
+            with model.state(1) as state:
+                logits = state.score([tokens[:9]])
+                for token in tokens[9:]:
+                    logits = np.concatenate([logits, state.decode([token])])
+            model.close()
+            error = np.abs(logits - expected["logits"][:12]).max()
+            self.assertLess(error, 1e-4 * np.abs(expected["logits"]).max(), target)
+
+    def test_emulates_asserted_bounds(self):
+        report = Report(1, False)
+        tool = types.SimpleNamespace(folder=self.folder / "asserted", library=Library(EMULATOR, "emu"))
+        tool.folder.mkdir()
+        asserted.run(tool, report, 1, ["step", "scan", "chunk"], lambda name: True, Emulated)
+        self.assertEqual((report.passed, report.failed), (28, 0))
 
     def test_mistakes(self):
         result = self.run_device("prepare", "--target", "sm_1", "--opt", OPT, packs=self.folder / "none")

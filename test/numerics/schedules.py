@@ -188,6 +188,13 @@ def plans(full, kinds):
                 yield plan
 
 
+def plans_of_warps():
+    """Chunks of tiles that several warps share, products rounded: what only devices are asked, and not by plans()."""
+    for r in ALL:
+        if r.name in LADDER and (not r.types or r.types[0] == Types()) and legality(r.name, "chunk") != "no":
+            yield Kernels(r, BF16, scaled(r, 64, 64), Schedule("chunk", 16), lengths=(17, 33))
+
+
 # ---- the reference
 
 
@@ -261,12 +268,15 @@ class Schedules:
         self.runs, self.group = {}, None
         self.worst = {}
         self.checked = {}
-        for plan in plans(full, kinds):
+        for plan in self.plans(full, kinds):
             if selected(f"schedules/{plan.r.name}/mistakes"):
                 self.checked.setdefault(plan.r.name, plan)
             cases = [(kind, what) for kind, what in plan.cases(full) if selected(plan.case_name(kind, what))]
             if cases:
                 self.work.append((plan, cases))
+
+    def plans(self, full, kinds):
+        return plans(full, kinds)
 
     def rng(self, name):
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])

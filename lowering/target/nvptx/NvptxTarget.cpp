@@ -45,12 +45,6 @@ public:
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), "llvm.nvvm.ex2.approx.ftz.f32", value);
   }
-  void emitPrefetch(OpBuilder &b, Location loc, Value address) const override {
-    // The intrinsic is one that only reads and gives nothing: optimizers drop it.
-    auto nothing = LLVM::LLVMVoidType::get(b.getContext());
-    LLVM::InlineAsmOp::create(b, loc, nothing, address, "prefetch.global.L2 [$0];", "l", /*has_side_effects=*/true,
-                              /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
-  }
 
   const MatrixInstruction *findProduct(tile::Precision precision) const override {
     static const MatrixInstruction table[] = {

@@ -96,6 +96,23 @@ TEST_F(EmitTest, UnknownTargetNamesTheKnownOnes) {
                    "sm_80, sm_86, sm_89, sm_90a, sm_100a or sm_120a");
 }
 
+TEST_F(EmitTest, LanesAreEmulatedWithTheirNumbers) {
+  std::string error;
+  EXPECT_FALSE(lookupTarget("emu-foo", error).has_value());
+  EXPECT_EQ(error, "unknown target 'emu-foo'; expected emu-sm_80, emu-sm_86, emu-sm_89, emu-sm_90a, emu-sm_100a, "
+                   "emu-sm_120a or emu-gfx942");
+  const TargetInfo host = target("host"), gpu = target("sm_90a"), emulated = target("emu-sm_90a");
+  EXPECT_EQ(emulated.triple, host.triple);
+  EXPECT_EQ(emulated.features, host.features);
+  EXPECT_FALSE(emulated.isText);
+  EXPECT_EQ(emulated.scratchBytes, gpu.scratchBytes);
+  EXPECT_EQ(emulated.lanes, gpu.lanes);
+  EXPECT_EQ(emulated.hooks->getWarp(), 32);
+  EXPECT_EQ(emulated.hooks->findProduct(tile::Precision::tf32), gpu.hooks->findProduct(tile::Precision::tf32));
+  EXPECT_EQ(target("emu-gfx942").hooks->getWarp(), 64);
+  EXPECT_NE(target("emu-gfx942").hooks->findProduct(tile::Precision::f32), nullptr);
+}
+
 TEST_F(EmitTest, TargetsHaveTheirNumbers) {
   EXPECT_EQ(listTargets(), (std::vector<std::string>{"host", "x86-64-v3", "x86-64-v4", "x86-64-amx", "aarch64", "sm_80",
                                                      "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"}));

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * Kernels of lanes that run on a CPU, for tests (--target=emu-..): what the compiler's emulated targets and the
+ * emulator (emu_lanes.c) both know. The code of a lane is called once per lane; what lanes do together it asks of the
+ * emulator, through pointers that come with the call: the shared object needs no symbols.
+ *
+ * The parameters of a kernel are those of a GPU's (docs/Pack.md), 8 bytes each, one after the other.
+ */
+#ifndef RWKV_RT_EMU_KERNEL_H
+#define RWKV_RT_EMU_KERNEL_H
+
+#include <stdint.h>
+
+enum {
+  RWKV_EMU_REGISTERS = 256, /* of one product: those of A, B and C */
+  RWKV_EMU_BITS = 12        /* of the number of a register, or of a lane in a group of warps */
+};
+
+/* What a matrix instruction takes the elements of A and B for. */
+typedef enum rwkv_emu_operand { RWKV_EMU_F32, RWKV_EMU_TF32, RWKV_EMU_BF16, RWKV_EMU_F16 } rwkv_emu_operand;
+
+/* Which element a register of a lane holds: the xor of the (row, column) of the bits of both their numbers, those of
+ * the lane's number being those of its warp in the group above those in the warp. */
+typedef struct rwkv_emu_fragment {
+  int32_t register_bits, lane_bits;
+  int32_t of_register[RWKV_EMU_BITS][2], of_lane[RWKV_EMU_BITS][2];
+} rwkv_emu_fragment;
+
+/* C (m x n) += A (m x k) B (k x n), by `lanes` neighbouring lanes: whole warps. C is f32. */
+typedef struct rwkv_emu_product {
+  int32_t lanes, m, n, k, operand;
+  rwkv_emu_fragment a, b, c;
+} rwkv_emu_product;
+
+typedef struct rwkv_emu_lane rwkv_emu_lane;
+
+typedef struct rwkv_emu_functions {
+  /* Barrier `id` of a task: done when `count` lanes have come (0: all), of whole warps of `warp` lanes. Those that do
+   * not `wait` go on at once. */
+  void (*barrier)(rwkv_emu_lane *self, int32_t id, int32_t count, int32_t wait, int32_t warp);
+  /* For the lanes of a warp. */
+  void (*warp_barrier)(rwkv_emu_lane *self, int32_t warp);
+  /* The value of the lane whose number differs by the bits of `mask`. */
+  uint32_t (*shuffle)(rwkv_emu_lane *self, uint32_t value, int32_t mask, int32_t warp);
+  float (*exp2)(rwkv_emu_lane *self, float value);
+  /* Registers of A, B and C follow each other in self->registers, each an f32; the result takes C's place. */
+  void (*product)(rwkv_emu_lane *self, const rwkv_emu_product *product);
+  /* Comes before every load and store: of any memory, but for what this file describes. */
+  void (*access)(rwkv_emu_lane *self, const void *memory, int32_t bytes, int32_t writes);
+} rwkv_emu_functions;
+
+/* What the code of a lane may read. */
+struct rwkv_emu_lane {
+  const rwkv_emu_functions *functions;
+  void *shared;       /* memory of the task */
+  int32_t lane, task; /* its number in the task, and the task's in the grid */
+  float registers[RWKV_EMU_REGISTERS];
+};
+
+typedef void (*rwkv_emu_kernel)(rwkv_emu_lane *self, const uint64_t *parameters);
+
+#endif /* RWKV_RT_EMU_KERNEL_H */
