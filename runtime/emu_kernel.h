@@ -45,7 +45,7 @@ typedef struct rwkv_emu_functions {
   float (*exp2)(rwkv_emu_lane *self, float value);
   /* Registers of A, B and C follow each other in self->registers, each an f32; the result takes C's place. */
   void (*product)(rwkv_emu_lane *self, const rwkv_emu_product *product);
-  /* Comes before every load and store: of any memory, but for what this file describes. */
+  /* Comes before loads and stores of memory that lanes of a task may share. */
   void (*access)(rwkv_emu_lane *self, const void *memory, int32_t bytes, int32_t writes);
 } rwkv_emu_functions;
 

@@ -21,6 +21,9 @@ namespace {
 /// Stands for the lane's rwkv_emu_lane until kernels get it as a parameter.
 constexpr llvm::StringLiteral kSelf = "rwkv_emu_self";
 
+/// Marks the address of a kernel's buffer: memory that the lanes of a task do not pass to each other.
+constexpr llvm::StringLiteral kBuffer = "rwkv.buffer";
+
 rwkv_emu_fragment describeFragment(const FragmentBases &bases) {
   rwkv_emu_fragment fragment = {};
   auto add = [](int32_t (&to)[RWKV_EMU_BITS][2], int32_t &count, ArrayRef<Coord> from) {
@@ -185,7 +188,11 @@ void wrapKernel(llvm::Function &function, llvm::Function *self, llvm::GlobalVari
   llvm::IRBuilder<> b(&kernel->getEntryBlock(), kernel->getEntryBlock().begin());
   for (llvm::Argument &argument : function.args()) {
     llvm::Value *at = b.CreateConstInBoundsGEP1_64(b.getInt64Ty(), kernel->getArg(1), argument.getArgNo());
-    argument.replaceAllUsesWith(b.CreateLoad(argument.getType(), at));
+    llvm::LoadInst *value = b.CreateLoad(argument.getType(), at);
+    if (argument.hasNoAliasAttr()) {
+      value->setMetadata(kBuffer, llvm::MDNode::get(context, {}));
+    }
+    argument.replaceAllUsesWith(value);
   }
   llvm::Value *shared = b.CreateLoad(
       pointer, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), kernel->getArg(0), offsetof(rwkv_emu_lane, shared)));
@@ -237,7 +244,9 @@ void watchAccesses(llvm::Function &kernel) {
     for (llvm::Instruction &instruction : block) {
       const llvm::Value *address = llvm::getLoadStorePointerOperand(&instruction);
       const llvm::Value *object = address ? llvm::getUnderlyingObject(address) : nullptr;
-      if (object && !llvm::isa<llvm::Argument>(object) && !llvm::isa<llvm::GlobalVariable>(object)) {
+      auto *loaded = llvm::dyn_cast_or_null<llvm::LoadInst>(object);
+      bool isBuffer = loaded && loaded->hasMetadata(kBuffer);
+      if (object && !isBuffer && !llvm::isa<llvm::Argument>(object) && !llvm::isa<llvm::GlobalVariable>(object)) {
         accesses.push_back(&instruction);
       }
     }

@@ -4,9 +4,10 @@
 //
 //   nvcc -gencode=arch=compute_90a,code=sm_90a -o fragments fragments.cu && ./fragments > fragments.txt
 //
-// An instruction is a line `NAME LANES A B C`, the number of 32-bit registers that a lane has of each operand, then a line
-// per lane: those of A, of B, of C, then of the result, in hexadecimal. Where B lies in shared memory its number is 0 and
-// a line of its own has B by rows, 16 bits an element. `cvt.rna.tf32 N` has N pairs: a number, and it rounded to tf32.
+// An instruction is a line `NAME LANES A B C`, the number of 32-bit registers that a lane has of each operand, then a
+// line per lane: those of A, of B, of C, then of the result, in hexadecimal. Where B lies in shared memory its number
+// is 0 and a line of its own has B by rows, 16 bits an element. `cvt.rna.tf32 N` has N pairs: a number, and it rounded
+// to tf32.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -53,9 +54,9 @@ struct Row {
 };
 
 const Row rows[] = {
-    {"mma.m16n8k16.bf16", BF16_K16, 32, 4, 2, 4},      {"mma.m16n8k16.f16", F16_K16, 32, 4, 2, 4},
-    {"mma.m16n8k8.bf16", BF16_K8, 32, 2, 1, 4},        {"mma.m16n8k8.f16", F16_K8, 32, 2, 1, 4},
-    {"mma.m16n8k8.tf32", TF32_K8, 32, 4, 2, 4},        {"wgmma.m64n8k16.bf16", WGMMA_BF16, 128, 4, 0, 4},
+    {"mma.m16n8k16.bf16", BF16_K16, 32, 4, 2, 4},    {"mma.m16n8k16.f16", F16_K16, 32, 4, 2, 4},
+    {"mma.m16n8k8.bf16", BF16_K8, 32, 2, 1, 4},      {"mma.m16n8k8.f16", F16_K8, 32, 2, 1, 4},
+    {"mma.m16n8k8.tf32", TF32_K8, 32, 4, 2, 4},      {"wgmma.m64n8k16.bf16", WGMMA_BF16, 128, 4, 0, 4},
     {"wgmma.m64n8k16.f16", WGMMA_F16, 128, 4, 0, 4},
 };
 
@@ -125,8 +126,7 @@ uint32_t nextRandom() {
 uint32_t randomNumber(int exponentBits, int mantissaBits) {
   uint32_t bias = (1u << (exponentBits - 1)) - 1, r = nextRandom();
   uint32_t exponent = bias - 3 + (r >> 24) % 5, sign = r >> 23 & 1;
-  return sign << (exponentBits + mantissaBits) | exponent << mantissaBits |
-         (nextRandom() & ((1u << mantissaBits) - 1));
+  return sign << (exponentBits + mantissaBits) | exponent << mantissaBits | (nextRandom() & ((1u << mantissaBits) - 1));
 }
 
 uint32_t randomOperand(Kind kind) {
