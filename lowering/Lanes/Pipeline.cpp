@@ -82,9 +82,9 @@ private:
     return result;
   }
 
-  Shape shapeOf(Value tile) {
+  Extent shapeOf(Value tile) {
     ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
-    Shape result{shape.size() == 2 ? shape[0] : 1, shape.empty() ? 1 : shape.back()};
+    Extent result{shape.size() == 2 ? shape[0] : 1, shape.empty() ? 1 : shape.back()};
     if (plan.roles.split.contains(tile)) {
       result.columns = plan.columns;
     }
@@ -108,7 +108,7 @@ private:
 
   /// Memory of this warp, as large as the largest tile that is exchanged.
   Place getExchange(Value tile) {
-    Shape shape = shapeOf(tile);
+    Extent shape = shapeOf(tile);
     Type element = getElementTypeOrSelf(tile.getType());
     element = element.isInteger(1) ? b.getI8Type() : element;
     int64_t stride = shape.columns + (shape.rows > 1 ? 4 : 0);
@@ -231,7 +231,7 @@ private:
     });
     for (Operation *op : plan.roles.loads) {
       auto load = cast<tile::LoadOp>(op);
-      Shape shape = wholeShape(load);
+      Extent shape = wholeShape(load);
       Place from = bufferOf(load), to = partOf(slot, load);
       bool isAhead = ahead.contains(load);
       tiles.writeRows(from, to, shape,
@@ -277,7 +277,7 @@ private:
       Place from = partAt(slot, plan.results.find(op)->second);
       from.isShared = false; // the meeting was a barrier
       Place to = buffer(store.getBuffer(), store.getOffset(), store.getStride(), store.getValue());
-      Shape shape = wholeShape(store.getValue());
+      Extent shape = wholeShape(store.getValue());
       tiles.writeRows(from, to, shape, tiles.readRows(from, to, shape));
     }
     e.hooks.emitWarpBarrier(b, loc); // before the slot is filled again
@@ -293,7 +293,7 @@ private:
   }
 
   /// All columns, whoever applies them.
-  static Shape wholeShape(Value tile) {
+  static Extent wholeShape(Value tile) {
     ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
     return {shape.size() == 2 ? shape[0] : 1, shape.back()};
   }

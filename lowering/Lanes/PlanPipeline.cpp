@@ -182,7 +182,7 @@ private:
     if (shape.size() < 2) {
       return shape.empty() ? 1 : shape.back();
     }
-    int64_t warp = machine.hooks->getWarp(), best = 0, fewest = 0;
+    int64_t best = 0, fewest = 0;
     Fragments applied(*machine.hooks->findProduct(plan.precision), true),
         prepared(*machine.hooks->findProduct(plan.precision), false);
     for (int64_t pad = 0; pad <= 16; pad += 4) {

@@ -30,7 +30,7 @@ void WarpTiles::computeNative(Operation *op) {
 }
 
 void WarpTiles::computeCumsum(tile::CumsumOp op) {
-  Shape shape = outside.getShape(op.getX());
+  Extent shape = outside.getShape(op.getX());
   bool isVector = rankOf(op.getX()) == 1;
   int64_t rows = isVector ? shape.columns : shape.rows, columns = isVector ? 1 : shape.columns;
   Placement placement = isVector ? getCopies(rows, warp()) : getColumns(rows, columns, warp());
@@ -100,7 +100,7 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
 void WarpTiles::computeSolve(tile::SolveUnitLowerOp op) {
   Value lower = op.getLower();
   assert(places.contains(lower) && "systems are written before they are solved");
-  Shape shape = outside.getShape(op.getRhs());
+  Extent shape = outside.getShape(op.getRhs());
   Placement placement = getColumns(shape.rows, shape.columns, warp());
   SmallVector<Value> values = get(op.getRhs(), placement);
   int64_t groups = op.getInterleave(), count = shape.rows / groups;
@@ -154,7 +154,7 @@ bool WarpTiles::isExact(Value operand) {
 
 SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placement, bool keep) {
   Value tile = operand;
-  Shape shape = outside.getShape(operand);
+  Extent shape = outside.getShape(operand);
   Placement at = placement.clipped(shape.rows, shape.columns);
   while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
     tile = transpose.getX();
@@ -177,12 +177,12 @@ SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placeme
 void WarpTiles::computeProducts(tile::DotOp first) {
   const MatrixInstruction &instruction = fragments.instruction;
   auto depthOf = [&](tile::DotOp dot) { return outside.getShape(dot.getLhs()).columns; };
-  Shape shape = outside.getShape(first.getResult());
+  Extent shape = outside.getShape(first.getResult());
   SmallVector<tile::DotOp> group{first};
   if (isReady(first.getLhs()) && isReady(first.getRhs()) && !first.getAcc()) {
     for (Operation *op : products) {
       auto dot = cast<tile::DotOp>(op);
-      Shape other = outside.getShape(dot.getResult());
+      Extent other = outside.getShape(dot.getResult());
       if (dot != first && !held.contains(dot.getResult()) && !dot.getAcc() && isReady(dot.getLhs()) &&
           isReady(dot.getRhs()) && other.rows == shape.rows && other.columns == shape.columns &&
           depthOf(dot) == depthOf(first)) {

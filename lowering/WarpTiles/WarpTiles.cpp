@@ -40,7 +40,7 @@ bool WarpTiles::isNative(Operation *op) const {
 Value WarpTiles::getNumber(Value value) { return get(value, getNumberPlacement()).front(); }
 
 Placement WarpTiles::getFragments(Value tile) {
-  Shape shape = outside.getShape(tile);
+  Extent shape = outside.getShape(tile);
   return fragments.getResults(shape.rows, shape.columns).clipped(shape.rows, shape.columns);
 }
 
@@ -57,7 +57,7 @@ Placement WarpTiles::prefer(Value tile) {
     if (isa<tile::DotOp>(op)) {
       return getFragments(tile);
     }
-    Shape shape = outside.getShape(tile);
+    Extent shape = outside.getShape(tile);
     Placement plain = getColumns(shape.rows, shape.columns, warp());
     if (isElementwise(op)) { // that of an operand which is hard to move
       for (Value operand : op->getOperands()) {
@@ -78,12 +78,12 @@ Placement WarpTiles::prefer(Value tile) {
         return prefer(insert.getPart()).lanes == plain.lanes ? plain : getFragments(tile);
       }
       // Lanes run along the rows if they do in the part.
-      Shape part = outside.getShape(insert.getPart());
+      Extent part = outside.getShape(insert.getPart());
       bool isTurned = prefer(insert.getPart()).lanes == getColumns(part.columns, part.rows, warp()).turned().lanes;
       return isTurned ? getColumns(shape.columns, shape.rows, warp()).turned() : plain;
     }
   }
-  Shape shape = outside.getShape(tile);
+  Extent shape = outside.getShape(tile);
   return getColumns(shape.rows, shape.columns, warp());
 }
 
@@ -188,7 +188,7 @@ void WarpTiles::settle() {
 
 SmallVector<Value> WarpTiles::computeInsert(tile::InsertOp op, const Placement &placement) {
   Value part = op.getPart();
-  Shape shape = rankOf(part) == 0 ? Shape{1, 1} : outside.getShape(part);
+  Extent shape = rankOf(part) == 0 ? Extent{1, 1} : outside.getShape(part);
   SmallVector<int64_t> offsets = llvm::map_to_vector(op.getOffsets(), constantOf);
   int64_t firstRow = offsets.size() == 2 ? offsets.front() : 0, firstColumn = offsets.back(), lastRow = 0,
           lastColumn = 0;
@@ -427,7 +427,7 @@ void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Valu
 }
 
 /// How many elements are copied at once.
-int64_t WarpTiles::getPiece(const Place &from, const Place &to, Shape shape) {
+int64_t WarpTiles::getPiece(const Place &from, const Place &to, Extent shape) {
   int64_t bytes = from.memory.element.getIntOrFloatBitWidth() / 8, width = 1;
   for (int64_t next = 2; next * bytes <= 16; next *= 2) {
     bool fits =
@@ -439,7 +439,7 @@ int64_t WarpTiles::getPiece(const Place &from, const Place &to, Shape shape) {
 }
 
 /// The row and the column of each piece of this lane; lanes that have no last one have a copy of another's.
-void WarpTiles::forEachPiece(int64_t width, Shape shape, function_ref<void(Value, Value)> body) {
+void WarpTiles::forEachPiece(int64_t width, Extent shape, function_ref<void(Value, Value)> body) {
   int64_t pieces = shape.columns / width, all = pieces * shape.rows;
   for (int64_t first = 0; first < all; first += warp()) {
     Value number = addIndex(b, loc, lane, first);
@@ -452,7 +452,7 @@ void WarpTiles::forEachPiece(int64_t width, Shape shape, function_ref<void(Value
   }
 }
 
-SmallVector<Value> WarpTiles::readRows(const Place &from, const Place &to, Shape shape) {
+SmallVector<Value> WarpTiles::readRows(const Place &from, const Place &to, Extent shape) {
   if (from.isShared) {
     settle();
   }
@@ -465,7 +465,7 @@ SmallVector<Value> WarpTiles::readRows(const Place &from, const Place &to, Shape
   return loaded;
 }
 
-void WarpTiles::writeRows(const Place &from, const Place &to, Shape shape, ArrayRef<Value> pieces) {
+void WarpTiles::writeRows(const Place &from, const Place &to, Extent shape, ArrayRef<Value> pieces) {
   int64_t width = getPiece(from, to, shape), bytes = width * (from.memory.element.getIntOrFloatBitWidth() / 8);
   forEachPiece(width, shape, [&](Value row, Value column) {
     LLVM::StoreOp::create(b, loc, pieces.front(), emitAddress(b, loc, to.memory, row, column), bytes);

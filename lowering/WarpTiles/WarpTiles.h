@@ -24,7 +24,7 @@ struct Place {
   bool isExact = false;  // elements are as products want them
 };
 
-struct Shape {
+struct Extent {
   int64_t rows, columns; // of a vector: 1, its size
 };
 
@@ -35,7 +35,7 @@ public:
     std::function<mlir::Value(mlir::Value)> getScalar; // the value of an index or of a number from outside
     std::function<Place(mlir::Value)> find;            // where a tile from outside lies, or one that is loaded
     std::function<Place(mlir::Value)> getExchange;     // memory of this warp for a tile, for a moment
-    std::function<Shape(mlir::Value)> getShape;        // of a tile, as this warp has it
+    std::function<Extent(mlir::Value)> getShape;       // of a tile, as this warp has it
     std::function<bool(mlir::Operation *)> isInside;   // whether an op is emitted here: others have been
   };
 
@@ -73,11 +73,11 @@ public:
                                         llvm::ArrayRef<mlir::Value> words, mlir::Type compute);
   void store(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
   /// Elements as they are, in full rows, as wide as both sides allow: what this lane reads of them, and where it goes.
-  size_t countPieces(const Place &from, const Place &to, Shape shape) {
+  size_t countPieces(const Place &from, const Place &to, Extent shape) {
     return llvm::divideCeil(shape.rows * shape.columns / getPiece(from, to, shape), warp());
   }
-  llvm::SmallVector<mlir::Value> readRows(const Place &from, const Place &to, Shape shape);
-  void writeRows(const Place &from, const Place &to, Shape shape, llvm::ArrayRef<mlir::Value> pieces);
+  llvm::SmallVector<mlir::Value> readRows(const Place &from, const Place &to, Extent shape);
+  void writeRows(const Place &from, const Place &to, Extent shape, llvm::ArrayRef<mlir::Value> pieces);
 
 private:
   struct Held {
@@ -103,8 +103,8 @@ private:
   llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement, bool keep);
 
   mlir::Value getBase(const Place &place, const Placement &placement);
-  int64_t getPiece(const Place &from, const Place &to, Shape shape);
-  void forEachPiece(int64_t width, Shape shape, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
+  int64_t getPiece(const Place &from, const Place &to, Extent shape);
+  void forEachPiece(int64_t width, Extent shape, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
   mlir::Value laneOffset(llvm::ArrayRef<int64_t> bases);
   mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }

@@ -29,6 +29,6 @@ const lanes::Shape &amdgcn::getShape() {
 
 const TargetInfo &amdgcn::getRow() {
   // CDNA3: 64 KiB of local memory for a work group.
-  static const TargetInfo row{"gfx942", "amdgcn-amd-amdhsa", "gfx942", {}, 2048, 64, 64 << 10, 256};
+  static const TargetInfo row{"gfx942", "amdgcn-amd-amdhsa", "gfx942", {}, 2048, 64, 64 << 10, nullptr, 256};
   return row;
 }
