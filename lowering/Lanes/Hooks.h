@@ -40,6 +40,8 @@ public:
 
   /// 2 to the power of a number (f32), within a few units of the last place; subnormal results may be zero.
   virtual mlir::Value emitExp2(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
+  /// Whether a conversion from f32 to bf16 is an instruction of the machine.
+  virtual bool roundsToBF16() const = 0;
   /// A number (f32) as operands of matrix instructions must be, still as an f32.
   virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
   /// One matrix instruction: c + x y, in the registers of this lane, all f32; x and y are rounded.

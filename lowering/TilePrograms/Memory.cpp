@@ -90,23 +90,30 @@ static Value roundToBF16(OpBuilder &b, Location loc, Value value, int64_t width)
   return arith::BitcastOp::create(b, loc, withWidth(b.getBF16Type(), width), high);
 }
 
-void programs::emitStore(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, Value value) {
+Value programs::convertStored(OpBuilder &b, Location loc, Value value, Type element) {
   auto vector = dyn_cast<VectorType>(value.getType());
   Type compute = getElementTypeOrSelf(value.getType());
   int64_t width = vector ? vector.getDimSize(0) : 0;
-  Type type = withWidth(memory.element, width);
+  Type type = withWidth(element, width);
   if (compute.isInteger(1)) {
-    value = arith::ExtUIOp::create(b, loc, type, value);
-  } else if (memory.element.isBF16()) {
+    return arith::ExtUIOp::create(b, loc, type, value);
+  }
+  if (element.isBF16()) {
     if (compute.isF64()) {
       value = arith::TruncFOp::create(b, loc, withWidth(b.getF32Type(), width), value);
     }
-    value = roundToBF16(b, loc, value, width);
-  } else if (memory.element != compute) {
-    bool narrows = memory.element.getIntOrFloatBitWidth() < compute.getIntOrFloatBitWidth();
-    value = narrows ? arith::TruncFOp::create(b, loc, type, value).getResult()
-                    : arith::ExtFOp::create(b, loc, type, value).getResult();
+    return roundToBF16(b, loc, value, width);
   }
+  if (element == compute) {
+    return value;
+  }
+  bool narrows = element.getIntOrFloatBitWidth() < compute.getIntOrFloatBitWidth();
+  return narrows ? arith::TruncFOp::create(b, loc, type, value).getResult()
+                 : arith::ExtFOp::create(b, loc, type, value).getResult();
+}
+
+void programs::emitStore(OpBuilder &b, Location loc, const Memory &memory, Value row, Value column, Value value) {
+  value = convertStored(b, loc, value, memory.element);
   Value address = emitAddress(b, loc, memory, row, column);
   LLVM::StoreOp::create(b, loc, value, address, getAlignment(memory.element));
 }

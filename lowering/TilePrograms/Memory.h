@@ -23,6 +23,8 @@ mlir::Value emitLoad(mlir::OpBuilder &b, mlir::Location loc, const Memory &memor
 /// What has been loaded, in the compute type.
 mlir::Value convertLoaded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, int64_t width,
                           mlir::Type compute);
+/// A value as it is stored.
+mlir::Value convertStored(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, mlir::Type element);
 void emitStore(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
                mlir::Value value);
 mlir::Value constantIndex(mlir::OpBuilder &b, mlir::Location loc, int64_t value);

@@ -124,7 +124,8 @@ SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
     return *values;
   }
   auto place = places.find(tile);
-  if (place == places.end() && (!op || isa<tile::LoadOp>(op) || !outside.isInside(op))) {
+  bool isLoad = isa_and_nonnull<tile::LoadOp>(op);
+  if (place == places.end() && (isLoad || (!held.contains(tile) && (!op || !outside.isInside(op))))) {
     if (rankOf(tile) == 0) {
       return SmallVector<Value>(count, outside.getScalar(tile));
     }
@@ -133,7 +134,7 @@ SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
   SmallVector<Value> values;
   if (place != places.end()) {
     values = load(place->second, placement, getElementTypeOrSelf(tile.getType()));
-  } else if (isNative(op)) {
+  } else if (!op || isNative(op)) {
     if (!held.contains(tile)) {
       computeNative(op);
       return get(tile, placement);
@@ -408,8 +409,10 @@ void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Valu
     Value pointer = offsetBy(base, memory.element, access.first.row * memory.stride + access.first.column);
     auto converted = [&](unsigned number) -> Value {
       Value value = values[number];
-      bool narrows = memory.element.getIntOrFloatBitWidth() < value.getType().getIntOrFloatBitWidth();
-      return narrows ? arith::TruncFOp::create(b, loc, memory.element, value).getResult() : value;
+      if (memory.element.isBF16() && value.getType().isF32() && hooks.roundsToBF16()) {
+        return arith::TruncFOp::create(b, loc, memory.element, value);
+      }
+      return convertStored(b, loc, value, memory.element);
     };
     if (width == 1) {
       LLVM::StoreOp::create(b, loc, converted(access.registers[0]), pointer, bytes);

@@ -7,7 +7,9 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 
 // Sixteen rows of 8 columns per instruction, 8 of the 16 deep: two for each of a warp's fragments.
 // CHECK-LABEL: func.func @rounded(
-// CHECK-COUNT-4: llvm.nvvm.f2tf32.rna
+// Operands are brought to the middle of what the instruction leaves out.
+// CHECK: %[[MIDDLE:.*]] = arith.constant 1.000{{.*}} : f32
+// CHECK-COUNT-4: arith.mulf %{{.*}}, %[[MIDDLE]]
 // CHECK: llvm.nvvm.mma.m16n8k8.row.col.tf32
 // CHECK-NOT: math.fma
 // CHECK: return

@@ -74,6 +74,7 @@ public:
     call(b, loc, {}, offsetof(rwkv_emu_functions, barrier),
          {number, constant(b, loc, count), constant(b, loc, waits), constant(b, loc, getWarp())});
   }
+  bool roundsToBF16() const override { return false; }
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), offsetof(rwkv_emu_functions, exp2), {value});
   }

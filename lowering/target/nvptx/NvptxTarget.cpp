@@ -42,6 +42,7 @@ public:
     return call(b, loc, value.getType(), name, operands);
   }
 
+  bool roundsToBF16() const override { return true; }
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), "llvm.nvvm.ex2.approx.ftz.f32", value);
   }

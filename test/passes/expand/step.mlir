@@ -25,19 +25,17 @@
 // CHECK: %[[S4:.*]] = arith.mulf %[[S3]], %[[EACH]]
 // CHECK: scf.yield %[[S4]]
 
-// An asserted bound: the largest excess over it, of all elements, sets the flag. A NaN is none.
+// An asserted bound, -1.5 to 0.5: the largest distance from its middle, of all elements, sets the flag. A NaN is none.
 // CHECK-LABEL: tile.kernel @heads_1(
-// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0.000000e+00 : f32
-// CHECK-DAG: %[[LOW:.*]] = arith.constant dense<-1.500000e+00> : tensor<8xf32>
-// CHECK-DAG: %[[HIGH:.*]] = arith.constant dense<5.000000e-01> : tensor<8xf32>
+// CHECK-DAG: %[[MOST:.*]] = arith.constant 1.00000{{.*}} : f32
+// CHECK-DAG: %[[MIDDLE:.*]] = arith.constant dense<-5.000000e-01> : tensor<8xf32>
+// CHECK-DAG: %[[NONE:.*]] = arith.constant dense<0.000000e+00> : tensor<8xf32>
 // CHECK: %[[LOG:.*]] = tile.load %{{.*}} -> tensor<8xf32>
-// CHECK-DAG: %[[BELOW:.*]] = arith.subf %[[LOW]], %[[LOG]]
-// CHECK-DAG: %[[ABOVE:.*]] = arith.subf %[[LOG]], %[[HIGH]]
-// CHECK: %[[EXCESS:.*]] = arith.maximumf %[[BELOW]], %[[ABOVE]]
-// CHECK: %[[NAN:.*]] = arith.cmpf uno, %[[EXCESS]], %[[EXCESS]]
-// CHECK: %[[KNOWN:.*]] = arith.select %[[NAN]], %{{.*}}, %[[EXCESS]]
+// CHECK: %[[FROM:.*]] = arith.subf %[[LOG]], %[[MIDDLE]]
+// CHECK: %[[DISTANCE:.*]] = math.absf %[[FROM]]
+// CHECK: %[[KNOWN:.*]] = arith.maxnumf %[[DISTANCE]], %[[NONE]]
 // CHECK: %[[LARGEST:.*]] = tile.reduce max %[[KNOWN]] over 0 : tensor<8xf32> -> f32
-// CHECK: %[[VIOLATED:.*]] = arith.cmpf ogt, %[[LARGEST]], %[[ZERO]]
+// CHECK: %[[VIOLATED:.*]] = arith.cmpf ogt, %[[LARGEST]], %[[MOST]]
 // CHECK: tile.flag %[[VIOLATED]]
 // One number needs no reduction, a matrix two.
 // CHECK-NOT: tile.reduce
