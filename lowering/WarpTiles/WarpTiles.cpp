@@ -401,6 +401,23 @@ SmallVector<Value> WarpTiles::unpack(const Place &from, const Placement &placeme
 }
 
 void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Value> values) {
+  int64_t copies = 0; // bits of the lane's number that make no difference: one lane of each is enough
+  for (auto [bit, c] : llvm::enumerate(placement.lanes)) {
+    copies |= c == Coord{0, 0} ? int64_t(1) << bit : 0;
+  }
+  unsettled |= to.isShared;
+  if (copies == 0) {
+    return storeAll(to, placement, values);
+  }
+  Value bits = arith::AndIOp::create(b, loc, lane, index(copies));
+  Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, bits, index(0));
+  auto branch = scf::IfOp::create(b, loc, isFirst, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(branch.thenBlock()->getTerminator());
+  storeAll(to, placement, values);
+}
+
+void WarpTiles::storeAll(const Place &to, const Placement &placement, ArrayRef<Value> values) {
   const Memory &memory = to.memory;
   Value base = getBase(to, placement);
   int64_t bytes = std::max<int64_t>(1, memory.element.getIntOrFloatBitWidth() / 8);
@@ -426,7 +443,6 @@ void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Valu
     }
     LLVM::StoreOp::create(b, loc, all, pointer, width * bytes);
   }
-  unsettled |= to.isShared;
 }
 
 /// How many elements are copied at once.

@@ -102,6 +102,7 @@ private:
   bool isExact(mlir::Value operand);
   llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement, bool keep);
 
+  void storeAll(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
   mlir::Value getBase(const Place &place, const Placement &placement);
   int64_t getPiece(const Place &from, const Place &to, Extent shape);
   void forEachPiece(int64_t width, Extent shape, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
