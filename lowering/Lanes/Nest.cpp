@@ -92,7 +92,9 @@ private:
   SmallVector<Value> emitColumn(const Emitter::Deal &dealt, Value column) {
     return scoped([&] {
       Point point{Value(), column};
-      hoist(kColumnBit, point);
+      if (rows >= dealt.rows) { // else some lanes have no row: what they read, others may be writing
+        hoist(kColumnBit, point);
+      }
       int64_t unroll = rows % dealt.rows == 0 ? Emitter::getUnroll(rows / dealt.rows) : 1;
       return e.carry(dealt.row, dealt.rows * unroll, rows, neutrals(), [&](Value first, ValueRange partial) {
         SmallVector<Point> points;

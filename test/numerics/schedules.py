@@ -192,7 +192,7 @@ def plans_of_warps():
     """Chunks of tiles that several warps share, products rounded: what only devices are asked, and not by plans()."""
     for r in ALL:
         if r.name in LADDER and (not r.types or r.types[0] == Types()) and legality(r.name, "chunk") != "no":
-            yield Kernels(r, BF16, scaled(r, 64, 64), Schedule("chunk", 16), lengths=(17, 33))
+            yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16), lengths=(17, 33))
 
 
 # ---- the reference
