@@ -137,11 +137,12 @@ static rwkv_status bind_inputs(rwkv_model *model,
 
 static rwkv_status check_data(rwkv_runtime *rt, const rwkvi_function *function,
                               const rwkvi_value *value, const rwkv_array *array,
-                              int64_t bytes) {
+                              int64_t bytes, bool there) {
   if (bytes == 0) {
     return RWKV_OK;
   }
-  size_t align = rwkv_dtype_size(array->dtype);
+  /* Lanes of a device move 16 bytes at once. */
+  size_t align = there ? 16 : rwkv_dtype_size(array->dtype);
   if (!array->data || (uintptr_t)array->data % align != 0) {
     return rwkvi_fail(
         rt, RWKV_E_ARGUMENT,
@@ -226,7 +227,7 @@ static rwkv_status check_contents(rwkv_runtime *rt,
   for (size_t i = 0; i < function->arg_count; ++i) {
     const rwkvi_value *arg = &function->args[i];
     int64_t bytes = class->arg_bytes[i];
-    RWKVI_TRY(check_data(rt, function, arg, &inputs[i], bytes));
+    RWKVI_TRY(check_data(rt, function, arg, &inputs[i], bytes, there));
     if (arg->role == RWKVI_SEQUENCES || arg->below) {
       RWKVI_TRY((there ? check_there : check_elements)(
           rt, function, arg, inputs[i].data, bytes, class->sizes));
@@ -248,7 +249,7 @@ static rwkv_status check_outputs(rwkv_runtime *rt,
                                  const rwkvi_function *function,
                                  const rwkv_array *inputs,
                                  const rwkv_array *outputs,
-                                 const rwkvi_class *class) {
+                                 const rwkvi_class *class, bool there) {
   for (size_t i = 0; i < function->result_count; ++i) {
     RWKVI_TRY(check_array(rt, function, &function->results[i], &outputs[i]));
   }
@@ -256,8 +257,8 @@ static rwkv_status check_outputs(rwkv_runtime *rt,
                          function->result_count, outputs, class->sizes));
   for (size_t i = 0; i < function->result_count; ++i) {
     const rwkvi_value *result = &function->results[i];
-    RWKVI_TRY(
-        check_data(rt, function, result, &outputs[i], class->result_bytes[i]));
+    RWKVI_TRY(check_data(rt, function, result, &outputs[i],
+                         class->result_bytes[i], there));
     const rwkvi_value *other = NULL;
     for (size_t j = 0; j < function->arg_count; ++j) {
       if (overlap(outputs[i].data, class->result_bytes[i], inputs[j].data,
@@ -370,7 +371,8 @@ rwkv_status rwkvi_call_check(rwkv_model *model, const char *name,
   RWKVI_TRY(check_output_count(model, function, outputs, n_outputs));
   RWKVI_TRY(rwkvi_class_get(model, function, sizes, class));
   RWKVI_TRY(check_contents(model->rt, function, inputs, there, *class));
-  RWKVI_TRY(check_outputs(model->rt, function, inputs, outputs, *class));
+  RWKVI_TRY(
+      check_outputs(model->rt, function, inputs, outputs, *class, there));
   for (size_t i = 0; i < function->arg_count; ++i) {
     model->args[i] = inputs[i].data;
   }

@@ -196,6 +196,7 @@ RWKV_API rwkv_status rwkv_call(rwkv_model *model, const char *name, const rwkv_a
  * without waiting: the work is queued on `stream` (a CUstream of the device; NULL: a stream of the runtime's own, which is in
  * order with the legacy default stream), after everything that this runtime has queued before on any stream. The arrays must
  * stay until the work is done. On the host it is rwkv_call, and `stream` is not used.
+ *  - `data` of every array is a multiple of 16 bytes (rwkv_device_alloc's are).
  *  - The elements of inputs with role "sequences" or a bound `below` are checked before anything is queued. They are copied to
  *    this process for that, which waits for what `stream` holds: functions with such inputs are not for capturing in a graph.
  *  - Memory for temporaries is allocated when a function meets new sizes; RWKV_E_MEMORY queues nothing.

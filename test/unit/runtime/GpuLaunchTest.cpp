@@ -68,6 +68,18 @@ TEST_F(GpuLaunchTest, IsInTheStreamOfTheCaller) {
   EXPECT_EQ(run(mine), 1);
 }
 
+TEST_F(GpuLaunchTest, ArraysStartAtWholeVectors) {
+  makeAdd();
+  rwkv_array x = upload(ones), y = upload(twos), odd = y;
+  odd.data = static_cast<char *>(y.data) + 4;
+  fake->launch_count = 0;
+  EXPECT_FAILS(launch(x, odd, nullptr), RWKV_E_ARGUMENT, rt.get(),
+               "expected data aligned to 16 bytes");
+  EXPECT_FAILS(launch(odd, y, nullptr), RWKV_E_ARGUMENT, rt.get(),
+               "expected data aligned to 16 bytes");
+  EXPECT_EQ(fake->launch_count, 0);
+}
+
 // Temporaries, scratch and arrays are shared: what comes later waits, whatever
 // stream either is in.
 TEST_F(GpuLaunchTest, OrderHoldsAcrossStreams) {
