@@ -27,7 +27,11 @@ struct Rates {
 /// without matrix units, bench/operators.py where lanes share a task (whose matrix instructions want 16 rows), and on a
 /// CPU with matrix instructions. These make three products of halves for each and have their operands packed; what is
 /// not a product weighs more than without.
-Rates getRates(TargetAttr target, RecurrenceOp recurrence) {
+Rates getRates(TargetAttr target, RecurrenceOp recurrence, ScheduleKind kind) {
+  if (target.getLanes() > 1 && kind == ScheduleKind::chunk && mayRoundProducts(recurrence)) {
+    // Warps prepare chunks beside each other, each in its registers: more tokens than a fragment has rows cost more.
+    return {2, 400, 400, 500, 0.3, {16}};
+  }
   if (target.getLanes() > 1) {
     return {4.8, 400, 400, 2000, 1, {16, 32, 64, 128}};
   }
@@ -117,7 +121,7 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     cost.bytes += isa<StateType>(value.getType()) ? 0 : bytesOf(result);
   }
   double chunk = static_cast<double>(tokens);
-  Rates rates = getRates(target, recurrence);
+  Rates rates = getRates(target, recurrence, kind);
   cost.time = kind == ScheduleKind::step ? rates.tokenOverhead : rates.chunkOverhead * form.states.size() / chunk;
   for (auto [i, state] : llvm::enumerate(form.states)) {
     Counts n = countState(form, i);
@@ -180,7 +184,7 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
     }
     SmallVector<int64_t> candidates = {tokens > 0 ? tokens : 16};
     if (tokens == 0 && target) {
-      candidates = getRates(target, recurrence).chunks;
+      candidates = getRates(target, recurrence, kind).chunks;
     }
     llvm::for_each(candidates, [&](int64_t &candidate) { candidate = form.fitChunk(kind, candidate); });
     for (int64_t candidate : candidates) {
