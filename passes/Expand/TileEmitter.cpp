@@ -299,17 +299,10 @@ void TileEmitter::checkBound(const StateStep &step, Value log) {
     return;
   }
   Type type = log.getType();
-  double lo = step.bound->first, hi = step.bound->second, middle = lo + (hi - lo) / 2, most = hi - middle;
-  Value excess;
-  if (std::isfinite(middle)) { // the distance from the middle, and a bit: its rounding is no violation
-    most += 1e-6 * (std::abs(middle) + most);
-    excess = math::AbsFOp::create(b, loc, sub(log, constant(middle, type)));
-  } else { // one of them
-    excess = std::isfinite(hi) ? sub(log, constant(hi, type)) : sub(constant(lo, type), log);
-    most = 0;
-  }
+  Value excess = arith::MaximumFOp::create(b, loc, sub(constant(step.bound->first, type), log),
+                                           sub(log, constant(step.bound->second, type)));
   // A NaN is no violation, and must not hide one.
-  flagAbove(arith::MaxNumFOp::create(b, loc, excess, constant(0, type)), most);
+  flagAbove(arith::MaxNumFOp::create(b, loc, excess, constant(0, type)), 0);
 }
 
 /// |x|, or -1 where it is NaN.

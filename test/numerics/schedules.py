@@ -300,7 +300,8 @@ class Schedules:
             if plan.r.name in ILL_CONDITIONED or profile == "reflections":
                 coarse = Run(plan, seen, lengths, wide=np.float32)
                 lost = max(max(errors(plan, coarse.expected(n), run.expected(n))) for n in lengths if n)
-                run.tolerance = max(run.tolerance, (REFLECTIONS_FACTOR if profile == "reflections" else FACTOR) * lost)
+                lost *= REFLECTIONS_FACTOR if profile == "reflections" else FACTOR
+                run.tolerance = lost + SUMMED if run.tolerance == SUMMED else max(run.tolerance, lost)
         run = self.runs[profile]
         if self.splits_products and plan.types.name.startswith("bf16") and plan.schedule.kind == "chunk":
             run.tolerance = max(run.tolerance, SPLIT_PRODUCTS)

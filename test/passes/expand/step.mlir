@@ -25,17 +25,19 @@
 // CHECK: %[[S4:.*]] = arith.mulf %[[S3]], %[[EACH]]
 // CHECK: scf.yield %[[S4]]
 
-// An asserted bound, -1.5 to 0.5: the largest distance from its middle, of all elements, sets the flag. A NaN is none.
+// An asserted bound: the largest excess over it, of all elements, sets the flag. A NaN is none.
 // CHECK-LABEL: tile.kernel @heads_1(
-// CHECK-DAG: %[[MOST:.*]] = arith.constant 1.00000{{.*}} : f32
-// CHECK-DAG: %[[MIDDLE:.*]] = arith.constant dense<-5.000000e-01> : tensor<8xf32>
+// CHECK-DAG: %[[ZERO:.*]] = arith.constant 0.000000e+00 : f32
+// CHECK-DAG: %[[LOW:.*]] = arith.constant dense<-1.500000e+00> : tensor<8xf32>
+// CHECK-DAG: %[[HIGH:.*]] = arith.constant dense<5.000000e-01> : tensor<8xf32>
 // CHECK-DAG: %[[NONE:.*]] = arith.constant dense<0.000000e+00> : tensor<8xf32>
 // CHECK: %[[LOG:.*]] = tile.load %{{.*}} -> tensor<8xf32>
-// CHECK: %[[FROM:.*]] = arith.subf %[[LOG]], %[[MIDDLE]]
-// CHECK: %[[DISTANCE:.*]] = math.absf %[[FROM]]
-// CHECK: %[[KNOWN:.*]] = arith.maxnumf %[[DISTANCE]], %[[NONE]]
+// CHECK-DAG: %[[BELOW:.*]] = arith.subf %[[LOW]], %[[LOG]]
+// CHECK-DAG: %[[ABOVE:.*]] = arith.subf %[[LOG]], %[[HIGH]]
+// CHECK: %[[EXCESS:.*]] = arith.maximumf %[[BELOW]], %[[ABOVE]]
+// CHECK: %[[KNOWN:.*]] = arith.maxnumf %[[EXCESS]], %[[NONE]]
 // CHECK: %[[LARGEST:.*]] = tile.reduce max %[[KNOWN]] over 0 : tensor<8xf32> -> f32
-// CHECK: %[[VIOLATED:.*]] = arith.cmpf ogt, %[[LARGEST]], %[[MOST]]
+// CHECK: %[[VIOLATED:.*]] = arith.cmpf ogt, %[[LARGEST]], %[[ZERO]]
 // CHECK: tile.flag %[[VIOLATED]]
 // One number needs no reduction, a matrix two.
 // CHECK-NOT: tile.reduce
