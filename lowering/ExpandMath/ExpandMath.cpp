@@ -342,6 +342,14 @@ template <typename Op> bool isApproximate(Op op) {
   return getElementTypeOrSelf(op.getType()).isF32() && bitEnumContainsAny(op.getFastmath(), arith::FastMathFlags::afn);
 }
 
+/// All but those that are left to the machine.
+struct ExactExp2 : ExpandPattern<math::Exp2Op, &Expansion::exp2> {
+  using ExpandPattern::ExpandPattern;
+  LogicalResult matchAndRewrite(math::Exp2Op op, PatternRewriter &rewriter) const override {
+    return isApproximate(op) ? failure() : ExpandPattern::matchAndRewrite(op, rewriter);
+  }
+};
+
 /// e^x = 2^(x log2 e): the product's rounding costs |x| 2^-24, relative.
 struct ApproximateExp : OpRewritePattern<math::ExpOp> {
   ApproximateExp(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/2) {}
@@ -364,10 +372,7 @@ struct ExpandMathPass : rwkv::impl::TileExpandMathPassBase<ExpandMathPass> {
   using TileExpandMathPassBase::TileExpandMathPassBase;
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
-    populateExpandMathPatterns(set);
-    if (nativeExp2) {
-      set.add<ApproximateExp>(context);
-    }
+    populateExpandMathPatterns(set, nativeExp2);
     patterns = std::move(set);
     return success();
   }
@@ -397,9 +402,14 @@ struct ExpandMathPass : rwkv::impl::TileExpandMathPassBase<ExpandMathPass> {
 };
 } // namespace
 
-void rwkv::populateExpandMathPatterns(RewritePatternSet &patterns) {
-  patterns.add<ExpandPattern<math::ExpOp, &Expansion::exp>, ExpandPattern<math::Exp2Op, &Expansion::exp2>,
-               ExpandPattern<math::LogOp, &Expansion::log>, ExpandPattern<math::Log2Op, &Expansion::log2>,
-               ExpandPattern<math::Log1pOp, &Expansion::log1p>, ExpandPattern<math::TanhOp, &Expansion::tanh>,
-               ExpandPattern<math::RsqrtOp, &Expansion::rsqrt>>(patterns.getContext());
+void rwkv::populateExpandMathPatterns(RewritePatternSet &patterns, bool nativeExp2) {
+  if (nativeExp2) {
+    patterns.add<ApproximateExp, ExactExp2>(patterns.getContext());
+  } else {
+    patterns.add<ExpandPattern<math::Exp2Op, &Expansion::exp2>>(patterns.getContext());
+  }
+  patterns.add<ExpandPattern<math::ExpOp, &Expansion::exp>, ExpandPattern<math::LogOp, &Expansion::log>,
+               ExpandPattern<math::Log2Op, &Expansion::log2>, ExpandPattern<math::Log1pOp, &Expansion::log1p>,
+               ExpandPattern<math::TanhOp, &Expansion::tanh>, ExpandPattern<math::RsqrtOp, &Expansion::rsqrt>>(
+      patterns.getContext());
 }

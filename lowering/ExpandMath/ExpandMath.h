@@ -17,7 +17,8 @@ namespace rwkv {
 #include "lowering/ExpandMath/Passes.h.inc"
 
 /// Patterns of tile-expand-math: they match on f32, f64 and shaped types of them, and make no op that they match.
-void populateExpandMathPatterns(mlir::RewritePatternSet &patterns);
+/// `nativeExp2`: exp and exp2 of f32 that may be approximate become exp2, which the machine has.
+void populateExpandMathPatterns(mlir::RewritePatternSet &patterns, bool nativeExp2 = false);
 } // namespace rwkv
 
 #endif // RWKV_LOWERING_EXPANDMATH_EXPANDMATH_H

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: rwkv-opt %s --tile-lower-kernels --canonicalize --cse | FileCheck %s
+
+// Loops over chunks as pipelines of warps: some prepare chunks, the others apply them to what the loop carries.
+
+module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
+
+// 64 columns are four times 16, so that four warps apply and four prepare, each one chunk in four. A slot is met at twice:
+// when it has been filled (barriers 1 to 4) and when it has been applied (5 to 8), by the warp that fills it and the four that
+// apply it, 160 lanes. Two tasks fit a multiprocessor.
+// CHECK-LABEL: func.func @chunks(
+// CHECK-SAME: %[[X:[a-z0-9]+]]: !llvm.ptr<1> {llvm.noalias}, %{{[a-z0-9]+}}: !llvm.ptr<1> {llvm.noalias}, %[[Y:[a-z0-9]+]]: !llvm.ptr<1> {llvm.noalias},
+// CHECK-SAME: ["rwkv-lanes", "256"], ["rwkv-blocks", "2"]
+// CHECK-SAME: tile.lanes = 256
+// CHECK-DAG: %[[LANES:.*]] = arith.constant 160 : i32
+// CHECK-DAG: %[[C1:.*]] = arith.constant 1 : index
+// CHECK-DAG: %[[C4:.*]] = arith.constant 4 : index
+// CHECK-DAG: %[[C5:.*]] = arith.constant 5 : index
+// CHECK-DAG: %[[C8:.*]] = arith.constant 8 : index
+// CHECK-DAG: %[[C31:.*]] = arith.constant 31 : index
+// CHECK: %[[WARP:.*]] = arith.shrui %[[THREAD:.*]], %[[C5]]
+// CHECK: arith.andi %[[THREAD]], %[[C31]]
+
+// Operands of the first chunk are read, then those of the next one before the last one has been applied.
+// CHECK: %[[IS_FIRST:.*]] = arith.cmpi ult, %[[WARP]], %[[C4]]
+// CHECK: scf.if
+// CHECK:   scf.if
+// CHECK:     %[[FIRST:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
+// CHECK:     scf.for %{{[a-z0-9]+}} = %[[WARP]] to %{{[0-9]+}} step %[[C4]] iter_args(%{{[a-z0-9]+}} = %[[FIRST]],
+// CHECK-NOT:   !llvm.ptr<1>
+// CHECK:       mma.m16n8k8.row.col.tf32
+// CHECK-NOT:   !llvm.ptr<1>
+// CHECK:       %[[SLOT:.*]] = arith.addi %[[WARP]], %[[C1]]
+// CHECK:       %[[FILLED:.*]] = arith.index_cast %[[SLOT]] : index to i32
+// CHECK:       barrier.cta.arrive.aligned.count"(%[[FILLED]], %[[LANES]])
+// CHECK:       %[[AHEAD:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
+// CHECK:       %[[SLOT:.*]] = arith.addi %[[WARP]], %[[C5]]
+// CHECK:       %[[APPLIED:.*]] = arith.index_cast %[[SLOT]] : index to i32
+// CHECK:       barrier.cta.sync.aligned.count"(%[[APPLIED]], %[[LANES]])
+// What the others left in the slot goes to the buffer.
+// CHECK:       llvm.getelementptr %[[Y]][
+// CHECK-COUNT-4: llvm.store %{{.*}} : vector<4xi32>, !llvm.ptr<1>
+// CHECK:       nvvm.bar.warp.sync
+// CHECK:       scf.yield %[[AHEAD]],
+
+// Sixteen columns of a 64 x 64 state are 32 registers of a lane, from the first chunk to the last: products add to them.
+// CHECK: arith.cmpi ult, %[[WARP]], %[[C8]]
+// CHECK: scf.if
+// CHECK:   %[[BEFORE:[0-9]+]] = llvm.load %[[STATE:[0-9]+]] {{.*}} : !llvm.ptr -> f32
+// CHECK:   %[[AFTER:[0-9]+]]:32 = scf.for %[[CHUNK:[a-z0-9]+]] = %{{.*}} step %[[C1]] iter_args(%[[CARRIED:[a-z0-9]+]] = %[[BEFORE]],
+// CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32) {
+// CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
+// CHECK:     %[[NUMBER:.*]] = arith.remui %[[CHUNK]], %[[C4]]
+// CHECK:     %[[SLOT:.*]] = arith.addi %[[NUMBER]], %[[C1]]
+// CHECK:     %[[FILLED:.*]] = arith.index_cast %[[SLOT]] : index to i32
+// CHECK:     barrier.cta.sync.aligned.count"(%[[FILLED]], %[[LANES]])
+// CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
+// CHECK:     %[[PRODUCT:.*]] = llvm.call_intrinsic "llvm.nvvm.mma.m16n8k8.row.col.tf32"({{.*}}, %[[CARRIED]], %{{[a-z0-9]+}}, %{{[a-z0-9]+}}, %{{[a-z0-9]+}})
+// CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
+// CHECK:     nvvm.bar.warp.sync
+// CHECK:     llvm.store %{{.*}} : bf16, !llvm.ptr{{$}}
+// CHECK:     %[[SLOT:.*]] = arith.addi %[[NUMBER]], %[[C5]]
+// CHECK:     %[[APPLIED:.*]] = arith.index_cast %[[SLOT]] : index to i32
+// CHECK:     barrier.cta.arrive.aligned.count"(%[[APPLIED]], %[[LANES]])
+// CHECK-NEXT: scf.yield
+// CHECK:   llvm.store %[[AFTER]]#0, %[[STATE]]
+// CHECK: barrier.cta.sync.aligned.all
+// CHECK-NOT: aligned.count
+// CHECK: return
+tile.kernel @chunks(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                    %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
+    %A = tile.dot %k, %kt precision tf32 : tensor<16x64xf32>, tensor<64x16xf32> -> tensor<16x16xf32>
+    %w = tile.dot %A, %v precision tf32 : tensor<16x16xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
+    %o = tile.dot %k, %S precision tf32 acc %w : tensor<16x64xf32> : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
+    tile.store %o, %y[%at] : tensor<16x64xf32>, <bf16>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// Keys of 64 tokens are 128 registers of the warp that prepares them, too many: all lanes share the work of a chunk, and the
+// state passes through memory.
+// CHECK-LABEL: func.func @long(
+// CHECK-NOT: rwkv-blocks
+// CHECK-NOT: aligned.count
+// CHECK: return
+tile.kernel @long(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                  %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<64x64xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<64x64xf32>
+    %kt = tile.transpose %k : tensor<64x64xf32> -> tensor<64x64xf32>
+    %A = tile.dot %k, %kt precision tf32 : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    %w = tile.dot %A, %v precision tf32 : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    %o = tile.dot %k, %S precision tf32 acc %w : tensor<64x64xf32> : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    tile.store %o, %y[%at] : tensor<64x64xf32>, <bf16>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x64xf32>, tensor<64x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// A system that is solved for what depends on the state: its inverse is prepared, before the slot has been filled; then it is
+// multiplied.
+// CHECK-LABEL: func.func @system(
+// CHECK-SAME: ["rwkv-blocks", "2"]
+// CHECK: math.fma
+// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: barrier.cta.sync.aligned.count
+// CHECK: barrier.cta.sync.aligned.count
+// CHECK-NOT: math.fma
+// CHECK: mma.m16n8k8.row.col.tf32
+// CHECK-NOT: math.fma
+// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: return
+tile.kernel @system(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                    %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
+    %A = tile.dot %k, %kt precision tf32 : tensor<16x64xf32>, tensor<64x16xf32> -> tensor<16x16xf32>
+    %w = tile.dot %k, %S precision tf32 : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
+    %e = arith.subf %v, %w : tensor<16x64xf32>
+    %u = tile.solve_unit_lower %A, %e : tensor<16x16xf32>, tensor<16x64xf32>
+    tile.store %u, %y[%at] : tensor<16x64xf32>, <bf16>
+    %Sn = tile.dot %kt, %u precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// Products whose operands must not be rounded have no matrix instruction.
+// CHECK-LABEL: func.func @exact(
+// CHECK-NOT: rwkv-blocks
+// CHECK-NOT: aligned.count
+// CHECK: return
+tile.kernel @exact(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %z: !tile.buffer<f32>,
+                   %y: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <f32> -> tensor<16x64xf32>
+    %v = tile.load %x[%at] : <f32> -> tensor<16x64xf32>
+    %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
+    %o = tile.dot %k, %S : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
+    tile.store %o, %y[%at] : tensor<16x64xf32>, <f32>
+    %Sn = tile.dot %kt, %v acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// Sixteen columns of 256 rows are 128 registers of a lane: too many.
+// CHECK-LABEL: func.func @tall(
+// CHECK-NOT: rwkv-blocks
+// CHECK-NOT: aligned.count
+// CHECK: return
+tile.kernel @tall(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                  %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<256x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<256x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<16x256xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %kt = tile.transpose %k : tensor<16x256xf32> -> tensor<256x16xf32>
+    %o = tile.dot %k, %S precision tf32 : tensor<16x256xf32>, tensor<256x64xf32> -> tensor<16x64xf32>
+    tile.store %o, %y[%at] : tensor<16x64xf32>, <bf16>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<256x64xf32> : tensor<256x16xf32>, tensor<16x64xf32> -> tensor<256x64xf32>
+    scf.yield %Sn : tensor<256x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<256x64xf32>, <f32>
+}
+
+}

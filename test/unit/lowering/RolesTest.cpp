@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Roles: what of a loop over chunks is prepared, what is applied to what it carries, and which loops have none.
+#include "test/unit/lowering/TestCompiler.h"
+
+#include "lowering/TilePrograms/Roles.h"
+#include "mlir/IR/Verifier.h"
+#include "gtest/gtest.h"
+
+#include <cstring>
+#include <optional>
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::programs;
+
+namespace {
+/// A loop over chunks of 4 tokens with keys of 8 and values of 16 elements that carries %S, and what it yields.
+std::string getLoop(const std::string &body, const std::string &carried = "tensor<8x16xf32>") {
+  return R"(
+  tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %y: !tile.buffer<f32>) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %S0 = tile.load %x[%c0] : <f32> -> )" +
+         carried + "\n%r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (" + carried + ") {\n" + R"(
+      %k = tile.load %x[%i] {k} : <f32> -> tensor<4x8xf32>
+      %v = tile.load %x[%i] {v} : <f32> -> tensor<4x16xf32>
+      %kt = tile.transpose %k : tensor<4x8xf32> -> tensor<8x4xf32>
+)" + body +
+         "\nscf.yield %Sn : " + carried + "\n}\ntile.store %r, %y[%c0] : " + carried + ", <f32>\n}\n";
+}
+
+const char *const kWrite = R"(
+      %Sn = tile.dot %kt, %v acc %S : tensor<8x16xf32> {write} : tensor<8x4xf32>, tensor<4x16xf32> -> tensor<8x16xf32>)";
+
+const char *const kDelta = R"(
+      %q = tile.load %x[%i] {q} : <f32> -> tensor<4x8xf32>
+      %A = tile.dot %k, %kt precision tf32 {scores} : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+      %L = arith.negf %A {lower} : tensor<4x4xf32>
+      %old = tile.dot %k, %S precision tf32 {read} : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+      %e = arith.subf %v, %old {error} : tensor<4x16xf32>
+      %u = tile.solve_unit_lower %L, %e {solve} : tensor<4x4xf32>, tensor<4x16xf32>
+      %o = tile.dot %q, %S precision tf32 {output} : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+      tile.store %o, %y[%i] {store} : tensor<4x16xf32>, <f32>
+      %Sn = tile.dot %kt, %u precision tf32 acc %S : tensor<8x16xf32> {write} : tensor<8x4xf32>, tensor<4x16xf32> -> tensor<8x16xf32>)";
+
+class RolesTest : public ::testing::Test {
+protected:
+  RolesTest() { context.get().loadDialect<scf::SCFDialect>(); }
+
+  void find(const std::string &text) {
+    rwkv::test::Errors errors(context.get());
+    module = context.parse(text);
+    ASSERT_TRUE(module) << errors.get();
+    loop = scf::ForOp();
+    module->walk([&](scf::ForOp op) { loop = op; }); // outer loops come last
+    why.clear();
+    roles = findRoles(loop, why);
+  }
+
+  /// The reason why a loop has no roles; none if it has.
+  std::string refuse(const std::string &text) {
+    find(text);
+    EXPECT_EQ(roles.has_value(), why.empty());
+    return roles ? "" : why;
+  }
+
+  /// Ops by their unit attributes, which stand for names here.
+  static std::string nameOf(Operation *op) {
+    for (NamedAttribute attribute : op->getDiscardableAttrs()) {
+      if (isa<UnitAttr>(attribute.getValue())) {
+        return attribute.getName().str();
+      }
+    }
+    return op->getName().getStringRef().str();
+  }
+  static std::string namesOf(ArrayRef<Operation *> ops) { return llvm::join(llvm::map_range(ops, nameOf), " "); }
+  std::string passed() {
+    return llvm::join(llvm::map_range(roles->passed, [](Value value) { return nameOf(value.getDefiningOp()); }), " ");
+  }
+  /// Ops of the loop's body whose results have split columns.
+  std::string split() {
+    std::vector<std::string> names;
+    for (Operation &op : *loop.getBody()) {
+      if (op.getNumResults() == 1 && roles->split.contains(op.getResult(0))) {
+        names.push_back(nameOf(&op));
+      }
+    }
+    return llvm::join(names, " ");
+  }
+
+  rwkv::test::TestContext context;
+  OwningOpRef<ModuleOp> module;
+  scf::ForOp loop;
+  std::optional<Roles> roles;
+  std::string why;
+};
+} // namespace
+
+// ---- what is prepared, what is applied
+
+TEST_F(RolesTest, DeltaRule) {
+  find(getLoop(kDelta));
+  ASSERT_TRUE(roles) << why;
+  EXPECT_EQ(roles->columns, 16);
+  EXPECT_EQ(namesOf(roles->prepare), "k q scores lower");
+  EXPECT_EQ(namesOf(roles->apply), "read error solve output store write");
+  EXPECT_EQ(namesOf(roles->loads), "v");
+  EXPECT_EQ(passed(), "k lower q"); // in the order in which they are applied; what is transposed once
+  EXPECT_EQ(split(), "v read error solve output write");
+  EXPECT_TRUE(roles->split.contains(loop.getRegionIterArgs().front()));
+}
+
+TEST_F(RolesTest, WhatOnlyValuesNeedIsApplied) {
+  // Products of what is prepared and values do not depend on the state, but have its columns.
+  find(getLoop(R"(
+      %A = tile.dot %k, %kt {scores} : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+      %w = tile.dot %A, %v {mixed} : tensor<4x4xf32>, tensor<4x16xf32> -> tensor<4x16xf32>
+      %Sn = tile.dot %kt, %w acc %S : tensor<8x16xf32> {write} : tensor<8x4xf32>, tensor<4x16xf32> -> tensor<8x16xf32>)"));
+  ASSERT_TRUE(roles) << why;
+  EXPECT_EQ(namesOf(roles->prepare), "k scores");
+  EXPECT_EQ(namesOf(roles->apply), "mixed write");
+  EXPECT_EQ(passed(), "scores k");
+}
+
+TEST_F(RolesTest, VectorsAndNumbersArePassed) {
+  // A decay of rows is prepared; it is repeated by those who apply it. A row of values belongs to the columns.
+  find(getLoop(R"(
+      %g = tile.reduce sum %k over 0 {sum} : tensor<4x8xf32> -> tensor<8xf32>
+      %d = math.exp %g {decay} : tensor<8xf32>
+      %D = tile.broadcast %d on 0 : tensor<8xf32> -> tensor<8x16xf32>
+      %f = tile.load %x[%n] {number} : <f32> -> f32
+      %F = tile.broadcast %f : f32 -> tensor<8x16xf32>
+      %b0 = tile.load %x[%n] {row} : <f32> -> tensor<16xf32>
+      %B0 = tile.broadcast %b0 on 1 {rows} : tensor<16xf32> -> tensor<8x16xf32>
+      %1 = arith.mulf %S, %D {decayed} : tensor<8x16xf32>
+      %2 = arith.mulf %1, %F {scaled} : tensor<8x16xf32>
+      %3 = arith.addf %2, %B0 {added} : tensor<8x16xf32>
+      %Sn = tile.dot %kt, %v acc %3 : tensor<8x16xf32> {write} : tensor<8x4xf32>, tensor<4x16xf32> -> tensor<8x16xf32>)"));
+  ASSERT_TRUE(roles) << why;
+  EXPECT_EQ(namesOf(roles->prepare), "k sum decay number");
+  EXPECT_EQ(namesOf(roles->loads), "v row");
+  EXPECT_EQ(passed(), "decay number k");
+}
+
+TEST_F(RolesTest, OutsideOfTheLoopNothingIsPassed) {
+  std::string text = getLoop(R"(
+      %1 = arith.mulf %S, %S1 {scaled} : tensor<8x16xf32>
+      %Sn = tile.dot %kt, %v acc %1 : tensor<8x16xf32> {write} : tensor<8x4xf32>, tensor<4x16xf32> -> tensor<8x16xf32>)");
+  text.insert(text.find("%r ="), "%S1 = tile.load %x[%c1] : <f32> -> tensor<8x16xf32>\n");
+  find(text);
+  ASSERT_TRUE(roles) << why;
+  EXPECT_EQ(passed(), "k");
+  EXPECT_EQ(namesOf(roles->loads), "v");
+}
+
+// ---- axes
+
+/// Keys, values and chunks of the same size: axes are told apart by what is done, not by sizes.
+static std::string getSquare(const std::string &body) {
+  std::string text = getLoop(body, "tensor<8x8xf32>");
+  for (const char *type : {"4x8xf32", "8x4xf32", "4x16xf32"}) {
+    for (size_t at; (at = text.find(type)) != std::string::npos;) {
+      text.replace(at, strlen(type), "8x8xf32");
+    }
+  }
+  return text;
+}
+
+TEST_F(RolesTest, ConstantsDoNotJoinAxes) {
+  // The same zeros, and a repeated number, for scores [C, C] and for values [C, V].
+  const std::string ops = R"(
+      %z = ZEROS : tensor<8x8xf32>
+      %A = tile.dot %k, %kt {scores} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+      %P = arith.maximumf %A, %z {positive} : tensor<8x8xf32>
+      %w = arith.maximumf %v, %z {values} : tensor<8x8xf32>
+      %m = tile.dot %P, %w {mixed} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+      %Sn = tile.dot %kt, %m acc %S : tensor<8x8xf32> {write} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>)";
+  auto with = [&](const std::string &zeros) {
+    std::string text = ops;
+    return getSquare(text.replace(text.find("ZEROS : tensor<8x8xf32>"), strlen("ZEROS : tensor<8x8xf32>"), zeros));
+  };
+  for (const char *zeros :
+       {"arith.constant dense<0.0> : tensor<8x8xf32>", "tile.broadcast %zero : f32 -> tensor<8x8xf32>"}) {
+    SCOPED_TRACE(zeros);
+    std::string text = with(zeros);
+    text.insert(text.find("%z ="), "%zero = arith.constant 0.0 : f32\n");
+    find(text);
+    ASSERT_TRUE(roles) << why;
+    EXPECT_EQ(namesOf(roles->prepare), "k scores positive");
+    EXPECT_EQ(namesOf(roles->apply), "values mixed write");
+  }
+  // Elements that differ belong to places: the columns of scores, which are summed over, would be those of the state.
+  EXPECT_EQ(refuse(with("tile.load %x[%n] : <f32> -> tensor<8x8xf32>")),
+            "the columns of the state depend on each other");
+}
+
+// ---- refusals
+
+TEST_F(RolesTest, ColumnsThatDependOnEachOther) {
+  const std::string expected = "the columns of the state depend on each other";
+  EXPECT_EQ(refuse(getLoop(R"(
+      %1 = tile.reduce sum %S over 1 : tensor<8x16xf32> -> tensor<8xf32>
+      %2 = tile.broadcast %1 on 0 : tensor<8xf32> -> tensor<8x16xf32>
+      %Sn = arith.subf %S, %2 : tensor<8x16xf32>)")),
+            expected);
+  EXPECT_EQ(refuse(getLoop(R"(
+      %1 = tile.load %x[%n] : <f32> -> tensor<16x16xf32>
+      %Sn = tile.dot %S, %1 : tensor<8x16xf32>, tensor<16x16xf32> -> tensor<8x16xf32>)")),
+            expected);
+  EXPECT_EQ(refuse(getLoop(R"(
+      %1 = tile.slice %S[%c0, %c0] : tensor<8x16xf32> -> tensor<8x8xf32>
+      %Sn = tile.insert %1 into %S[%c0, %c0] : tensor<8x8xf32> -> tensor<8x16xf32>)")),
+            expected);
+  // Sums over rows leave columns alone.
+  EXPECT_EQ(refuse(getLoop(R"(
+      %1 = tile.reduce sum %S over 0 : tensor<8x16xf32> -> tensor<16xf32>
+      %2 = tile.broadcast %1 on 1 : tensor<16xf32> -> tensor<8x16xf32>
+      %Sn = arith.subf %S, %2 : tensor<8x16xf32>)")),
+            "");
+}
+
+TEST_F(RolesTest, StatesThatAreNoMatrices) {
+  const std::string expected = "a state that is no f32 matrix";
+  EXPECT_EQ(refuse(getLoop("%Sn = arith.addf %S, %S : tensor<16xf32>", "tensor<16xf32>")), expected);
+  EXPECT_EQ(refuse(R"(
+  tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f64>) {
+    %S0 = tile.load %x[%t] : <f64> -> tensor<8x16xf64>
+    %r = scf.for %i = %t to %n step %b iter_args(%S = %S0) -> (tensor<8x16xf64>) {
+      scf.yield %S : tensor<8x16xf64>
+    }
+  })"),
+            expected);
+  EXPECT_EQ(refuse(R"(
+  tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>) {
+    scf.for %i = %t to %n step %b {
+      %v = tile.load %x[%i] : <f32> -> tensor<8xf32>
+      tile.store %v, %x[%t] : tensor<8xf32>, <f32>
+    }
+  })"),
+            "nothing is carried");
+}
+
+TEST_F(RolesTest, SplitRows) {
+  EXPECT_EQ(refuse(getLoop(R"(
+      %St = tile.transpose %S : tensor<8x16xf32> -> tensor<16x8xf32>
+      %1 = tile.transpose %St : tensor<16x8xf32> -> tensor<8x16xf32>
+      %Sn = arith.addf %1, %S : tensor<8x16xf32>)")),
+            "split rows");
+}
+
+TEST_F(RolesTest, OpsThatAreNotKnown) {
+  EXPECT_EQ(refuse(getLoop(std::string(R"(
+      %1 = scf.for %j = %c0 to %n step %c1 iter_args(%w = %v) -> (tensor<4x16xf32>) {
+        scf.yield %w : tensor<4x16xf32>
+      })") + kWrite)),
+            "no roles for scf.for");
+  EXPECT_EQ(refuse(getLoop(std::string(R"(
+      %1 = tile.reshape %k : tensor<4x8xf32> -> tensor<8x4xf32>)") +
+                           kWrite)),
+            "no roles for tile.reshape");
+  EXPECT_EQ(refuse(getLoop(std::string(R"(
+      %1 = arith.constant dense<[1.0, 2.0]> : tensor<2xf32>)") +
+                           kWrite)),
+            "no roles for arith.constant");
+  EXPECT_EQ(refuse(getLoop(std::string(R"(
+      %1 = arith.constant dense<[1.0, 1.0]> : tensor<2xf32>)") +
+                           kWrite)),
+            "");
+  EXPECT_EQ(refuse(getLoop(std::string(R"(
+      %1 = tile.dot %k, %k transposed : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<4x4xf32>)") +
+                           kWrite)),
+            "no roles for tile.dot");
+}
+
+// ---- systems
+
+TEST_F(RolesTest, SystemsThatArePreparedAreInverted) {
+  find(getLoop(kDelta));
+  ASSERT_TRUE(roles) << why;
+  invertPrepared(loop, *roles);
+  ASSERT_TRUE(succeeded(verify(*module)));
+  roles = findRoles(loop, why);
+  ASSERT_TRUE(roles) << why;
+  tile::SolveUnitLowerOp solve;
+  unsigned solves = 0;
+  loop.walk([&](tile::SolveUnitLowerOp op) {
+    solve = op;
+    ++solves;
+  });
+  ASSERT_EQ(solves, 1u);
+  EXPECT_EQ(nameOf(solve.getLower().getDefiningOp()), "lower");
+  EXPECT_EQ(solve.getResult().getType(), solve.getLower().getType());
+  auto identity = solve.getRhs().getDefiningOp<arith::SelectOp>();
+  ASSERT_TRUE(identity);
+  auto isSplat = [](Value value, double number) {
+    auto constant = value.getDefiningOp<arith::ConstantOp>();
+    auto dense = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+    return dense && dense.isSplat() && dense.getSplatValue<APFloat>().convertToFloat() == number;
+  };
+  EXPECT_TRUE(isSplat(identity.getTrueValue(), 1));
+  EXPECT_TRUE(isSplat(identity.getFalseValue(), 0));
+  auto diagonal = identity.getCondition().getDefiningOp<arith::CmpIOp>();
+  ASSERT_TRUE(diagonal);
+  EXPECT_EQ(diagonal.getPredicate(), arith::CmpIPredicate::eq);
+  EXPECT_NE(diagonal.getLhs().getDefiningOp<tile::IotaOp>().getAxis(),
+            diagonal.getRhs().getDefiningOp<tile::IotaOp>().getAxis());
+
+  // The solution is prepared and passed; it is multiplied as the other products are.
+  EXPECT_TRUE(llvm::is_contained(roles->prepare, solve));
+  EXPECT_TRUE(roles->passed.contains(solve.getResult()));
+  EXPECT_EQ(passed(), "k tile.solve_unit_lower q");
+  EXPECT_EQ(namesOf(roles->apply), "read error tile.dot output store write");
+  auto product = cast<tile::DotOp>(roles->apply[2]);
+  EXPECT_EQ(product.getLhs(), solve.getResult());
+  EXPECT_EQ(nameOf(product.getRhs().getDefiningOp()), "error");
+  EXPECT_EQ(product.getPrecision(), tile::Precision::tf32);
+}
+
+TEST_F(RolesTest, InterleavedSystemsStayInterleaved) {
+  std::string text = getLoop(kDelta);
+  text.insert(text.find("%L, %e") + strlen("%L, %e"), " interleave 2");
+  find(text);
+  ASSERT_TRUE(roles) << why;
+  invertPrepared(loop, *roles);
+  loop.walk([&](tile::SolveUnitLowerOp solve) { EXPECT_EQ(solve.getInterleave(), 2); });
+}
+
+TEST_F(RolesTest, SystemsThatNeedNoValuesStay) {
+  // Solved for keys: all of it can be prepared as it is.
+  find(getLoop(R"(
+      %A = tile.dot %k, %kt {scores} : tensor<4x8xf32>, tensor<8x4xf32> -> tensor<4x4xf32>
+      %w = tile.solve_unit_lower %A, %k {solve} : tensor<4x4xf32>, tensor<4x8xf32>
+      %wt = tile.transpose %w : tensor<4x8xf32> -> tensor<8x4xf32>
+      %Sn = tile.dot %wt, %v acc %S : tensor<8x16xf32> {write} : tensor<8x4xf32>, tensor<4x16xf32> -> tensor<8x16xf32>)"));
+  ASSERT_TRUE(roles) << why;
+  EXPECT_EQ(namesOf(roles->prepare), "k scores solve");
+  invertPrepared(loop, *roles);
+  EXPECT_EQ(namesOf(roles->prepare), "k scores solve");
+  loop.walk([&](tile::SolveUnitLowerOp solve) { EXPECT_EQ(nameOf(solve.getRhs().getDefiningOp()), "k"); });
+}
