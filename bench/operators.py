@@ -27,7 +27,7 @@ import schedules  # noqa: E402
 from matrix import Plan  # noqa: E402
 from recurrences import ALL  # noqa: E402
 from spec import Types  # noqa: E402
-from tool import Library  # noqa: E402
+from tool import Library, encode  # noqa: E402
 
 BF16 = Types("bf16", "f32", "bf16")
 CHECKED = 64  # tokens
@@ -46,19 +46,34 @@ def plan_of(layer, shape, size, schedule, values=0):
 
 
 def draw(plan, batch, tokens, seed):
-    """Operands of at most DRAWN tokens of one sequence, and as they are passed: repeated."""
+    """Operands of at most DRAWN tokens of one sequence, and as they are stored and passed: repeated."""
     rng = np.random.default_rng(seed)
     drawn = min(DRAWN, tokens)
     seen = inputs.make(plan.r, plan.types, plan.sizes, 1, drawn, rng, "normal", None)[1]
 
-    def whole(name, x):
+    def whole(name, x, dtype):
+        x = encode(x.astype(np.float32), dtype)
         if name in plan.r.consts:
             return x
         repeats = [batch] + ([-(-tokens // drawn)] if name in plan.r.over else [1]) + [1] * (x.ndim - 2)
-        x = np.tile(x.astype(np.float32), repeats)
+        x = np.tile(x, repeats)
         return x[:, :tokens] if name in plan.r.over else x
 
-    return seen, {name: whole(name, x) for name, x in seen.items()}
+    return seen, {n: whole(n, seen[n], t) for n, t in zip(plan.r.operands(), plan.input_types)}
+
+
+def reference(plan, seen, tokens):
+    """{output: [1, tokens, ..] in float64} of the operands as they are stored."""
+    run = schedules.Run(plan, {n: x[:, :tokens] if n in plan.r.over else x for n, x in seen.items()}, [tokens])
+    return run.outputs
+
+
+def error_of(found, expected):
+    """Relative L2 of the first and the last sequence, at the tokens of `expected`; infinite if anything is not finite."""
+    if not np.isfinite(found).all():
+        return float("inf")
+    found = found[[0, -1], : expected.shape[1]].astype(np.float64)
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(np.broadcast_to(expected, found.shape)))
 
 
 def prepare(args, plan, schedule, shape, folder):
@@ -81,21 +96,14 @@ def run(args, plan, library, batch, tokens):
         return None
     model = library.model(path, threads=args.threads)
     seen, operands = draw(plan, batch, tokens, args.seed)
-    given = [model.place(operands[n], t) for n, t in zip(plan.r.operands(), plan.input_types)]
+    given = [model.place(operands[n], t, encoded=True) for n, t in zip(plan.r.operands(), plan.input_types)]
     results = model.outputs_for(plan.r.function, given)
     for result in results:
-        result.write(np.full(result.shape, np.nan, np.float32))
+        result.write(np.full(result.shape, *encode(np.array([np.nan]), result.dtype)), encoded=True)
     model.launch(plan.r.function, given, results)
     model.finish()
-    count = min(CHECKED, tokens)
-    reference = schedules.Run(plan, {n: x[:, :count] if n in plan.r.over else x for n, x in seen.items()}, [count])
-    errors = []
-    for name, result in zip(plan.r.outputs, results):
-        found, expected = result.read().astype(np.float64), reference.outputs[name]
-        finite = np.isfinite(found).all()
-        found = found[[0, -1], :count]
-        error = np.linalg.norm(found - expected) / np.linalg.norm(np.broadcast_to(expected, found.shape))
-        errors.append(float(error) if finite else float("inf"))
+    expected = reference(plan, seen, min(CHECKED, tokens))
+    errors = [error_of(result.read(), expected[name]) for name, result in zip(plan.r.outputs, results)]
     milliseconds = model.time(plan.r.function, given, results, args.repeats)
     moved = sum(x.bytes for n, x in zip(plan.r.operands(), given) if n in plan.r.over)
     moved += sum(x.bytes for _, x in zip(plan.r.outputs, results))

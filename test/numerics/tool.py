@@ -133,9 +133,9 @@ class DeviceArray:
         size = ctypes.c_int64(self.bytes)
         self.model.check(call(self.model.rt, ctypes.c_void_p(to), ctypes.c_void_p(from_), size))
 
-    def write(self, values):
-        """Values as of `encode`: f32 of a bf16 array."""
-        encoded = np.ascontiguousarray(encode(values, self.dtype))
+    def write(self, values, encoded=False):
+        """Values as for `encode`, f32 for a bf16 array; or as they are stored."""
+        encoded = np.ascontiguousarray(values if encoded else encode(values, self.dtype))
         if encoded.shape != self.shape:
             raise Failed(f"expected values of shape {self.shape}, found {encoded.shape}")
         self._copy(self.model.lib.rwkv_upload, self.view.data, encoded.ctypes.data)
@@ -211,8 +211,8 @@ class Model:
 
     # ---- arrays in the device's memory
 
-    def place(self, values, dtype):
-        return DeviceArray(self, np.shape(values), dtype).write(values)
+    def place(self, values, dtype, encoded=False):
+        return DeviceArray(self, np.shape(values), dtype).write(values, encoded)
 
     def outputs_for(self, function, inputs):
         """New arrays for the results of these inputs, with arbitrary contents."""
