@@ -457,17 +457,19 @@ int64_t WarpTiles::getPiece(const Place &from, const Place &to, Extent shape) {
   return width;
 }
 
-/// The row and the column of each piece of this lane; lanes that have no last one have a copy of another's.
-void WarpTiles::forEachPiece(int64_t width, Extent shape, function_ref<void(Value, Value)> body) {
+/// The row and the column of each piece of this lane; lanes that have no last one are given another's, and told so by
+/// a condition, which is null where all have one.
+void WarpTiles::forEachPiece(int64_t width, Extent shape, function_ref<void(Value, Value, Value)> body) {
   int64_t pieces = shape.columns / width, all = pieces * shape.rows;
   for (int64_t first = 0; first < all; first += warp()) {
-    Value number = addIndex(b, loc, lane, first);
+    Value number = addIndex(b, loc, lane, first), isMine;
     if (first + warp() > all) {
+      isMine = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, index(all));
       number = arith::MinUIOp::create(b, loc, number, index(all - 1));
     }
     Value row = arith::DivUIOp::create(b, loc, number, index(pieces));
     Value column = arith::MulIOp::create(b, loc, arith::RemUIOp::create(b, loc, number, index(pieces)), index(width));
-    body(row, column);
+    body(row, column, isMine);
   }
 }
 
@@ -478,7 +480,7 @@ SmallVector<Value> WarpTiles::readRows(const Place &from, const Place &to, Exten
   int64_t width = getPiece(from, to, shape), bytes = width * (from.memory.element.getIntOrFloatBitWidth() / 8);
   Type type = bytes < 4 ? Type(b.getIntegerType(8 * bytes)) : VectorType::get({bytes / 4}, b.getI32Type());
   SmallVector<Value> loaded;
-  forEachPiece(width, shape, [&](Value row, Value column) {
+  forEachPiece(width, shape, [&](Value row, Value column, Value) {
     loaded.push_back(LLVM::LoadOp::create(b, loc, type, emitAddress(b, loc, from.memory, row, column), bytes));
   });
   return loaded;
@@ -486,8 +488,14 @@ SmallVector<Value> WarpTiles::readRows(const Place &from, const Place &to, Exten
 
 void WarpTiles::writeRows(const Place &from, const Place &to, Extent shape, ArrayRef<Value> pieces) {
   int64_t width = getPiece(from, to, shape), bytes = width * (from.memory.element.getIntOrFloatBitWidth() / 8);
-  forEachPiece(width, shape, [&](Value row, Value column) {
-    LLVM::StoreOp::create(b, loc, pieces.front(), emitAddress(b, loc, to.memory, row, column), bytes);
+  forEachPiece(width, shape, [&](Value row, Value column, Value isMine) {
+    Value address = emitAddress(b, loc, to.memory, row, column);
+    OpBuilder::InsertionGuard guard(b);
+    if (isMine) {
+      auto branch = scf::IfOp::create(b, loc, isMine, /*withElseRegion=*/false);
+      b.setInsertionPoint(branch.thenBlock()->getTerminator());
+    }
+    LLVM::StoreOp::create(b, loc, pieces.front(), address, bytes);
     pieces = pieces.drop_front();
   });
   unsettled |= to.isShared;

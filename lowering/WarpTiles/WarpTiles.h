@@ -105,7 +105,7 @@ private:
   void storeAll(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
   mlir::Value getBase(const Place &place, const Placement &placement);
   int64_t getPiece(const Place &from, const Place &to, Extent shape);
-  void forEachPiece(int64_t width, Extent shape, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
+  void forEachPiece(int64_t width, Extent shape, llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value)> body);
   mlir::Value laneOffset(llvm::ArrayRef<int64_t> bases);
   mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
