@@ -128,7 +128,7 @@ class Device(unittest.TestCase):
         tool = types.SimpleNamespace(folder=self.folder / "asserted", library=Library(EMULATOR, "emu"))
         tool.folder.mkdir()
         asserted.run(tool, report, 1, ["step", "scan", "chunk"], lambda name: True, Emulated)
-        self.assertEqual((report.passed, report.failed), (28, 0))
+        self.assertEqual((report.passed, report.failed), (82, 0))
 
     def test_mistakes(self):
         result = self.run_device("prepare", "--target", "sm_1", "--opt", OPT, packs=self.folder / "none")

@@ -273,6 +273,11 @@ std::string compileProduct(const TargetInfo &target, int64_t stride, std::string
     return values;
   };
   SmallVector<Value> x = load(instruction.m * instruction.k), y = load(instruction.k * instruction.n);
+  for (SmallVector<Value> *operand : {&x, &y}) {
+    for (Value &value : *operand) {
+      value = target.hooks->emitRounded(b, loc, value);
+    }
+  }
   int32_t result = next;
   SmallVector<Value> c = load(instruction.m * instruction.n);
   for (Value value : target.hooks->emitProduct(b, loc, instruction, x, y, c)) {
