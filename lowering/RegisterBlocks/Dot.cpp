@@ -41,8 +41,8 @@ public:
   /// Calls `body` for every `m` rows of the result, with the operands that they need moved to row 0.
   void forEachRows(function_ref<void()> body) {
     Memory allLhs = lhs, allRhs = rhs, allAcc = acc, allTarget = target;
-    forEach(groups, 1, [&](Value group) {
-      forEach(groupRows, m, [&](Value row) {
+    forEach(b, loc, groups, 1, [&](Value group) {
+      forEach(b, loc, groupRows, m, [&](Value row) {
         Value first = arith::AddIOp::create(b, loc, scaled(group, groupRows), row);
         Value lhsRow = first;
         if (lhsRows < groups * groupRows) {
@@ -92,18 +92,7 @@ public:
   void emitAlongDepth() {
     // m * un accumulators, un rows of the weight and m of the input at a time.
     int64_t block = divisor(n, std::min<int64_t>(8, (machine.registers - 2 - m) / (m + 1)));
-    forEach(n, block, [&](Value first) { emitDotBlock(first, block); });
-  }
-
-  void forEach(int64_t size, int64_t step, function_ref<void(Value)> body) {
-    if (size <= step) {
-      body(index(0));
-      return;
-    }
-    auto loop = scf::ForOp::create(b, loc, index(0), index(size), index(step));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(loop.getBody()->getTerminator());
-    body(loop.getInductionVar());
+    forEach(b, loc, n, block, [&](Value first) { emitDotBlock(first, block); });
   }
 
   /// Adds the products of `width` elements from `depth` on to the accumulators.

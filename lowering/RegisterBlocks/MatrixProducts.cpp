@@ -48,8 +48,8 @@ public:
     int64_t wholeDown = rows / numbers.rows / kSide * kSide, wholeAcross = columns / numbers.columns / kSide * kSide;
     // Blocks that are whole in a loop, those at the edges as they are.
     if (wholeDown && wholeAcross) {
-      forEach(wholeDown * numbers.rows, kSide * numbers.rows, [&](Value row) {
-        forEach(wholeAcross * numbers.columns, kSide * numbers.columns,
+      forEach(b, loc, wholeDown * numbers.rows, kSide * numbers.rows, [&](Value row) {
+        forEach(b, loc, wholeAcross * numbers.columns, kSide * numbers.columns,
                 [&](Value column) { emitBlocks(x, y, row, column, kSide, kSide, nullptr); });
       });
     }
@@ -75,16 +75,6 @@ private:
   }
 
   Value index(int64_t value) { return constantIndex(b, loc, value); }
-
-  void forEach(int64_t size, int64_t step, function_ref<void(Value)> body) {
-    if (size <= step) {
-      return body(index(0));
-    }
-    auto loop = scf::ForOp::create(b, loc, index(0), index(size), index(step));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(loop.getBody()->getTerminator());
-    body(loop.getInductionVar());
-  }
 
   // ---- packing
 
@@ -153,7 +143,7 @@ private:
     Packed result = allocatePlanes(exact, height, width, shape[1] != width);
     Type i16 = b.getI16Type(), f32 = b.getF32Type();
     Memory first = planeOf(result, 0, i16), second = exact ? Memory() : planeOf(result, 1, i16);
-    forEach(shape[0], 1, [&](Value row) {
+    forEach(b, loc, shape[0], 1, [&](Value row) {
       for (const Slot &slot : splitRow(shape[1], 2 * machine.lanes(f32))) {
         Value column = index(slot.offset);
         if (exact) {
@@ -208,7 +198,7 @@ private:
       }
     };
     if (int64_t pairs = shape[0] / 2) {
-      forEach(pairs, 1, [&](Value pair) { emitPair(pair, true); });
+      forEach(b, loc, pairs, 1, [&](Value pair) { emitPair(pair, true); });
     }
     if (shape[0] % 2) {
       emitPair(index(shape[0] / 2), false);
@@ -293,7 +283,7 @@ private:
       loads ? all.unit->emitLoad(b, loc, sum(i, j), addressOf(acc, i, j), acc.stride * 4)
             : all.unit->emitZero(b, loc, sum(i, j));
     });
-    forEach(depth, numbers.depth, [&](Value k) { emitDepth(x, y, row, column, height, width, k); });
+    forEach(b, loc, depth, numbers.depth, [&](Value k) { emitDepth(x, y, row, column, height, width, k); });
     forAll([&](int64_t i, int64_t j) {
       if (isWhole(place, i, j)) {
         all.unit->emitStore(b, loc, sum(i, j), addressOf(target, i, j), target.stride * 4);
@@ -312,7 +302,7 @@ private:
     Memory from{all.edge, f32, numbers.columns};
     all.unit->emitStore(b, loc, reg, from.pointer, from.stride * 4);
     int64_t firstRow = place[0] + i * numbers.rows, firstColumn = place[1] + j * numbers.columns;
-    forEach(std::min(numbers.rows, rows - firstRow), 1, [&](Value row) {
+    forEach(b, loc, std::min(numbers.rows, rows - firstRow), 1, [&](Value row) {
       Value to = addIndex(b, loc, row, firstRow);
       for (const Slot &slot : splitRow(std::min(numbers.columns, columns - firstColumn), machine.lanes(f32))) {
         Value column = index(firstColumn + slot.offset);

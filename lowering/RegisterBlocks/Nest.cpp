@@ -10,6 +10,32 @@ using namespace rwkv;
 using namespace rwkv::blocks;
 using namespace rwkv::programs;
 
+/// A loop of constant bounds and what it carries; one iteration needs none.
+static SmallVector<Value> emitLoop(OpBuilder &b, Location loc, int64_t size, int64_t step, ValueRange init,
+                                   function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  if (size <= step) {
+    return body(constantIndex(b, loc, 0), init);
+  }
+  auto loop = scf::ForOp::create(b, loc, constantIndex(b, loc, 0), constantIndex(b, loc, size),
+                                 constantIndex(b, loc, step), init);
+  OpBuilder::InsertionGuard guard(b);
+  // scf.for without results comes with a terminator.
+  if (!loop.getBody()->empty()) {
+    loop.getBody()->back().erase();
+  }
+  b.setInsertionPointToEnd(loop.getBody());
+  SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  scf::YieldOp::create(b, loc, next);
+  return SmallVector<Value>(loop.getResults());
+}
+
+void blocks::forEach(OpBuilder &b, Location loc, int64_t size, int64_t step, function_ref<void(Value)> body) {
+  emitLoop(b, loc, size, step, {}, [&](Value i, ValueRange) {
+    body(i);
+    return SmallVector<Value>();
+  });
+}
+
 namespace {
 
 class NestEmitter : NestPoints {
@@ -77,45 +103,20 @@ private:
     }
   }
 
-  /// A loop of constant bounds; one iteration needs none.
-  void emitLoop(int64_t size, int64_t step, ValueRange init, function_ref<SmallVector<Value>(Value, ValueRange)> body,
-                SmallVectorImpl<Value> &results) {
-    if (size <= step) {
-      results = body(constantIndex(b, loc, 0), init);
-      return;
-    }
-    auto loop = scf::ForOp::create(b, loc, constantIndex(b, loc, 0), constantIndex(b, loc, size),
-                                   constantIndex(b, loc, step), init);
-    OpBuilder::InsertionGuard guard(b);
-    // scf.for without results comes with a terminator.
-    if (!loop.getBody()->empty()) {
-      loop.getBody()->back().erase();
-    }
-    b.setInsertionPointToEnd(loop.getBody());
-    SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());
-    scf::YieldOp::create(b, loc, next);
-    llvm::append_range(results, loop.getResults());
-  }
-
   // Rows outside, or no rows: reductions run along the columns.
   void emitRowsOutside() {
-    SmallVector<Value> none;
     auto saved = memo;
     hoist(0, Point());
-    emitLoop(
-        hasRows ? rows : 1, 1, {},
-        [&](Value row, ValueRange) {
-          auto outer = memo;
-          Point point;
-          point.row = hasRows ? row : Value();
-          if (hasRows) {
-            hoist(kRowBit, point);
-          }
-          emitColumns(point);
-          memo = outer;
-          return SmallVector<Value>();
-        },
-        none);
+    forEach(b, loc, hasRows ? rows : 1, 1, [&](Value row) {
+      auto outer = memo;
+      Point point;
+      point.row = hasRows ? row : Value();
+      if (hasRows) {
+        hoist(kRowBit, point);
+      }
+      emitColumns(point);
+      memo = outer;
+    });
     memo = saved;
   }
 
@@ -130,15 +131,14 @@ private:
 
     SmallVector<SmallVector<Value>> partial(sums.size()); // vectors of any width, to be combined at the end
     if (looped) {
-      SmallVector<Value> init, results;
+      SmallVector<Value> init;
       for (unsigned root : sums) {
         for (int64_t i = 0; i < unroll; ++i) {
           init.push_back(neutral(root, lanes));
         }
       }
-      emitLoop(
-          looped * lanes, unroll * lanes, init,
-          [&](Value start, ValueRange accumulators) {
+      SmallVector<Value> results =
+          emitLoop(b, loc, looped * lanes, unroll * lanes, init, [&](Value start, ValueRange accumulators) {
             SmallVector<Value> next(accumulators);
             for (int64_t i = 0; i < unroll; ++i) {
               auto outer = memo;
@@ -151,8 +151,7 @@ private:
               memo = outer;
             }
             return next;
-          },
-          results);
+          });
       for (size_t k = 0; k < sums.size(); ++k) {
         llvm::append_range(partial[k], ArrayRef(results).slice(k * unroll, unroll));
       }
@@ -205,18 +204,13 @@ private:
     hoist(0, Point());
     int64_t full = columns / lanes, looped = full > 2 * block ? full / block * block : 0;
     if (looped) {
-      SmallVector<Value> none;
-      emitLoop(
-          looped * lanes, block * lanes, {},
-          [&](Value start, ValueRange) {
-            SmallVector<Point> points;
-            for (int64_t i = 0; i < block; ++i) {
-              points.push_back({Value(), addIndex(b, loc, start, i * lanes), lanes});
-            }
-            emitColumnBlock(points, sums);
-            return SmallVector<Value>();
-          },
-          none);
+      forEach(b, loc, looped * lanes, block * lanes, [&](Value start) {
+        SmallVector<Point> points;
+        for (int64_t i = 0; i < block; ++i) {
+          points.push_back({Value(), addIndex(b, loc, start, i * lanes), lanes});
+        }
+        emitColumnBlock(points, sums);
+      });
     }
     for (size_t i = looped; i < slots.size(); i += block) {
       SmallVector<Point> points;
@@ -274,7 +268,7 @@ private:
     }
     // Few columns: more rows at a time, with sums of their own, keep the units busy.
     int64_t unroll = points.size() * sums.size() >= 4 || rows % 4 ? 1 : (points.size() * sums.size() >= 2 ? 2 : 4);
-    SmallVector<Value> init, results;
+    SmallVector<Value> init;
     for (unsigned root : sums) {
       for (const Point &point : points) {
         for (int64_t u = 0; u < unroll; ++u) {
@@ -282,34 +276,31 @@ private:
         }
       }
     }
-    emitLoop(
-        rows, unroll, init,
-        [&](Value firstRow, ValueRange accumulators) {
-          SmallVector<Value> next(accumulators);
-          for (int64_t u = 0; u < unroll; ++u) {
-            Point rowPoint;
-            rowPoint.row = addIndex(b, loc, firstRow, u);
-            memo = outer;
-            hoist(kRowBit, rowPoint);
-            auto rowMemo = memo;
-            for (auto [i, point] : llvm::enumerate(points)) {
-              memo = perPoint[i];
-              for (auto &entry : rowMemo) {
-                memo.insert(entry);
-              }
-              Point full = point;
-              full.row = rowPoint.row;
-              size_t position = i;
-              emitPoint(full, [&](unsigned root, Value value) {
-                size_t k = llvm::find(sums, root) - sums.begin();
-                Value &accumulator = next[(k * points.size() + position) * unroll + u];
-                accumulator = combine(root, accumulator, value);
-              });
-            }
+    SmallVector<Value> results = emitLoop(b, loc, rows, unroll, init, [&](Value firstRow, ValueRange accumulators) {
+      SmallVector<Value> next(accumulators);
+      for (int64_t u = 0; u < unroll; ++u) {
+        Point rowPoint;
+        rowPoint.row = addIndex(b, loc, firstRow, u);
+        memo = outer;
+        hoist(kRowBit, rowPoint);
+        auto rowMemo = memo;
+        for (auto [i, point] : llvm::enumerate(points)) {
+          memo = perPoint[i];
+          for (auto &entry : rowMemo) {
+            memo.insert(entry);
           }
-          return next;
-        },
-        results);
+          Point full = point;
+          full.row = rowPoint.row;
+          size_t position = i;
+          emitPoint(full, [&](unsigned root, Value value) {
+            size_t k = llvm::find(sums, root) - sums.begin();
+            Value &accumulator = next[(k * points.size() + position) * unroll + u];
+            accumulator = combine(root, accumulator, value);
+          });
+        }
+      }
+      return next;
+    });
     memo = outer;
     for (auto [k, root] : llvm::enumerate(sums)) {
       for (auto [i, point] : llvm::enumerate(points)) {

@@ -27,6 +27,10 @@ struct Machine {
 /// The function of a kernel; its attribute tile.scratch says how much of the arena it needs.
 mlir::func::FuncOp lowerKernel(tile::KernelOp kernel, const Machine &machine);
 
+/// A loop over [0, size) of constant bounds; one iteration needs none.
+void forEach(mlir::OpBuilder &builder, mlir::Location loc, int64_t size, int64_t step,
+             llvm::function_ref<void(mlir::Value)> body);
+
 /// Emits all loops of `nest` where `builder` stands.
 void emitNest(mlir::OpBuilder &builder, mlir::Location loc, const Machine &machine, const Plan &plan, const Nest &nest,
               unsigned nestIndex, Context &context);

@@ -36,7 +36,7 @@ public:
     int64_t block = op.getBlocks();
     Memory out = x.withStride(target);
     forEachColumns(x, [&](ArrayRef<Slot> slots, Value column) {
-      forEach(x.rows / block, [&](Value number) {
+      forEach(b, loc, x.rows / block, 1, [&](Value number) {
         Value first = arith::MulIOp::create(b, loc, number, index(block));
         SmallVector<Value> zeros = llvm::map_to_vector(slots, [&](const Slot &slot) { return zero(x, slot); });
         carry(block, zeros, [&](Value i, ValueRange sums) {
@@ -98,7 +98,7 @@ public:
           value = math::FmaOp::create(b, loc, repeated, x, value);
         }
       };
-      forEach(count, [&](Value t) {
+      forEach(b, loc, count, 1, [&](Value t) {
         for (int64_t group = 0; group < groups; ++group) {
           Value row = rowOf(group, t);
           SmallVector<Value> values =
@@ -140,7 +140,7 @@ public:
   void copy(const Memory &from, int64_t rows, int64_t columns, Type compute) {
     Matrix x{from, rows, columns, compute, false};
     forEachColumns(x, [&](ArrayRef<Slot> slots, Value column) {
-      forEach(rows, [&](Value row) {
+      forEach(b, loc, rows, 1, [&](Value row) {
         for (const Slot &slot : slots) {
           store(load(x, row, column, slot), target, x, row, column, slot);
         }
@@ -179,21 +179,11 @@ private:
       for (int64_t i = 0; i < kVectors; ++i) {
         slots.push_back({i * lanes, lanes});
       }
-      forEach(looped / group, [&](Value i) { body(slots, arith::MulIOp::create(b, loc, i, index(group))); });
+      forEach(b, loc, looped / group, 1, [&](Value i) { body(slots, arith::MulIOp::create(b, loc, i, index(group))); });
     }
     if (looped < x.columns) {
       body(splitRow(x.columns - looped, lanes), index(looped));
     }
-  }
-
-  void forEach(int64_t size, function_ref<void(Value)> body) {
-    if (size == 1) {
-      return body(index(0));
-    }
-    auto loop = scf::ForOp::create(b, loc, index(0), index(size), index(1));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(loop.getBody()->getTerminator());
-    body(loop.getInductionVar());
   }
 
   void carry(int64_t size, ValueRange init, function_ref<SmallVector<Value>(Value, ValueRange)> body) {

@@ -45,7 +45,7 @@ private:
   /// [R, n] with nothing between its rows.
   void emitNarrowRows() {
     int64_t n = from.columns;
-    forEach(from.rows, lanes, [&](Value row) {
+    forEach(b, loc, from.rows, lanes, [&](Value row) {
       SmallVector<Value> values;
       for (int64_t i = 0; i < n; ++i) {
         values.push_back(emitLoad(b, loc, from.memory, row, index(i * lanes), lanes, from.compute));
@@ -60,7 +60,7 @@ private:
   /// [n, R] to rows with nothing between them.
   void emitNarrowColumns() {
     int64_t n = from.rows;
-    forEach(from.columns, lanes, [&](Value column) {
+    forEach(b, loc, from.columns, lanes, [&](Value column) {
       SmallVector<Value> values;
       for (int64_t i = 0; i < n; ++i) {
         values.push_back(emitLoad(b, loc, from.memory, index(i), column, lanes, from.compute));
@@ -73,8 +73,8 @@ private:
   }
 
   void emitSquares(int64_t width) {
-    forEach(from.columns, width, [&](Value column) {
-      forEach(from.rows, width, [&](Value row) {
+    forEach(b, loc, from.columns, width, [&](Value column) {
+      forEach(b, loc, from.rows, width, [&](Value row) {
         SmallVector<Value> values;
         for (int64_t i = 0; i < width; ++i) {
           values.push_back(emitLoad(b, loc, from.memory, addIndex(b, loc, row, i), column, width, from.compute));
@@ -88,8 +88,8 @@ private:
   }
 
   void emitElements() {
-    forEach(from.columns, 1, [&](Value column) {
-      forEach(from.rows, 1, [&](Value row) {
+    forEach(b, loc, from.columns, 1, [&](Value column) {
+      forEach(b, loc, from.rows, 1, [&](Value row) {
         emitStore(b, loc, to, column, row, emitLoad(b, loc, from.memory, row, column, 0, from.compute));
       });
     });
@@ -131,16 +131,6 @@ private:
   }
 
   Value index(int64_t value) { return constantIndex(b, loc, value); }
-
-  void forEach(int64_t size, int64_t step, function_ref<void(Value)> body) {
-    if (size <= step) {
-      return body(index(0));
-    }
-    auto loop = scf::ForOp::create(b, loc, index(0), index(size), index(step));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(loop.getBody()->getTerminator());
-    body(loop.getInductionVar());
-  }
 
   OpBuilder &b;
   Location loc;
