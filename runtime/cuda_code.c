@@ -159,12 +159,7 @@ static rwkv_status resolve(rwkv_runtime *rt, rwkv_pack *pack,
   const rwkvi_cuda *c = rwkvi_cuda_of(rt);
   for (size_t i = 0; i < pack->kernel_count; ++i) {
     rwkvi_kernel *kernel = &pack->kernels[i];
-    if (kernel->threads == 0) {
-      return rwkvi_fail(rt, RWKV_E_FORMAT,
-                        "%.1000s: target %.64s: kernel \"%.200s\": expected "
-                        "threads for a task, found a host kernel",
-                        pack->file, target->name, kernel->symbol);
-    }
+    RWKVI_TRY(rwkvi_check_threads(rt, pack, target, kernel, true));
     cu_function function = NULL;
     cu_result result =
         c->driver.ModuleGetFunction(&function, pack->code, kernel->symbol);

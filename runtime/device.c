@@ -4,6 +4,7 @@
 
 #include "cuda.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_DIGITS = 4 }; /* of the number of a device */
@@ -57,6 +58,25 @@ rwkv_status rwkvi_device_open(rwkv_runtime *rt, const char *name,
                     "device: expected \"host\", \"cuda\" or \"cuda:N\", found "
                     "\"%.200s\"",
                     name);
+}
+
+rwkv_status rwkvi_check_threads(rwkv_runtime *rt, const rwkv_pack *pack,
+                                const rwkvi_target *target,
+                                const rwkvi_kernel *kernel, bool many) {
+  if (many == (kernel->threads > 0)) {
+    return RWKV_OK;
+  }
+  const char *text = "threads for a task, found a host kernel";
+  char other[80];
+  if (!many) {
+    snprintf(other, sizeof(other),
+             "one thread per task on this machine, found %lld",
+             (long long)kernel->threads);
+    text = other;
+  }
+  return rwkvi_fail(rt, RWKV_E_FORMAT,
+                    "%.1000s: target %.64s: kernel \"%.200s\": expected %s",
+                    pack->file, target->name, kernel->symbol, text);
 }
 
 rwkv_status rwkvi_give_up(rwkv_runtime *rt, rwkv_status status) {

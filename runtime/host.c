@@ -279,13 +279,7 @@ static rwkv_status load(rwkv_runtime *rt, rwkv_pack *pack,
   RWKVI_TRY(rwkvi_host_load(rt, pack, blobs, &target));
   for (size_t i = 0; i < pack->kernel_count; ++i) {
     rwkvi_kernel *kernel = &pack->kernels[i];
-    if (kernel->threads > 0) {
-      return rwkvi_fail(
-          rt, RWKV_E_FORMAT,
-          "%.1000s: target %.64s: kernel \"%.200s\": expected one thread per "
-          "task on this machine, found %lld",
-          pack->file, target->name, kernel->symbol, (long long)kernel->threads);
-    }
+    RWKVI_TRY(rwkvi_check_threads(rt, pack, target, kernel, false));
     void *entry;
     RWKVI_TRY(rwkvi_host_find(rt, pack, target, kernel->symbol, &entry));
     memcpy(&kernel->entry, &entry,

@@ -413,6 +413,11 @@ rwkv_status rwkvi_host_load(rwkv_runtime *rt, rwkv_pack *pack,
 rwkv_status rwkvi_host_find(rwkv_runtime *rt, const rwkv_pack *pack,
                             const rwkvi_target *target, const char *symbol,
                             void **entry);
+/* Whether a kernel has the threads of a task that the device needs: many of
+ * them, or, where a task is a call, none. */
+rwkv_status rwkvi_check_threads(rwkv_runtime *rt, const rwkv_pack *pack,
+                                const rwkvi_target *target,
+                                const rwkvi_kernel *kernel, bool many);
 /* After a failure: waits for what was queued, which may use arrays of the
  * caller. Returns `status` and keeps its message. */
 rwkv_status rwkvi_give_up(rwkv_runtime *rt, rwkv_status status);
