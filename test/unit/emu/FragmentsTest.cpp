@@ -247,49 +247,36 @@ TEST(FragmentsTest, OperandsFitTheirType) {
 /// A kernel of one product: lanes read their registers and write the result, `stride` words each.
 std::string compileProduct(const TargetInfo &target, int64_t stride, std::string &error) {
   using namespace mlir;
-  test::TestContext context;
-  test::Errors errors(context.get());
-  OpBuilder b(&context.get());
-  Location loc = b.getUnknownLoc();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  b.setInsertionPointToStart(module->getBody());
-  auto pointer = LLVM::LLVMPointerType::get(&context.get());
-  auto function = func::FuncOp::create(b, loc, "product", b.getFunctionType({pointer}, {}));
-  Block *body = function.addEntryBlock();
-  b.setInsertionPointToStart(body);
-  const MatrixInstruction &instruction = *target.hooks->findProduct(tile::Precision::tf32);
-  Value lane = target.hooks->emitLane(b, loc);
-  Value offset = arith::MulIOp::create(b, loc, lane, arith::ConstantIntOp::create(b, loc, b.getI32Type(), stride));
-  Value own = LLVM::GEPOp::create(b, loc, pointer, b.getF32Type(), body->getArgument(0), offset);
-  auto at = [&](int32_t i) -> Value {
-    return LLVM::GEPOp::create(b, loc, pointer, b.getF32Type(), own, ArrayRef<LLVM::GEPArg>{i});
-  };
-  int32_t warp = static_cast<int32_t>(target.hooks->getWarp()), next = 0;
-  auto load = [&](uint32_t elements) {
-    SmallVector<Value> values;
-    for (uint32_t i = 0; i < elements / warp; ++i) {
-      values.push_back(LLVM::LoadOp::create(b, loc, b.getF32Type(), at(next++)));
+  auto emit = [&](OpBuilder &b, Location loc, Value argument) {
+    Type pointer = argument.getType();
+    const MatrixInstruction &instruction = *target.hooks->findProduct(tile::Precision::tf32);
+    Value lane = target.hooks->emitLane(b, loc);
+    Value offset = arith::MulIOp::create(b, loc, lane, arith::ConstantIntOp::create(b, loc, b.getI32Type(), stride));
+    Value own = LLVM::GEPOp::create(b, loc, pointer, b.getF32Type(), argument, offset);
+    auto at = [&](int32_t i) -> Value {
+      return LLVM::GEPOp::create(b, loc, pointer, b.getF32Type(), own, ArrayRef<LLVM::GEPArg>{i});
+    };
+    int32_t warp = static_cast<int32_t>(target.hooks->getWarp()), next = 0;
+    auto load = [&](uint32_t elements) {
+      SmallVector<Value> values;
+      for (uint32_t i = 0; i < elements / warp; ++i) {
+        values.push_back(LLVM::LoadOp::create(b, loc, b.getF32Type(), at(next++)));
+      }
+      return values;
+    };
+    SmallVector<Value> x = load(instruction.m * instruction.k), y = load(instruction.k * instruction.n);
+    for (SmallVector<Value> *operand : {&x, &y}) {
+      for (Value &value : *operand) {
+        value = target.hooks->emitRounded(b, loc, value);
+      }
     }
-    return values;
-  };
-  SmallVector<Value> x = load(instruction.m * instruction.k), y = load(instruction.k * instruction.n);
-  for (SmallVector<Value> *operand : {&x, &y}) {
-    for (Value &value : *operand) {
-      value = target.hooks->emitRounded(b, loc, value);
+    int32_t result = next;
+    SmallVector<Value> c = load(instruction.m * instruction.n);
+    for (Value value : target.hooks->emitProduct(b, loc, instruction, x, y, c)) {
+      LLVM::StoreOp::create(b, loc, value, at(result++));
     }
-  }
-  int32_t result = next;
-  SmallVector<Value> c = load(instruction.m * instruction.n);
-  for (Value value : target.hooks->emitProduct(b, loc, instruction, x, y, c)) {
-    LLVM::StoreOp::create(b, loc, value, at(result++));
-  }
-  func::ReturnOp::create(b, loc);
-  FailureOr<std::string> code = failure();
-  if (context.lower(*module, false)) {
-    code = emitCode(*module, target, EmitKind::shared);
-  }
-  error = errors.get();
-  return succeeded(code) ? *code : "";
+  };
+  return test::compileFunction(target, "product", emit, error);
 }
 
 /// The product of the target's instruction, of matrices by rows; `c` is added to.

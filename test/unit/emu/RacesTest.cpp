@@ -154,36 +154,27 @@ TEST(RacesTest, ScratchMemoryIsOfTheTask) {
 /// A kernel in which lanes read what their neighbour wrote.
 std::string compileExchange(const TargetInfo &target, bool waits, std::string &error) {
   using namespace mlir;
-  test::TestContext context;
-  test::Errors errors(context.get());
-  OpBuilder b(&context.get());
-  Location loc = b.getUnknownLoc();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  b.setInsertionPointToStart(module->getBody());
-  auto pointer = LLVM::LLVMPointerType::get(&context.get());
-  LLVM::GlobalOp::create(b, loc, LLVM::LLVMArrayType::get(b.getI8Type(), 0), /*isConstant=*/false,
-                         LLVM::Linkage::External, "arena", Attribute());
-  auto function = func::FuncOp::create(b, loc, "exchange", b.getFunctionType({pointer}, {}));
-  Block *body = function.addEntryBlock();
-  b.setInsertionPointToStart(body);
-  Value lane = target.hooks->emitLane(b, loc);
-  Value arena = LLVM::AddressOfOp::create(b, loc, pointer, "arena");
-  auto at = [&](Value base, Value i) -> Value { return LLVM::GEPOp::create(b, loc, pointer, b.getI32Type(), base, i); };
-  LLVM::StoreOp::create(b, loc, lane, at(arena, lane));
-  if (waits) {
-    target.hooks->emitBarrier(b, loc);
-  }
-  Value one = arith::ConstantIntOp::create(b, loc, b.getI32Type(), 1);
-  Value other = arith::XOrIOp::create(b, loc, lane, one);
-  Value found = LLVM::LoadOp::create(b, loc, b.getI32Type(), at(arena, other));
-  LLVM::StoreOp::create(b, loc, found, at(body->getArgument(0), lane));
-  func::ReturnOp::create(b, loc);
-  FailureOr<std::string> code = failure();
-  if (context.lower(*module, false)) {
-    code = emitCode(*module, target, EmitKind::shared);
-  }
-  error = errors.get();
-  return succeeded(code) ? *code : "";
+  auto emit = [&](OpBuilder &b, Location loc, Value argument) {
+    Type pointer = argument.getType();
+    auto module = b.getInsertionBlock()->getParent()->getParentOfType<ModuleOp>();
+    auto global = OpBuilder::atBlockBegin(module.getBody());
+    LLVM::GlobalOp::create(global, loc, LLVM::LLVMArrayType::get(b.getI8Type(), 0), /*isConstant=*/false,
+                           LLVM::Linkage::External, "arena", Attribute());
+    Value lane = target.hooks->emitLane(b, loc);
+    Value arena = LLVM::AddressOfOp::create(b, loc, pointer, "arena");
+    auto at = [&](Value base, Value i) -> Value {
+      return LLVM::GEPOp::create(b, loc, pointer, b.getI32Type(), base, i);
+    };
+    LLVM::StoreOp::create(b, loc, lane, at(arena, lane));
+    if (waits) {
+      target.hooks->emitBarrier(b, loc);
+    }
+    Value one = arith::ConstantIntOp::create(b, loc, b.getI32Type(), 1);
+    Value other = arith::XOrIOp::create(b, loc, lane, one);
+    Value found = LLVM::LoadOp::create(b, loc, b.getI32Type(), at(arena, other));
+    LLVM::StoreOp::create(b, loc, found, at(argument, lane));
+  };
+  return test::compileFunction(target, "exchange", emit, error);
 }
 
 TEST(RacesTest, CodeTellsOfItsAccesses) {

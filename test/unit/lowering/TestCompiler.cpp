@@ -73,3 +73,26 @@ bool TestContext::lower(ModuleOp module, bool expandMath) {
   manager.addPass(createReconcileUnrealizedCastsPass());
   return succeeded(manager.run(module));
 }
+
+std::string rwkv::test::compileFunction(const TargetInfo &target, llvm::StringRef name,
+                                        llvm::function_ref<void(OpBuilder &, Location, Value)> emit,
+                                        std::string &error) {
+  TestContext context;
+  Errors errors(context.get());
+  OpBuilder b(&context.get());
+  Location loc = b.getUnknownLoc();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
+  b.setInsertionPointToStart(module->getBody());
+  Type pointer = LLVM::LLVMPointerType::get(&context.get());
+  auto function = func::FuncOp::create(b, loc, name, b.getFunctionType({pointer}, {}));
+  Block *body = function.addEntryBlock();
+  b.setInsertionPointToStart(body);
+  emit(b, loc, body->getArgument(0));
+  func::ReturnOp::create(b, loc);
+  FailureOr<std::string> code = failure();
+  if (context.lower(*module, false)) {
+    code = emitCode(*module, target, EmitKind::shared);
+  }
+  error = errors.get();
+  return succeeded(code) ? *code : "";
+}

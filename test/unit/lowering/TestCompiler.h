@@ -4,6 +4,7 @@
 #define RWKV_TEST_UNIT_LOWERING_TESTCOMPILER_H
 
 #include "lowering/target/Target.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/OwningOpRef.h"
 
 #include <string>
@@ -50,6 +51,12 @@ public:
 private:
   std::unique_ptr<mlir::MLIRContext> context;
 };
+
+/// A shared object with one function of a pointer, whose body `emit` makes; empty, with the reason in `error`, if there
+/// is none.
+std::string compileFunction(const TargetInfo &target, llvm::StringRef name,
+                            llvm::function_ref<void(mlir::OpBuilder &, mlir::Location, mlir::Value)> emit,
+                            std::string &error);
 } // namespace rwkv::test
 
 #endif // RWKV_TEST_UNIT_LOWERING_TESTCOMPILER_H
