@@ -75,7 +75,7 @@ public:
     entry.setInsertionPoint(mark);
     lowerBody();
     mark.erase();
-    Placement sizes = placeAllocations(function, allocations, e.barriers, machine, arena, scratch, block);
+    MemorySizes sizes = placeAllocations(function, allocations, e.barriers, machine, arena, scratch, block);
     function->setAttr("tile.lanes", b.getI64IntegerAttr(e.lanes));
     function->setAttr("tile.shared", b.getI64IntegerAttr(sizes.shared));
     function->setAttr("tile.scratch", b.getI64IntegerAttr(sizes.scratch));

@@ -82,9 +82,9 @@ private:
     return result;
   }
 
+  /// Of a tile as a warp has it.
   Extent shapeOf(Value tile) {
-    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
-    Extent result{shape.size() == 2 ? shape[0] : 1, shape.empty() ? 1 : shape.back()};
+    Extent result = getExtent(tile);
     if (plan.roles.split.contains(tile)) {
       result.columns = plan.columns;
     }
@@ -167,30 +167,40 @@ private:
     mark.erase();
   }
 
-  WarpTiles makePreparer(OpBuilder &entry) {
-    return WarpTiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/false, makeOutside(Value()));
+  /// Of a warp that applies from a column on; of one that prepares, if that is null.
+  WarpTiles makeTiles(OpBuilder &entry, Value column) {
+    bool applies = bool(column);
+    return WarpTiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/applies, makeOutside(column));
   }
 
   /// Loads of what is prepared, as they are read; then rows of what is passed on as it is.
   SmallVector<Value> readAhead(OpBuilder &entry, Value slot) {
-    WarpTiles tiles = makePreparer(entry);
+    WarpTiles tiles = makeTiles(entry, Value());
     SmallVector<Value> words;
-    forEachLoad([&](tile::LoadOp load) {
-      SmallVector<Value> more = tiles.read(bufferOf(load), tiles.prefer(load));
-      if (words.size() + more.size() <= kMostAhead) {
-        llvm::append_range(words, more);
+    auto readIfFew = [&](tile::LoadOp load, size_t count, function_ref<SmallVector<Value>()> read) {
+      if (words.size() + count <= kMostAhead) {
+        llvm::append_range(words, read());
         ahead.insert(load);
       }
+    };
+    forEachLoad([&](tile::LoadOp load) {
+      Place from = bufferOf(load);
+      Placement placement = tiles.prefer(load);
+      readIfFew(load, tiles.countReads(from, placement), [&] { return tiles.read(from, placement); });
     });
     for (Operation *op : plan.roles.loads) {
       auto load = cast<tile::LoadOp>(op);
-      SmallVector<Value> more = tiles.readRows(bufferOf(load), partOf(slot, load), wholeShape(load));
-      if (words.size() + more.size() <= kMostAhead) {
-        llvm::append_range(words, more);
-        ahead.insert(load);
-      }
+      Place from = bufferOf(load), to = partOf(slot, load);
+      Extent shape = getExtent(load);
+      readIfFew(load, tiles.countPieces(from, to, shape), [&] { return tiles.readRows(from, to, shape); });
     }
     return words;
+  }
+
+  static SmallVector<Value> takeFront(ValueRange &values, size_t count) {
+    SmallVector<Value> taken(values.take_front(count));
+    values = values.drop_front(count);
+    return taken;
   }
 
   void forEachLoad(function_ref<void(tile::LoadOp)> body) {
@@ -208,34 +218,27 @@ private:
   Place partOf(Value slot, tile::LoadOp load) { return partAt(slot, plan.parts.find(load.getResult())->second); }
 
   void prepareChunk(OpBuilder &entry, Value slot, ValueRange words) {
-    WarpTiles tiles = makePreparer(entry);
+    WarpTiles tiles = makeTiles(entry, Value());
     SmallVector<Operation *> products;
     llvm::copy_if(plan.roles.prepare, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
     tiles.setProducts(products);
-    auto take = [&](size_t size) {
-      SmallVector<Value> taken(words.take_front(size));
-      words = words.drop_front(size);
-      return taken;
-    };
     forEachLoad([&](tile::LoadOp load) {
       if (!ahead.contains(load)) {
         return;
       }
       Place place = bufferOf(load);
       Placement placement = tiles.prefer(load);
-      SmallVector<Value> mine = take(groupAccesses(placement, place.memory.stride, place.alignment,
-                                                   128 / place.memory.element.getIntOrFloatBitWidth())
-                                         .size());
+      SmallVector<Value> mine = takeFront(words, tiles.countReads(place, placement));
       Type compute = getElementTypeOrSelf(load.getResult().getType());
       tiles.hold(load.getResult(), placement, tiles.unpack(place, placement, mine, compute));
     });
     for (Operation *op : plan.roles.loads) {
       auto load = cast<tile::LoadOp>(op);
-      Extent shape = wholeShape(load);
+      Extent shape = getExtent(load);
       Place from = bufferOf(load), to = partOf(slot, load);
       bool isAhead = ahead.contains(load);
       tiles.writeRows(from, to, shape,
-                      isAhead ? take(tiles.countPieces(from, to, shape)) : tiles.readRows(from, to, shape));
+                      isAhead ? takeFront(words, tiles.countPieces(from, to, shape)) : tiles.readRows(from, to, shape));
     }
     // Products last: their operands are there then, and products of the same operands are made together.
     llvm::DenseSet<Operation *> late;
@@ -271,13 +274,13 @@ private:
   /// Once the chunk has been applied: its results go to their buffers.
   void finishChunk(OpBuilder &entry, Value slot) {
     meet(number, /*isFilled=*/false, /*waits=*/true);
-    WarpTiles tiles = makePreparer(entry);
-    for (auto &[op, over] : plan.stores) {
+    WarpTiles tiles = makeTiles(entry, Value());
+    for (auto &[op, part] : plan.results) {
       auto store = cast<tile::StoreOp>(op);
-      Place from = partAt(slot, plan.results.find(op)->second);
+      Place from = partAt(slot, part);
       from.isShared = false; // the meeting was a barrier
       Place to = buffer(store.getBuffer(), store.getOffset(), store.getStride(), store.getValue());
-      Extent shape = wholeShape(store.getValue());
+      Extent shape = getExtent(store.getValue());
       tiles.writeRows(from, to, shape, tiles.readRows(from, to, shape));
     }
     e.hooks.emitWarpBarrier(b, loc); // before the slot is filled again
@@ -290,12 +293,6 @@ private:
       op = op->getOperand(0).getDefiningOp();
     }
     return op;
-  }
-
-  /// All columns, whoever applies them.
-  static Extent wholeShape(Value tile) {
-    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
-    return {shape.size() == 2 ? shape[0] : 1, shape.back()};
   }
 
   // ---- applying
@@ -311,7 +308,7 @@ private:
     SmallVector<Value> init;
     SmallVector<Place> carried;
     {
-      WarpTiles tiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/true, makeOutside(column));
+      WarpTiles tiles = makeTiles(entry, column);
       for (auto [arg, memory] : llvm::zip_equal(args, places)) {
         placements.push_back(tiles.getFragments(arg));
         carried.push_back(shifted({memory, 4, false, false}, arg, column));
@@ -331,24 +328,20 @@ private:
         scf::YieldOp::create(b, loc, next);
       });
     }
-    WarpTiles tiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/true, makeOutside(column));
+    WarpTiles tiles = makeTiles(entry, column);
     ValueRange rest = chunks.getResults();
     for (auto [place, placement] : llvm::zip_equal(carried, placements)) {
-      size_t size = placement.registers.size();
-      tiles.store(place, placement, SmallVector<Value>(rest.take_front(size)));
-      rest = rest.drop_front(size);
+      tiles.store(place, placement, takeFront(rest, placement.registers.size()));
     }
     mark.erase();
   }
 
   SmallVector<Value> applyChunk(OpBuilder &entry, Value chunk, Value column, ArrayRef<Placement> placements,
                                 ValueRange carried) {
-    WarpTiles tiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/true, makeOutside(column));
+    WarpTiles tiles = makeTiles(entry, column);
     ValueRange args = loop.getRegionIterArgs();
     for (auto [arg, placement] : llvm::zip_equal(args, placements)) {
-      size_t size = placement.registers.size();
-      tiles.hold(arg, placement, SmallVector<Value>(carried.take_front(size)));
-      carried = carried.drop_front(size);
+      tiles.hold(arg, placement, takeFront(carried, placement.registers.size()));
     }
     Value number = arith::RemUIOp::create(b, loc, chunk, e.index(plan.preparers)), slot = slotAt(number);
     meet(number, /*isFilled=*/true, /*waits=*/true);
@@ -358,7 +351,7 @@ private:
       tiles.bind(value, shifted(place, value, column));
     }
     std::vector<std::pair<Placement, SmallVector<Value>>> results;
-    for (auto &[op, over] : plan.stores) {
+    for (auto &[op, part] : plan.results) {
       Value value = cast<tile::StoreOp>(op).getValue();
       results.push_back({tiles.prefer(value), tiles.get(value, tiles.prefer(value))});
     }
@@ -368,10 +361,9 @@ private:
     }
     // Other lanes have read what is overwritten.
     e.hooks.emitWarpBarrier(b, loc);
-    for (auto [store, result] : llvm::zip_equal(plan.stores, results)) {
-      Place place = partAt(slot, plan.results.find(store.first)->second);
-      Value value = cast<tile::StoreOp>(store.first).getValue();
-      tiles.store(shifted(place, value, column), result.first, result.second);
+    for (auto [planned, result] : llvm::zip_equal(plan.results, results)) {
+      Value value = cast<tile::StoreOp>(planned.first).getValue();
+      tiles.store(shifted(partAt(slot, planned.second), value, column), result.first, result.second);
     }
     meet(number, /*isFilled=*/false, /*waits=*/false);
     return next;

@@ -27,9 +27,8 @@ struct Pipeline {
     bool isExact;
     bool isScratch = false; // of the one who prepares: shares memory with others
   };
-  llvm::MapVector<mlir::Value, Part> parts;               // prepared, and loaded for those that apply
-  llvm::MapVector<mlir::Operation *, mlir::Value> stores; // of results, and the load whose part they go over, or null
-  llvm::DenseMap<mlir::Operation *, Part> results;
+  llvm::MapVector<mlir::Value, Part> parts;         // prepared, and loaded for those that apply
+  llvm::MapVector<mlir::Operation *, Part> results; // by their stores
   int64_t slotBytes = 0;
   bool hasScratch = false; // parts that share memory: they are made in the order of the program
 

@@ -92,10 +92,16 @@ int64_t findOffset(const Interval &interval, ArrayRef<const Interval *> placed) 
       taken.push_back({other->offset, other->offset + other->bytes});
     }
   }
+  return findGap(0, interval.bytes, std::move(taken));
+}
+
+} // namespace
+
+int64_t lanes::findGap(int64_t start, int64_t bytes, SmallVector<std::pair<int64_t, int64_t>> taken) {
   llvm::sort(taken);
-  int64_t offset = 0;
+  int64_t offset = start;
   for (auto [from, to] : taken) {
-    if (offset + interval.bytes <= from) {
+    if (offset + bytes <= from) {
       break;
     }
     offset = std::max(offset, to);
@@ -103,11 +109,9 @@ int64_t findOffset(const Interval &interval, ArrayRef<const Interval *> placed) 
   return offset;
 }
 
-} // namespace
-
-Placement lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> allocations,
-                                  ArrayRef<Operation *> barriers, const Machine &machine, StringRef arena,
-                                  Value scratch, Value block) {
+MemorySizes lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> allocations,
+                                    ArrayRef<Operation *> barriers, const Machine &machine, StringRef arena,
+                                    Value scratch, Value block) {
   Lifetimes lifetimes(function, barriers);
   std::vector<Interval> intervals;
   for (const Allocation &allocation : allocations) {
@@ -121,7 +125,7 @@ Placement lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> al
     double first = x->uses / static_cast<double>(x->bytes), second = y->uses / static_cast<double>(y->bytes);
     return first != second ? first > second : x < y; // of equal ones the one that was made first
   });
-  Placement sizes;
+  MemorySizes sizes;
   SmallVector<const Interval *> shared, other;
   for (Interval *interval : order) {
     if (interval->pointer.use_empty()) { // of what was made together with something else

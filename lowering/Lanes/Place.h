@@ -14,15 +14,18 @@ struct Allocation {
   int64_t bytes;
 };
 
-struct Placement {
+struct MemorySizes {
   int64_t shared = 0, scratch = 0; // bytes
 };
 
+/// The lowest offset from `start` on with `bytes` bytes of which none is taken: [from, to).
+int64_t findGap(int64_t start, int64_t bytes, llvm::SmallVector<std::pair<int64_t, int64_t>> taken);
+
 /// Replaces all pointers. What lies between two of the `barriers` happens at the same time. `scratch` is the buffer of
 /// all tasks, `block` the number of this one in it (index).
-Placement placeAllocations(mlir::func::FuncOp function, llvm::ArrayRef<Allocation> allocations,
-                           llvm::ArrayRef<mlir::Operation *> barriers, const Machine &machine, llvm::StringRef arena,
-                           mlir::Value scratch, mlir::Value block);
+MemorySizes placeAllocations(mlir::func::FuncOp function, llvm::ArrayRef<Allocation> allocations,
+                             llvm::ArrayRef<mlir::Operation *> barriers, const Machine &machine, llvm::StringRef arena,
+                             mlir::Value scratch, mlir::Value block);
 
 } // namespace rwkv::lanes
 

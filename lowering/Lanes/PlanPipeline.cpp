@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Which loops become pipelines, how many warps they get, and how a slot is laid out.
 #include "lowering/Lanes/Pipeline.h"
+#include "lowering/Lanes/Place.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
@@ -21,18 +22,6 @@ constexpr int64_t kWarps = 8;
 /// Registers of a lane for a tile that is prepared, and for what is carried.
 constexpr int64_t kMostRegisters = 64;
 
-int64_t rankOf(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getRank() : 0;
-}
-
-Value behindTransposes(Value tile) {
-  while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
-    tile = transpose.getX();
-  }
-  return tile;
-}
-
 class Planner {
 public:
   Planner(Pipeline &plan, const Machine &machine, std::string &why) : plan(plan), machine(machine), why(why) {}
@@ -48,7 +37,7 @@ private:
   bool checkOps() {
     for (Operation &op : *plan.loop.getBody()) {
       for (Value value : op.getResults()) {
-        if (rankOf(value) == 0) {
+        if (getRank(value) == 0) {
           continue;
         }
         Type element = getElementTypeOrSelf(value.getType());
@@ -76,11 +65,9 @@ private:
       if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op); solve && plan.roles.split.contains(solve.getLower())) {
         return refuse("a system that depends on what is carried");
       }
-      if (auto store = dyn_cast<tile::StoreOp>(op)) {
-        if (!plan.roles.split.contains(store.getValue()) || rankOf(store.getValue()) != 2) {
-          return refuse("a result that does not have the columns of what is carried");
-        }
-        plan.stores[store] = Value();
+      if (auto store = dyn_cast<tile::StoreOp>(op);
+          store && (!plan.roles.split.contains(store.getValue()) || getRank(store.getValue()) != 2)) {
+        return refuse("a result that does not have the columns of what is carried");
       }
     }
     return true;
@@ -155,7 +142,7 @@ private:
     }
     for (Operation *op : plan.roles.prepare) {
       for (Value value : op->getResults()) {
-        if (rankOf(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostRegisters) {
+        if (getRank(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostRegisters) {
           return refuse("more is prepared than registers hold");
         }
       }
@@ -167,7 +154,7 @@ private:
 
   /// Whether a tile is an operand of products only, so that it may be kept as they want it.
   bool isOperandOnly(Value tile) {
-    return rankOf(tile) == 2 && llvm::all_of(tile.getUses(), [&](OpOperand &use) {
+    return getRank(tile) == 2 && llvm::all_of(tile.getUses(), [&](OpOperand &use) {
              if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
                return isOperandOnly(transpose.getResult());
              }
@@ -196,12 +183,13 @@ private:
         const Fragments &fragments = turned ? applied : prepared;
         int64_t readers = turned ? plan.appliers : 1;
         for (Value operand : {dot.getLhs(), dot.getRhs()}) {
-          if (behindTransposes(operand) != tile) {
+          auto [inMemory, isTurned] = skipTransposes(operand);
+          if (inMemory != tile) {
             continue;
           }
           bool isLeft = (operand == dot.getLhs()) != turned;
           Placement placement = isLeft ? fragments.getLeft(0, 0) : fragments.getRight(0, 0);
-          placement = operand == tile ? placement : placement.turned();
+          placement = isTurned ? placement.turned() : placement;
           placement = placement.clipped(shape[0], shape[1]);
           count += readers * countWavefronts(placement, stride);
         }
@@ -226,7 +214,7 @@ private:
     for (Operation *op : plan.roles.prepare) {
       if (auto dot = dyn_cast<tile::DotOp>(op)) {
         for (Value operand : {dot.getLhs(), dot.getRhs()}) {
-          written.insert(behindTransposes(operand));
+          written.insert(skipTransposes(operand).first);
         }
       }
       if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op)) {
@@ -234,43 +222,41 @@ private:
       }
     }
     SmallVector<Value> scratch;
+    Type f32 = Float32Type::get(plan.loop.getContext());
     for (Value value : written) {
-      bool isInside = value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop;
-      if (isInside && !plan.roles.passed.contains(value) && getElementTypeOrSelf(value.getType()).isF32()) {
-        scratch.push_back(value);
+      if (!value.getDefiningOp() || value.getDefiningOp()->getParentOp() != plan.loop) {
         continue;
       }
-      if (value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop &&
-          getElementTypeOrSelf(value.getType()).isF32()) {
-        int64_t rows = rankOf(value) == 2 ? tile::getTileShape(value.getType())[0] : 1;
-        plan.parts[value] =
-            place(rows, chooseStride(value), cast<Type>(Float32Type::get(value.getContext())), isOperandOnly(value));
-      } else if (value.getDefiningOp() && value.getDefiningOp()->getParentOp() == plan.loop) {
+      if (getElementTypeOrSelf(value.getType()) != f32) {
         return refuse("a mask is passed");
+      }
+      if (plan.roles.passed.contains(value)) {
+        plan.parts[value] = place(getExtent(value).rows, chooseStride(value), f32, isOperandOnly(value));
+      } else {
+        scratch.push_back(value);
       }
     }
     for (Operation *op : plan.roles.loads) {
       auto load = cast<tile::LoadOp>(op);
-      ArrayRef<int64_t> shape = tile::getTileShape(load.getResult().getType());
-      Type element = cast<tile::BufferType>(load.getBuffer().getType()).getElementType();
-      int64_t rows = shape.size() == 2 ? shape[0] : 1;
-      plan.parts[load.getResult()] = place(rows, paddedRow(shape.back(), element), element, true);
+      Extent shape = getExtent(load.getResult());
+      Type element = load.getBuffer().getType().getElementType();
+      plan.parts[load.getResult()] = place(shape.rows, paddedRow(shape.columns, element), element, true);
     }
-    for (auto &[op, over] : plan.stores) {
-      auto store = cast<tile::StoreOp>(op);
-      auto shape = tile::getTileShape(store.getValue().getType());
-      Type element = cast<tile::BufferType>(store.getBuffer().getType()).getElementType();
+    llvm::SmallPtrSet<Operation *, 4> taken;
+    for (auto store : plan.loop.getBody()->getOps<tile::StoreOp>()) {
+      Extent shape = getExtent(store.getValue());
+      Type element = store.getBuffer().getType().getElementType();
       // Over a tile that is read before: what a warp reads and writes is its own columns.
-      for (Operation *load : plan.roles.loads) {
-        const Pipeline::Part &part = plan.parts.find(load->getResult(0))->second;
-        bool taken = llvm::any_of(plan.stores, [&](auto &other) { return other.second == load->getResult(0); });
-        if (!taken && !over && part.element == element && tile::getTileShape(load->getResult(0).getType()) == shape) {
-          over = load->getResult(0);
-          plan.results[op] = part;
-        }
-      }
-      if (!over) {
-        plan.results[op] = place(shape[0], paddedRow(shape[1], element), element, false);
+      auto over = llvm::find_if(plan.roles.loads, [&](Operation *load) {
+        Value tile = load->getResult(0);
+        return !taken.contains(load) && plan.parts.find(tile)->second.element == element &&
+               tile::getTileShape(tile.getType()) == tile::getTileShape(store.getValue().getType());
+      });
+      if (over != plan.roles.loads.end()) {
+        taken.insert(*over);
+        plan.results[store] = plan.parts.find((*over)->getResult(0))->second;
+      } else {
+        plan.results[store] = place(shape.rows, paddedRow(shape.columns, element), element, false);
       }
     }
     placeScratch(scratch);
@@ -301,22 +287,14 @@ private:
         }
       };
       visit(tile);
-      ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
-      int64_t stride = chooseStride(tile), bytes = llvm::alignTo((shape.size() == 2 ? shape[0] : 1) * stride * 4, 16);
+      int64_t stride = chooseStride(tile), bytes = llvm::alignTo(getExtent(tile).rows * stride * 4, 16);
       SmallVector<std::pair<int64_t, int64_t>> taken;
       for (const Life &other : placed) {
         if (!other.last->isBeforeInBlock(tile.getDefiningOp())) {
           taken.push_back({other.from, other.to});
         }
       }
-      llvm::sort(taken);
-      int64_t offset = start;
-      for (auto [from, to] : taken) {
-        if (offset + bytes <= from) {
-          break;
-        }
-        offset = std::max(offset, to);
-      }
+      int64_t offset = findGap(start, bytes, std::move(taken));
       placed.push_back({tile, last, offset, offset + bytes});
       end = std::max(end, offset + bytes);
       plan.parts[tile] = {offset, Float32Type::get(tile.getContext()), stride, isOperandOnly(tile), true};

@@ -7,6 +7,17 @@ using namespace rwkv::programs;
 
 bool programs::isTile(Value value) { return isa<RankedTensorType>(value.getType()); }
 
+int64_t programs::getRank(Value value) { return tile::getTileShape(value.getType()).size(); }
+
+std::pair<Value, bool> programs::skipTransposes(Value tile) {
+  bool isTurned = false;
+  while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
+    tile = transpose.getX();
+    isTurned = !isTurned;
+  }
+  return {tile, isTurned};
+}
+
 bool programs::isElementwise(Operation *op) { return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1; }
 
 bool programs::isView(Operation *op) { return isa<tile::ReshapeOp, tile::SliceOp>(op); }

@@ -85,6 +85,10 @@ private:
 /// Tiles that cost nothing to evaluate anywhere: memory, constants, repeated scalars.
 bool isFree(mlir::Value value);
 bool isTile(mlir::Value value);
+/// The number of axes of a tile; a number has none.
+int64_t getRank(mlir::Value value);
+/// The tile behind transposes, and whether its rows are columns of `tile`.
+std::pair<mlir::Value, bool> skipTransposes(mlir::Value tile);
 bool isElementwise(mlir::Operation *op);
 /// A part or another shape of a tile in memory.
 bool isView(mlir::Operation *op);

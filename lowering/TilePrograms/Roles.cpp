@@ -14,18 +14,13 @@ namespace {
 
 using TileAxis = std::pair<void *, int64_t>; // an axis of a tile
 
-int64_t rankOf(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getRank() : 0;
-}
-
 TileAxis axisOf(Value value, int64_t axis) { return {value.getAsOpaquePointer(), axis}; }
 
 /// Whether all elements are one number.
 bool isUniform(Value value) {
   Operation *op = value.getDefiningOp();
   if (auto broadcast = dyn_cast_or_null<tile::BroadcastOp>(op)) {
-    return rankOf(broadcast.getX()) == 0 || isUniform(broadcast.getX());
+    return getRank(broadcast.getX()) == 0 || isUniform(broadcast.getX());
   }
   return isa_and_nonnull<arith::ConstantOp>(op);
 }
@@ -37,7 +32,7 @@ public:
     bool known = true;
     llvm::TypeSwitch<Operation *>(&op)
         .Case([&](tile::BroadcastOp broadcast) {
-          if (rankOf(broadcast.getX()) == 1) {
+          if (getRank(broadcast.getX()) == 1) {
             same(broadcast.getX(), 0, broadcast.getResult(), broadcast.getOn().value_or(0));
           }
         })
@@ -53,7 +48,7 @@ public:
         .Case([&](tile::ReduceOp reduce) {
           int64_t axis = reduce.getAxis();
           whole(reduce.getX(), axis);
-          if (rankOf(reduce.getX()) == 2) {
+          if (getRank(reduce.getX()) == 2) {
             same(reduce.getX(), 1 - axis, reduce.getResult(), 0);
           }
         })
@@ -105,7 +100,7 @@ public:
     }
   }
   void sameAll(Value x, Value y) {
-    for (int64_t i = 0; i < rankOf(x); ++i) {
+    for (int64_t i = 0; i < getRank(x); ++i) {
       same(x, i, y, i);
     }
   }
@@ -122,9 +117,9 @@ private:
 
   /// A part of a tile: an axis that is cut cannot be split.
   void part(Value part, Value x) {
-    int64_t missing = rankOf(x) - rankOf(part);
+    int64_t missing = getRank(x) - getRank(part);
     ArrayRef<int64_t> outer = tile::getTileShape(x.getType());
-    for (int64_t i = 0; i < rankOf(x); ++i) {
+    for (int64_t i = 0; i < getRank(x); ++i) {
       if (i < missing) {
         whole(x, i);
         continue;
@@ -157,7 +152,7 @@ std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
   Roles roles;
   ValueRange args = loop.getRegionIterArgs(), yielded = loop.getBody()->getTerminator()->getOperands();
   for (auto [arg, next] : llvm::zip_equal(args, yielded)) {
-    if (rankOf(arg) != 2 || !getElementTypeOrSelf(arg.getType()).isF32()) {
+    if (getRank(arg) != 2 || !getElementTypeOrSelf(arg.getType()).isF32()) {
       why = "a state that is no f32 matrix";
       return std::nullopt;
     }
@@ -182,7 +177,7 @@ std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
 
   llvm::DenseSet<Value> depends(args.begin(), args.end());
   auto isSplit = [&](Value value) {
-    int64_t rank = rankOf(value);
+    int64_t rank = getRank(value);
     return rank > 0 && axes.isSame(value, rank - 1, state, 1);
   };
   llvm::DenseSet<Operation *> applied;
@@ -193,7 +188,7 @@ std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
     }
     bool needsState = llvm::any_of(op.getOperands(), [&](Value value) { return depends.contains(value); });
     Value made = op.getNumResults() ? op.getResult(0) : op.getOperand(0);
-    for (int64_t i = 0; i + 1 < rankOf(made); ++i) {
+    for (int64_t i = 0; i + 1 < getRank(made); ++i) {
       if (axes.isSame(made, i, state, 1)) {
         why = "split rows";
         return std::nullopt;

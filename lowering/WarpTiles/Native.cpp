@@ -16,11 +16,6 @@ using namespace rwkv;
 using namespace rwkv::warps;
 using namespace rwkv::programs;
 
-static int64_t rankOf(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getRank() : 0;
-}
-
 void WarpTiles::computeNative(Operation *op) {
   llvm::TypeSwitch<Operation *>(op)
       .Case([&](tile::CumsumOp cumsum) { computeCumsum(cumsum); })
@@ -31,7 +26,7 @@ void WarpTiles::computeNative(Operation *op) {
 
 void WarpTiles::computeCumsum(tile::CumsumOp op) {
   Extent shape = outside.getShape(op.getX());
-  bool isVector = rankOf(op.getX()) == 1;
+  bool isVector = getRank(op.getX()) == 1;
   int64_t rows = isVector ? shape.columns : shape.rows, columns = isVector ? 1 : shape.columns;
   Placement placement = isVector ? getCopies(rows, warp()) : getColumns(rows, columns, warp());
   SmallVector<Value> values = get(op.getX(), placement);
@@ -48,7 +43,7 @@ void WarpTiles::computeCumsum(tile::CumsumOp op) {
 }
 
 void WarpTiles::computeReduce(tile::ReduceOp op) {
-  bool isVector = rankOf(op.getX()) == 1;
+  bool isVector = getRank(op.getX()) == 1;
   int64_t axis = isVector ? 1 : op.getAxis();
   Placement from = prefer(op.getX());
   SmallVector<Value> values = get(op.getX(), from);
@@ -137,29 +132,18 @@ void WarpTiles::computeSolve(tile::SolveUnitLowerOp op) {
 // ---- products
 
 /// Whether an operand can be read without computing anything.
-bool WarpTiles::isReady(Value operand) {
-  while (auto transpose = operand.getDefiningOp<tile::TransposeOp>()) {
-    operand = transpose.getX();
-  }
-  return places.contains(operand);
-}
+bool WarpTiles::isReady(Value operand) { return places.contains(skipTransposes(operand).first); }
 
 bool WarpTiles::isExact(Value operand) {
-  while (auto transpose = operand.getDefiningOp<tile::TransposeOp>()) {
-    operand = transpose.getX();
-  }
-  auto place = places.find(operand);
+  auto place = places.find(skipTransposes(operand).first);
   return place != places.end() && (place->second.isExact || place->second.memory.element.getIntOrFloatBitWidth() <= 16);
 }
 
 SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placement, bool keep) {
-  Value tile = operand;
   Extent shape = outside.getShape(operand);
   Placement at = placement.clipped(shape.rows, shape.columns);
-  while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
-    tile = transpose.getX();
-    at = at.turned();
-  }
+  auto [tile, isTurned] = skipTransposes(operand);
+  at = isTurned ? at.turned() : at;
   auto place = places.find(tile);
   // Most of what is in memory is read again where it is needed again: registers are few.
   SmallVector<Value> values =

@@ -16,9 +16,9 @@ using namespace rwkv;
 using namespace rwkv::warps;
 using namespace rwkv::programs;
 
-static int64_t rankOf(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type ? type.getRank() : 0;
+Extent warps::getExtent(Value tile) {
+  ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
+  return {shape.size() == 2 ? shape[0] : 1, shape.empty() ? 1 : shape.back()};
 }
 
 static int64_t constantOf(Value index) {
@@ -45,7 +45,7 @@ Placement WarpTiles::getFragments(Value tile) {
 }
 
 Placement WarpTiles::prefer(Value tile) {
-  if (rankOf(tile) == 0) {
+  if (getRank(tile) == 0) {
     return getNumberPlacement();
   }
   auto known = held.find(tile);
@@ -53,7 +53,7 @@ Placement WarpTiles::prefer(Value tile) {
     return known->second.front().placement;
   }
   Operation *op = tile.getDefiningOp();
-  if (rankOf(tile) == 2 && op && !places.contains(tile)) {
+  if (getRank(tile) == 2 && op && !places.contains(tile)) {
     if (isa<tile::DotOp>(op)) {
       return getFragments(tile);
     }
@@ -62,7 +62,7 @@ Placement WarpTiles::prefer(Value tile) {
     if (isElementwise(op)) { // that of an operand which is hard to move
       for (Value operand : op->getOperands()) {
         Operation *maker = operand.getDefiningOp();
-        if (rankOf(operand) == 2 && maker && !isa<tile::BroadcastOp, tile::IotaOp, arith::ConstantOp>(maker)) {
+        if (getRank(operand) == 2 && maker && !isa<tile::BroadcastOp, tile::IotaOp, arith::ConstantOp>(maker)) {
           Placement placement = prefer(operand);
           if (!(placement == plain)) {
             return placement;
@@ -73,7 +73,7 @@ Placement WarpTiles::prefer(Value tile) {
     if (auto transpose = dyn_cast<tile::TransposeOp>(op)) {
       return prefer(transpose.getX()).turned();
     }
-    if (auto insert = dyn_cast<tile::InsertOp>(op); insert && rankOf(insert.getPart()) == 2) {
+    if (auto insert = dyn_cast<tile::InsertOp>(op); insert && getRank(insert.getPart()) == 2) {
       if (turned) {
         return prefer(insert.getPart()).lanes == plain.lanes ? plain : getFragments(tile);
       }
@@ -126,7 +126,7 @@ SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
   auto place = places.find(tile);
   bool isLoad = isa_and_nonnull<tile::LoadOp>(op);
   if (place == places.end() && (isLoad || (!held.contains(tile) && (!op || !outside.isInside(op))))) {
-    if (rankOf(tile) == 0) {
+    if (getRank(tile) == 0) {
       return SmallVector<Value>(count, outside.getScalar(tile));
     }
     place = places.try_emplace(tile, outside.find(tile)).first;
@@ -140,7 +140,7 @@ SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
       return get(tile, placement);
     }
     values = exchange(tile, placement);
-  } else if (rankOf(tile) == 1 && isElementwise(op) && prefer(tile).lanes != placement.lanes) {
+  } else if (getRank(tile) == 1 && isElementwise(op) && prefer(tile).lanes != placement.lanes) {
     if (!held.contains(tile)) {
       (void)get(tile, prefer(tile));
     }
@@ -189,7 +189,7 @@ void WarpTiles::settle() {
 
 SmallVector<Value> WarpTiles::computeInsert(tile::InsertOp op, const Placement &placement) {
   Value part = op.getPart();
-  Extent shape = rankOf(part) == 0 ? Extent{1, 1} : outside.getShape(part);
+  Extent shape = getRank(part) == 0 ? Extent{1, 1} : outside.getShape(part);
   SmallVector<int64_t> offsets = llvm::map_to_vector(op.getOffsets(), constantOf);
   int64_t firstRow = offsets.size() == 2 ? offsets.front() : 0, firstColumn = offsets.back(), lastRow = 0,
           lastColumn = 0;
@@ -216,7 +216,7 @@ SmallVector<Value> WarpTiles::computeInsert(tile::InsertOp op, const Placement &
   ofPart = mixed ? ofPart.clipped(shape.rows, shape.columns) : ofPart;
   SmallVector<Value> parts, rest;
   if (!ofPart.registers.empty()) {
-    parts = rankOf(part) == 0 ? SmallVector<Value>(ofPart.registers.size(), getNumber(part)) : get(part, ofPart);
+    parts = getRank(part) == 0 ? SmallVector<Value>(ofPart.registers.size(), getNumber(part)) : get(part, ofPart);
   }
   if (!ofRest.registers.empty()) {
     rest = get(op.getX(), ofRest);
@@ -247,11 +247,11 @@ SmallVector<Value> WarpTiles::compute(Operation *op, const Placement &placement)
         Value x = broadcast.getX();
         SmallVector<unsigned> map(placement.registers.size(), 0);
         SmallVector<Value> unique;
-        if (rankOf(x) == 0) {
+        if (getRank(x) == 0) {
           unique.push_back(getNumber(x));
         } else {
           map.clear();
-          unique = get(x, placement.along(rankOf(op->getResult(0)) == 1 ? 1 : broadcast.getOn().value_or(0), map));
+          unique = get(x, placement.along(getRank(op->getResult(0)) == 1 ? 1 : broadcast.getOn().value_or(0), map));
         }
         return llvm::map_to_vector(map, [&](unsigned i) { return unique[i]; });
       })
@@ -263,7 +263,7 @@ SmallVector<Value> WarpTiles::compute(Operation *op, const Placement &placement)
         return get(slice.getX(), placement.moved(row, offsets.back()));
       })
       .Case([&](tile::IotaOp iota) {
-        int64_t axis = rankOf(iota.getResult()) == 1 ? 1 : iota.getAxis();
+        int64_t axis = getRank(iota.getResult()) == 1 ? 1 : iota.getAxis();
         auto pick = [&](Coord c) -> int64_t { return axis == 0 ? c.row : c.column; };
         Value first = laneOffset(llvm::map_to_vector(placement.lanes, pick));
         first = arith::IndexCastOp::create(b, loc, b.getI32Type(), first);
@@ -279,7 +279,7 @@ SmallVector<Value> WarpTiles::computeElementwise(Operation *op, const Placement 
   size_t count = placement.registers.size();
   SmallVector<SmallVector<Value>> operands;
   for (Value operand : op->getOperands()) {
-    operands.push_back(rankOf(operand) == 0 ? SmallVector<Value>(count, getNumber(operand)) : get(operand, placement));
+    operands.push_back(getRank(operand) == 0 ? SmallVector<Value>(count, getNumber(operand)) : get(operand, placement));
   }
   SmallVector<Value> values;
   for (size_t i = 0; i < count; ++i) {
@@ -346,6 +346,12 @@ Value WarpTiles::getBase(const Place &place, const Placement &placement) {
                              ArrayRef<LLVM::GEPArg>{wide});
 }
 
+SmallVector<Access> WarpTiles::groupReads(const Place &from, const Placement &placement) {
+  constexpr int64_t kWidest = 128; // bits
+  return groupAccesses(placement, from.memory.stride, from.alignment,
+                       kWidest / from.memory.element.getIntOrFloatBitWidth());
+}
+
 SmallVector<Value> WarpTiles::read(const Place &from, const Placement &placement) {
   if (from.isShared) {
     settle();
@@ -354,7 +360,7 @@ SmallVector<Value> WarpTiles::read(const Place &from, const Placement &placement
   Value base = getBase(from, placement);
   int64_t bytes = memory.element.getIntOrFloatBitWidth() / 8;
   SmallVector<Value> words;
-  for (const Access &access : groupAccesses(placement, memory.stride, from.alignment, 16 / bytes)) {
+  for (const Access &access : groupReads(from, placement)) {
     int64_t width = access.registers.size();
     Value pointer = offsetBy(base, memory.element, access.first.row * memory.stride + access.first.column);
     bool pairs = memory.element.isBF16() && width > 1; // are words, whose halves they are
@@ -371,8 +377,7 @@ SmallVector<Value> WarpTiles::unpack(const Place &from, const Placement &placeme
   const Memory &memory = from.memory;
   SmallVector<Value> values(placement.registers.size());
   Type i32 = b.getI32Type();
-  auto accesses = groupAccesses(placement, memory.stride, from.alignment, 128 / memory.element.getIntOrFloatBitWidth());
-  for (auto [access, word] : llvm::zip_equal(accesses, words)) {
+  for (auto [access, word] : llvm::zip_equal(groupReads(from, placement), words)) {
     int64_t width = access.registers.size(), count = word.getType() == i32 ? width / 2 : width;
     if (auto vector = dyn_cast<VectorType>(word.getType())) {
       count = vector.getDimSize(0);

@@ -27,6 +27,8 @@ struct Place {
 struct Extent {
   int64_t rows, columns; // of a vector: 1, its size
 };
+/// Of all of a tile.
+Extent getExtent(mlir::Value tile);
 
 class WarpTiles {
 public:
@@ -69,6 +71,7 @@ public:
   }
   /// A load in two halves: what is read may be waited for later.
   llvm::SmallVector<mlir::Value> read(const Place &from, const Placement &placement);
+  size_t countReads(const Place &from, const Placement &placement) { return groupReads(from, placement).size(); }
   llvm::SmallVector<mlir::Value> unpack(const Place &from, const Placement &placement,
                                         llvm::ArrayRef<mlir::Value> words, mlir::Type compute);
   void store(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
@@ -102,6 +105,7 @@ private:
   bool isExact(mlir::Value operand);
   llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement, bool keep);
 
+  llvm::SmallVector<Access> groupReads(const Place &from, const Placement &placement);
   void storeAll(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
   mlir::Value getBase(const Place &place, const Placement &placement);
   int64_t getPiece(const Place &from, const Place &to, Extent shape);
