@@ -35,7 +35,8 @@ struct Pipeline {
   int64_t warps() const { return preparers + appliers; }
 };
 
-/// The pipeline of a loop, if there is one; otherwise `why` says what is in its way.
+/// The pipeline of a loop, whose prepared systems are inverted for it, if there is one; otherwise the loop stays as it
+/// is and `why` says what is in the way.
 std::optional<Pipeline> findPipeline(mlir::scf::ForOp loop, const Machine &machine, std::string &why);
 
 /// What the surroundings of the loop do for it.

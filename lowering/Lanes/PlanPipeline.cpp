@@ -313,21 +313,26 @@ private:
 
 } // namespace
 
-std::optional<Pipeline> lanes::findPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
+/// Inverts the systems that are prepared, and plans the loop.
+static std::optional<Pipeline> planPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
   std::optional<Roles> roles = findRoles(loop, why);
+  if (roles) {
+    invertPrepared(loop, *roles);
+    roles = findRoles(loop, why);
+  }
   if (!roles) {
     return std::nullopt;
   }
-  auto make = [&]() -> std::optional<Pipeline> {
-    Pipeline plan;
-    plan.loop = loop;
-    plan.roles = *roles;
-    return Planner(plan, machine, why).run() ? std::optional(plan) : std::nullopt;
-  };
-  if (!make()) { // the loop stays as it is
-    return std::nullopt;
-  }
-  invertPrepared(loop, *roles);
-  roles = findRoles(loop, why);
-  return make();
+  Pipeline plan;
+  plan.loop = loop;
+  plan.roles = *roles;
+  return Planner(plan, machine, why).run() ? std::optional(plan) : std::nullopt;
+}
+
+std::optional<Pipeline> lanes::findPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
+  // A loop that is refused stays as it is: where nothing is prepared ahead, an inverse is only more work.
+  auto copy = cast<scf::ForOp>(OpBuilder(loop).clone(*loop));
+  bool isPlanned = planPipeline(copy, machine, why).has_value();
+  copy.erase();
+  return isPlanned ? planPipeline(loop, machine, why) : std::nullopt;
 }
