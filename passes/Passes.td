@@ -51,6 +51,7 @@ def RwkvSchedulePass : Pass<"rwkv-schedule", "::mlir::func::FuncOp"> {
   let options = [
     Option<"schedule", "schedule", "std::string", "\"auto\"", "auto, step, scan or chunk">,
     Option<"chunk", "chunk", "int64_t", "0", "Tokens of a chunk; 0: chosen">,
+    Option<"fill", "fill", "int64_t", "-1", "Tasks that long sequences are cut into segments for; 0: none, -1: chosen">,
   ];
   let statistics = [Statistic<"numCertified", "bounds", "Number of decays with a bound that needs no check">,
                     Statistic<"numScheduled", "recurrences", "Number of recurrences annotated">];

@@ -7,7 +7,7 @@
 
 enum { MAX_DEPTH = 32, MAX_OPS = 256 };
 /* The codes of symbols are their RWKV_SIZE_* indices. */
-enum { CONSTANT = RWKV_SIZE_COUNT, ADD, MULTIPLY, CEILDIV, MIN, MAX };
+enum { CONSTANT = RWKV_SIZE_COUNT, ADD, MULTIPLY, CEILDIV, FLOORDIV, MIN, MAX };
 
 static const struct {
   const char *name;
@@ -19,6 +19,7 @@ static const struct {
   operators[] = {{"+", ADD},
                  {"*", MULTIPLY},
                  {"ceildiv", CEILDIV},
+                 {"floordiv", FLOORDIV},
                  {"min", MIN},
                  {"max", MAX}};
 
@@ -64,8 +65,8 @@ static rwkv_status read_node(const rwkvi_reader *in, const rwkvi_where *where,
   if (op.code < 0) {
     return rwkvi_json_expected(in, where, value,
                                "an integer, \"B\", \"T\", \"S\", \"l\" or "
-                               "[\"+\"|\"*\"|\"ceildiv\"|\"min\"|\"max\", "
-                               "expression, expression]");
+                               "[\"+\"|\"*\"|\"ceildiv\"|\"floordiv\"|"
+                               "\"min\"|\"max\", expression, expression]");
   }
   if (out->count == MAX_OPS) {
     return rwkvi_json_fail(
@@ -110,10 +111,11 @@ const char *rwkvi_expr_size(const rwkvi_expr *expr, const int64_t *sizes,
       fits = rwkvi_mul(a, b, &value);
       break;
     case CEILDIV:
+    case FLOORDIV:
       if (b <= 0) {
         return "divides by a number that is not positive";
       }
-      value = a / b + (a % b > 0);
+      value = a / b + (op->code == CEILDIV ? a % b > 0 : -(a % b < 0));
       break;
     case MIN:
       value = a < b ? a : b;

@@ -116,7 +116,7 @@ FailureOr<std::string> explain(ModuleOp module, const CompileOptions &options, S
   module.walk([&](RecurrenceOp recurrence) {
     AffineState form(recurrence);
     if (wanted && !recurrence.getSchedule() && form.isLegal(*wanted)) {
-      recurrence.setScheduleAttr(chooseSchedule(recurrence, form, target, wanted, options.chunk).schedule);
+      recurrence.setScheduleAttr(chooseSchedule(recurrence, form, target, {wanted, options.chunk, options.fill}).schedule);
     }
     if (options.emit == "picture") {
       explainPicture(os, recurrence, target, sourceLine);
@@ -154,7 +154,7 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options, S
   }
   report("specializing");
   if (failed(runFrontend(module)) || failed(specialize(module, options)) ||
-      failed(runMiddleEnd(module, options.schedule, options.chunk))) {
+      failed(runMiddleEnd(module, options.schedule, options.chunk, options.fill))) {
     return failure();
   }
   static constexpr std::pair<StringLiteral, EmitKind> kKinds[] = {
@@ -220,7 +220,7 @@ std::string rwkv::compileKey(const std::string &spec, const CompileOptions &opti
   if (std::optional<TargetInfo> target = lookupTarget(options.target, error)) {
     os << target->chip << "\n"; // "host" is the row that this machine takes
   }
-  os << options.emit << " " << options.schedule << " " << options.chunk << " " << options.allowUnused << " "
+  os << options.emit << " " << options.schedule << " " << options.chunk << " " << options.fill << " " << options.allowUnused << " "
      << options.function << "\n";
   for (const auto &[name, value] : options.params) {
     os << name << "=" << llvm::format("%a", value) << "\n";

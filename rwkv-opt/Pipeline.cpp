@@ -45,13 +45,14 @@ static bool hasNativeExp2(ModuleOp module) {
   return target && target.getLanes() > 1;
 }
 
-LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t chunk) {
+LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t chunk, int64_t fill) {
   PassManager manager(module.getContext());
   addToFunctions(manager, [&](OpPassManager &functions) {
     functions.addPass(createCSEPass());
     RwkvSchedulePassOptions options;
     options.schedule = schedule.str();
     options.chunk = chunk;
+    options.fill = fill;
     functions.addPass(createRwkvSchedulePass(options));
     functions.addPass(createRwkvFusePass());
   });

@@ -61,6 +61,7 @@ public:
     this->request.target = rwkv_runtime_target(rt);
     this->request.schedule = options.schedule;
     this->request.chunk = options.chunk;
+    this->request.fill = options.fill;
     this->request.params = options.params;
     this->request.allowUnused = options.allowUnused;
     std::string path = options.noCache ? "" : defaultCachePath(), why;

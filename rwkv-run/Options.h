@@ -18,6 +18,7 @@ struct CommonOptions {
   int64_t threads = 0;
   std::string schedule = "auto";
   int64_t chunk = 0;
+  int64_t fill = -1;
   std::string spec; // file or folder; empty: the specs that come with the tool
   std::string pack; // instead of compiling
   std::vector<std::pair<std::string, double>> params;

@@ -134,10 +134,15 @@ ArrayRef<StringAttr> rwkv::getAxisNames(Type type) {
 
 // ---- #rwkv.schedule<chunk, C = 16>
 
-LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, ScheduleKind kind, int64_t chunk) {
+LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, ScheduleKind kind, int64_t chunk,
+                                   int64_t fill) {
   if (chunk < 1 || (kind == ScheduleKind::step && chunk != 1)) {
     return emitError() << "expected a chunk of at least one token"
                        << (kind == ScheduleKind::step ? " only where there are chunks" : "") << ", but got " << chunk;
+  }
+  if (fill < 0 || (kind != ScheduleKind::chunk && fill != 0)) {
+    return emitError() << "expected tasks to fill" << (kind != ScheduleKind::chunk ? " only where there are chunks" : "")
+                       << ", but got " << fill;
   }
   return success();
 }

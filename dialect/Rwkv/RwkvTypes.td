@@ -53,13 +53,15 @@ def Rwkv_TargetAttr : AttrDef<Rwkv_Dialect, "Target"> {
 
     `vector` is the width of a vector register in bits, `registers` their number, `scratch` the bytes of fast private
     memory that one thread (or task of several lanes) should stay within. `lanes` is how many lanes may run one task, 1 where a
-    thread with vectors does. `matrix` is how many vectors of multiply-adds a thread's matrix instructions make, on operands
+    thread with vectors does, and `units` how many such tasks the machine runs beside each other at full speed, 0 where
+    nobody knows. `matrix` is how many vectors of multiply-adds a thread's matrix instructions make, on operands
     of 16 bits, in the time of one vector instruction; 0 where there are none.
   }];
   let parameters = (ins StringRefParameter<"row of the target table">:$chip, "int64_t":$vector, "int64_t":$registers,
                         "int64_t":$scratch, DefaultValuedParameter<"int64_t", "1">:$lanes,
+                        DefaultValuedParameter<"int64_t", "0">:$units,
                         DefaultValuedParameter<"int64_t", "0">:$matrix);
-  let assemblyFormat = "`<` $chip `,` struct($vector, $registers, $scratch, $lanes, $matrix) `>`";
+  let assemblyFormat = "`<` $chip `,` struct($vector, $registers, $scratch, $lanes, $units, $matrix) `>`";
 }
 
 def Rwkv_ScheduleKind : I32EnumAttr<"ScheduleKind", "the form in which a recurrence runs", [
@@ -74,9 +76,14 @@ def Rwkv_ScheduleAttr : AttrDef<Rwkv_Dialect, "Schedule"> {
     `#rwkv.schedule<step>`: one token after the other, the form that the region itself has. `#rwkv.schedule<chunk, C = 16>`:
     C tokens at a time, by matrix products and one triangular solve. `#rwkv.schedule<scan, C = 16>`: C tokens at a time,
     elementwise. The last two keep what is left of a sequence for `step`.
+
+    `#rwkv.schedule<chunk, C = 16, fill = 132>`: where there are heads of sequences for less than a third of so many tasks,
+    and long ones, sequences are cut into segments that run beside each other: what each does to any state is computed
+    first, then the states between them, then the outputs.
   }];
-  let parameters = (ins EnumParameter<Rwkv_ScheduleKind>:$kind, DefaultValuedParameter<"int64_t", "1">:$chunk);
-  let assemblyFormat = "`<` $kind (`,` `C` `=` $chunk^)? `>`";
+  let parameters = (ins EnumParameter<Rwkv_ScheduleKind>:$kind, DefaultValuedParameter<"int64_t", "1">:$chunk,
+                        DefaultValuedParameter<"int64_t", "0">:$fill);
+  let assemblyFormat = "`<` $kind (`,` `C` `=` $chunk^)? (`,` `fill` `=` $fill^)? `>`";
   let genVerifyDecl = 1;
 }
 

@@ -63,9 +63,6 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
     return emitOpError("expected ") << expected << " inputs, weights and results for the buffers of " << getKernelAttr()
                                     << ", but got " << found;
   }
-  if (getTasks().getNumDims() != 0 || getTasks().getNumSymbols() != 3 || getTasks().getNumResults() != 1) {
-    return emitOpError("expected a map ()[B, T, S] -> (tasks), but got ") << getTasksAttr();
-  }
   return success();
 }
 

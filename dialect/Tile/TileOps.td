@@ -53,17 +53,29 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove, NoTerminator, 
   }];
 }
 
+def Tile_Size : I32EnumAttr<"Size", "a size that a call has", [
+    I32EnumAttrCase<"B", 0>, I32EnumAttrCase<"T", 1>, I32EnumAttrCase<"S", 2>]> {
+  let cppNamespace = "::rwkv::tile";
+}
+
+def Tile_SizeOp : Tile_Op<"size", [Pure]> {
+  let summary = "Host side: the batch, the time or the number of packed sequences of the call";
+  let arguments = (ins Tile_Size:$size);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$size attr-dict";
+}
+
 def Tile_LaunchOp : Tile_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Host side: run all tasks of a kernel";
   let description = [{
-    `tasks` maps the sizes ()[B, T, S] to the number of tasks. The kernel's buffers are the operands, the weights and the
-    results, in this order. Tasks are independent of each other.
+    `tasks` is their number, computed from `tile.size` by ops of `arith`; none is no launch. The kernel's buffers are the
+    inputs, the weights and the results, in this order. Tasks are independent of each other.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, AffineMapAttr:$tasks, Variadic<AnyRankedTensor>:$inputs,
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Index:$tasks, Variadic<AnyRankedTensor>:$inputs,
                        FlatSymbolRefArrayAttr:$weights);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
-    $kernel `tasks` $tasks `(` $inputs `)` `weights` $weights attr-dict `:` functional-type($inputs, $results)
+    $kernel `tasks` `(` $tasks `)` `(` $inputs `)` `weights` $weights attr-dict `:` functional-type($inputs, $results)
   }];
 }
 

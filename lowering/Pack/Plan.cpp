@@ -2,6 +2,10 @@
 // The host side of a function as the steps of a launch plan: buffers for values, copies where a value must move.
 #include "lowering/Pack/Pack.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
+
 using namespace mlir;
 using namespace rwkv;
 using llvm::json::Array;
@@ -79,6 +83,9 @@ private:
   }
 
   LogicalResult addOp(Operation *op) {
+    if (isa<tile::SizeOp>(op) || isa_and_nonnull<arith::ArithDialect>(op->getDialect())) {
+      return success(); // numbers of tasks
+    }
     auto launch = dyn_cast<tile::LaunchOp>(op);
     if (!launch) {
       return op->emitOpError("cannot be part of a launch plan");
@@ -105,9 +112,13 @@ private:
       writes.push_back(ref);
       buffers.push_back(ref.spell());
     }
+    FailureOr<llvm::json::Value> tasks = spell(launch.getTasks());
+    if (failed(tasks)) {
+      return failure();
+    }
     joinNeighbours(reads, writes);
     steps.push_back(Object{{"launch", kernels.lookup(launch.getKernel())},
-                           {"tasks", spellExpr(launch.getTasks().getResult(0))},
+                           {"tasks", std::move(*tasks)},
                            {"buffers", std::move(buffers)}});
     return success();
   }
@@ -128,19 +139,32 @@ private:
     llvm::append_range(sideWrites, writes);
   }
 
-  static llvm::json::Value spellExpr(AffineExpr expr) {
-    if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
-      return constant.getValue();
+  /// A number of tasks as an expression.
+  FailureOr<llvm::json::Value> spell(Value number) {
+    if (APInt constant; matchPattern(number, m_ConstantInt(&constant))) {
+      return llvm::json::Value(constant.getSExtValue());
     }
-    if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
-      static constexpr const char *kNames[] = {"B", "T", "S"};
-      return kNames[symbol.getPosition()];
+    Operation *op = number.getDefiningOp();
+    if (auto size = dyn_cast_or_null<tile::SizeOp>(op)) {
+      return llvm::json::Value(tile::stringifySize(size.getSize()));
     }
-    auto binary = cast<AffineBinaryOpExpr>(expr);
-    const char *spelling = binary.getKind() == AffineExprKind::Add   ? "+"
-                           : binary.getKind() == AffineExprKind::Mul ? "*"
-                                                                     : "ceildiv";
-    return Array{spelling, spellExpr(binary.getLHS()), spellExpr(binary.getRHS())};
+    StringRef spelling = llvm::TypeSwitch<Operation *, StringRef>(op)
+                             .Case([](arith::AddIOp) { return "+"; })
+                             .Case([](arith::MulIOp) { return "*"; })
+                             .Case([](arith::CeilDivUIOp) { return "ceildiv"; })
+                             .Case([](arith::DivUIOp) { return "floordiv"; })
+                             .Case([](arith::MinUIOp) { return "min"; })
+                             .Case([](arith::MaxUIOp) { return "max"; })
+                             .Default([](Operation *) { return ""; });
+    if (spelling.empty()) {
+      emitError(number.getLoc(), "expected a number of tasks made of sizes, +, *, division, min and max");
+      return failure();
+    }
+    FailureOr<llvm::json::Value> left = spell(op->getOperand(0)), right = spell(op->getOperand(1));
+    if (failed(left) || failed(right)) {
+      return failure();
+    }
+    return llvm::json::Value(Array{spelling, std::move(*left), std::move(*right)});
   }
 
   // ---- layers: iter values live in temporaries that every layer reads and writes, stacks are addressed by layer

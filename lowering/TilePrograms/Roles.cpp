@@ -229,6 +229,7 @@ std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
 }
 
 void programs::invertPrepared(scf::ForOp loop, const Roles &roles) {
+  llvm::DenseMap<std::pair<Value, int64_t>, Value> inverses; // of one system solved for several things
   for (Operation *op : roles.apply) {
     auto solve = dyn_cast<tile::SolveUnitLowerOp>(op);
     if (!solve || roles.split.contains(solve.getLower())) {
@@ -248,7 +249,10 @@ void programs::invertPrepared(scf::ForOp loop, const Roles &roles) {
     };
     Value diagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, row, column);
     Value identity = arith::SelectOp::create(b, loc, diagonal, splat(1), splat(0));
-    Value inverse = tile::SolveUnitLowerOp::create(b, loc, type, solve.getLower(), identity, solve.getInterleave());
+    Value &inverse = inverses[{solve.getLower(), solve.getInterleave()}];
+    if (!inverse) {
+      inverse = tile::SolveUnitLowerOp::create(b, loc, type, solve.getLower(), identity, solve.getInterleave());
+    }
     Value product = tile::DotOp::create(b, loc, solve.getType(), inverse, solve.getRhs(), Value(), UnitAttr(),
                                         IntegerAttr(), tile::PrecisionAttr::get(b.getContext(), precision));
     solve.getResult().replaceAllUsesWith(product);

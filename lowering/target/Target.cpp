@@ -12,7 +12,8 @@
 using namespace rwkv;
 
 TargetAttr TargetInfo::toAttr(mlir::MLIRContext *context) const {
-  return TargetAttr::get(context, chip, vectorBits, registers, scratchBytes, lanes, matrix ? matrix->numbers.speed : 0);
+  return TargetAttr::get(context, chip, vectorBits, registers, scratchBytes, lanes, units,
+                         matrix ? matrix->numbers.speed : 0);
 }
 
 static llvm::SmallVector<llvm::ArrayRef<TargetInfo>> getTables() { return {cpu::getRows(), nvptx::getRows()}; }

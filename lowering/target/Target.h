@@ -33,6 +33,7 @@ struct TargetInfo {
   int64_t lanes = 1;                      // per task, at most
   const lanes::Hooks *hooks = nullptr;    // null: a thread with vectors
   std::vector<std::string> required = {}; // what the pack requires instead of `features`
+  int64_t units = 0;                      // tasks of so many lanes that run at once at full speed; 0: not known
   bool isText = false; // code is text, which the driver of the machine compiles: there are no objects
   void (*prepareKernel)(llvm::Function &code) = nullptr; // called for every exported function
   void (*prepareModule)(llvm::Module &code) = nullptr;   // called after that

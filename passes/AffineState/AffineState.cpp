@@ -361,6 +361,23 @@ int64_t AffineState::getPeriod() const {
   return period;
 }
 
+std::string AffineState::whyNotCut() const {
+  if (strata.size() != 1 || getForm(strata.front(), ScheduleKind::chunk) != FormKind::matrix) {
+    return "its states do not all have one matrix form";
+  }
+  for (const CarriedState &state : states) {
+    if (state.type.getKeys().empty() || state.type.getValue() != states.front().type.getValue()) {
+      return "a state has no keys, or other columns than another one";
+    }
+    for (const StateStep &step : state.path) {
+      if (step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::value) {
+        return "a decay of the value axis is not the same for all columns";
+      }
+    }
+  }
+  return "";
+}
+
 int64_t AffineState::fitChunk(ScheduleKind kind, int64_t tokens) const {
   int64_t length = std::max<int64_t>(1, std::min(tokens, getChunkLimit(kind)));
   for (int64_t period = getPeriod(); period % length != 0;) {

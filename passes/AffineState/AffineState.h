@@ -103,6 +103,8 @@ public:
   int64_t getChunkLimit(ScheduleKind kind) const;
   /// What the length of a chunk must divide, so that no state is held anew in the middle of one; 0 if nothing is.
   int64_t getPeriod() const;
+  /// Why what a chunk does to the states is not one matrix for all their columns and something added; empty if it is.
+  std::string whyNotCut() const;
   /// The longest chunk of at most so many tokens that both permit; at least one token.
   int64_t fitChunk(ScheduleKind kind, int64_t tokens) const;
 

@@ -172,14 +172,15 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
   return cost;
 }
 
-Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, TargetAttr target,
-                            std::optional<ScheduleKind> wanted, int64_t tokens) {
+Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, TargetAttr target, const Wanted &wanted) {
   MLIRContext *context = recurrence.getContext();
-  Choice best{ScheduleAttr::get(context, ScheduleKind::step, 1), std::nullopt};
+  Choice best{ScheduleAttr::get(context, ScheduleKind::step, 1, 0), std::nullopt};
   best.cost = getCost(recurrence, form, target, ScheduleKind::step, 1);
-  bool found = !wanted || *wanted == ScheduleKind::step;
+  bool found = !wanted.kind || *wanted.kind == ScheduleKind::step;
+  int64_t tokens = wanted.chunk, fill = target && form.whyNotCut().empty() ? target.getUnits() : 0;
+  fill = wanted.fill >= 0 ? wanted.fill : fill;
   for (ScheduleKind kind : {ScheduleKind::scan, ScheduleKind::chunk}) {
-    if ((wanted && *wanted != kind) || !form.isLegal(kind)) {
+    if ((wanted.kind && *wanted.kind != kind) || !form.isLegal(kind)) {
       continue;
     }
     SmallVector<int64_t> candidates = {tokens > 0 ? tokens : 16};
@@ -193,7 +194,7 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
       bool better = !found || (cost && best.cost && fits && cost->time < best.cost->time);
       if (better) {
         int64_t length = cost || tokens > 0 ? candidate : form.fitChunk(kind, 16);
-        best = {ScheduleAttr::get(context, kind, length), cost};
+        best = {ScheduleAttr::get(context, kind, length, kind == ScheduleKind::chunk ? fill : 0), cost};
         found = true;
       }
     }

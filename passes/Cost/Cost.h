@@ -26,9 +26,15 @@ struct Choice {
   std::optional<Cost> cost;
 };
 
-/// The cheapest legal schedule; `step` where sizes are unknown. `tokens` > 0 fixes the chunk.
-Choice chooseSchedule(RecurrenceOp recurrence, const AffineState &form, TargetAttr target,
-                      std::optional<ScheduleKind> kind, int64_t tokens);
+/// What of a schedule is not to be chosen.
+struct Wanted {
+  std::optional<ScheduleKind> kind;
+  int64_t chunk = 0; // tokens, if positive
+  int64_t fill = -1; // tasks, if not negative
+};
+
+/// The cheapest legal schedule; `step` where sizes are unknown.
+Choice chooseSchedule(RecurrenceOp recurrence, const AffineState &form, TargetAttr target, const Wanted &wanted);
 
 } // namespace rwkv
 

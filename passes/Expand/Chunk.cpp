@@ -7,7 +7,8 @@ using namespace mlir;
 using namespace rwkv;
 
 FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recurrence, const AffineState &form,
-                                              ScheduleAttr schedule, ValueRange args) {
+                                              ScheduleAttr schedule, ValueRange args,
+                                              ValueRange transitions) {
   size_t over = recurrence.getOver().size(), consts = recurrence.getConsts().size();
   SmallVector<Value> states(args.drop_front(over + consts));
   std::vector<std::unique_ptr<StratumForm>> strata;
@@ -20,10 +21,9 @@ FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recur
   }
   for (const Stratum &stratum : form.strata) {
     FormKind kind = form.getForm(stratum, schedule.getKind());
-    auto create = kind == FormKind::matrix ? createMatrixForm
-                  : kind == FormKind::held ? createHeldForm
-                                           : createElementwiseForm;
-    strata.push_back(create(batch, form, stratum, states));
+    strata.push_back(kind == FormKind::matrix ? createMatrixForm(batch, form, stratum, states, FormPart::all)
+                     : kind == FormKind::held ? createHeldForm(batch, form, stratum, states)
+                                              : createElementwiseForm(batch, form, stratum, states));
     strata.back()->run();
   }
   // Outputs first: states may then be changed where they lie.
@@ -39,6 +39,18 @@ FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recur
     if (!result) {
       result = strata[form.states[next].stratum]->emitFinal(next);
       ++next;
+    }
+  }
+  if (!transitions.empty()) {
+    AffineState linear = form;
+    for (CarriedState &state : linear.states) {
+      int64_t rows = tile::getTileShape(transitions.front().getType())[1];
+      state.type = StateType::get(e.b.getContext(), state.type.getKeys(), rows, state.type.getElementType());
+    }
+    auto stratum = createMatrixForm(batch, linear, linear.strata.front(), llvm::to_vector(transitions), FormPart::linear);
+    stratum->run();
+    for (unsigned state = 0; state < linear.states.size(); ++state) {
+      results.push_back(stratum->emitFinal(state));
     }
   }
   return results;

@@ -17,7 +17,7 @@ public:
   ColumnsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) : KernelEmitter(fused, kernel, builder) {}
 
 protected:
-  LogicalResult run(AffineMap &tasks) override {
+  LogicalResult run() override {
     linear = *fused.getBody().getOps<LinearOp>().begin();
     RowSpace space = getRowSpace(linear.getType());
     if (space == RowSpace::constant) {
@@ -26,7 +26,6 @@ protected:
     features = cast<RankedTensorType>(linear.getType()).getShape().back();
     transposed = weightOp(linear.getWeightAttr()).getTransposed();
     block = chooseBlock();
-    tasks = AffineMap::get(0, 3, b.getAffineConstantExpr(features / block));
 
     Value rows = space == RowSpace::tokens ? arith::MulIOp::create(b, loc, sizeB(), sizeT()).getResult()
                                            : (isPacked() ? sizeS() : sizeB());
@@ -35,6 +34,8 @@ protected:
         arith::MulIOp::create(b, loc, arith::DivUIOp::create(b, loc, rows, index(kRowBlock)), index(kRowBlock));
     return failure(failed(emitRows(index(0), full, kRowBlock)) || failed(emitRows(full, rows, 1)));
   }
+
+  Value countTasks(TileEmitter &e, Sizes) override { return e.index(features / block); }
 
 private:
   /// A divisor of the output features: wide enough to amortise loads of the input, small enough to share out. Weights

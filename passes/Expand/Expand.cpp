@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "passes/Expand/TileEmitter.h"
+#include "passes/Expand/Segments.h"
 #include "passes/Passes.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -13,40 +13,97 @@ using namespace mlir;
 using namespace rwkv;
 
 namespace {
+class Expander {
+public:
+  explicit Expander(ModuleOp module) : moduleBuilder(OpBuilder::atBlockBegin(module.getBody())) {}
+
+  size_t countKernels() const { return known.size(); }
+
+  LogicalResult expand(FusedOp fused) {
+    FailureOr<SmallVector<Value>> results = emit(fused);
+    if (failed(results)) {
+      return failure();
+    }
+    fused.replaceAllUsesWith(*results);
+    fused.erase();
+    return success();
+  }
+
+private:
+  FailureOr<SmallVector<Value>> emit(FusedOp fused) {
+    switch (fused.getDomain()) {
+    case FusedDomain::rows:
+      return launch(fused, createRowsEmitter, {}, fused.getResultTypes());
+    case FusedDomain::columns:
+      return launch(fused, createColumnsEmitter, {}, fused.getResultTypes());
+    case FusedDomain::heads:
+      return emitHeads(fused);
+    }
+    llvm_unreachable("all domains are handled");
+  }
+
+  FailureOr<SmallVector<Value>> emitHeads(FusedOp fused) {
+    std::optional<Segments> segments = Segments::find(fused);
+    if (!segments) {
+      return launch(fused, createHeadsEmitter, {}, fused.getResultTypes());
+    }
+    auto run = [&](auto create, ValueRange inputs, TypeRange results) {
+      return launch(
+          fused,
+          [&](FusedOp group, tile::KernelOp kernel, OpBuilder builder) {
+            return create(group, kernel, builder, *segments, inputs);
+          },
+          inputs, results);
+    };
+    FailureOr<SmallVector<Value>> effects =
+        run(createEffectsEmitter, {}, {segments->getStatesType(), segments->getTransitionsType()});
+    if (failed(effects)) {
+      return failure();
+    }
+    FailureOr<SmallVector<Value>> starts = run(createStartsEmitter, *effects, segments->getStatesType());
+    return failed(starts) ? starts : run(createSegmentsEmitter, *starts, fused.getResultTypes());
+  }
+
+  /// Emits a kernel, or finds the same one, and launches it in front of the group.
+  FailureOr<SmallVector<Value>> launch(FusedOp fused, KernelEmitter::Factory create, ValueRange inputs,
+                                       TypeRange results) {
+    FailureOr<KernelCall> call = KernelEmitter::emit(fused, moduleBuilder, create, inputs, results);
+    if (failed(call)) {
+      return failure();
+    }
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    call->kernel->print(os, OpPrintingFlags().useLocalScope());
+    auto [it, inserted] = known.try_emplace(text);
+    if (inserted) {
+      std::string name = (stringifyFusedDomain(fused.getDomain()) + "_" + Twine(known.size() - 1)).str();
+      it->second = moduleBuilder.getStringAttr(name);
+      call->kernel.setSymNameAttr(it->second);
+    } else {
+      call->kernel.erase();
+    }
+    OpBuilder builder(fused);
+    auto launch =
+        tile::LaunchOp::create(builder, fused.getLoc(), results, FlatSymbolRefAttr::get(it->second), call->tasks,
+                               call->inputs, builder.getArrayAttr(call->weights));
+    return SmallVector<Value>(launch.getResults());
+  }
+
+  OpBuilder moduleBuilder;
+  llvm::StringMap<StringAttr> known; // kernels by their text: equal groups are compiled once
+};
+
 struct ExpandPass : rwkv::impl::RwkvExpandPassBase<ExpandPass> {
   void runOnOperation() override {
-    ModuleOp module = getOperation();
     SmallVector<FusedOp> groups;
-    module.walk([&](FusedOp fused) { groups.push_back(fused); });
-    OpBuilder moduleBuilder = OpBuilder::atBlockBegin(module.getBody());
-    llvm::StringMap<StringAttr> known; // kernels by their text: equal groups are compiled once
+    getOperation().walk([&](FusedOp fused) { groups.push_back(fused); });
+    Expander expander(getOperation());
     for (FusedOp fused : groups) {
-      SmallVector<Value> inputs;
-      SmallVector<Attribute> weights;
-      AffineMap tasks;
-      tile::KernelOp kernel = KernelEmitter::emit(fused, moduleBuilder, inputs, weights, tasks);
-      if (!kernel) {
+      if (failed(expander.expand(fused))) {
         return signalPassFailure();
       }
-      std::string text;
-      llvm::raw_string_ostream os(text);
-      kernel->print(os, OpPrintingFlags().useLocalScope());
-      auto [it, inserted] = known.try_emplace(text);
-      if (inserted) {
-        std::string name = (stringifyFusedDomain(fused.getDomain()) + "_" + Twine(known.size() - 1)).str();
-        it->second = moduleBuilder.getStringAttr(name);
-        kernel.setSymNameAttr(it->second);
-        ++numKernels;
-      } else {
-        kernel.erase();
-      }
-      OpBuilder builder(fused);
-      auto launch =
-          tile::LaunchOp::create(builder, fused.getLoc(), fused.getResultTypes(), FlatSymbolRefAttr::get(it->second),
-                                 AffineMapAttr::get(tasks), inputs, builder.getArrayAttr(weights));
-      fused.replaceAllUsesWith(launch);
-      fused.erase();
     }
+    numKernels += expander.countKernels();
   }
 };
 } // namespace

@@ -19,9 +19,12 @@ public:
   virtual mlir::Value emitFinal(unsigned state) = 0;
 };
 
+/// What of a chunk's effect on states: everything, or what is linear in them.
+enum class FormPart { all, linear };
+
 /// Matrix products and one unit lower triangular solve. `states` are all states before the chunk.
 std::unique_ptr<StratumForm> createMatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum,
-                                              llvm::ArrayRef<mlir::Value> states);
+                                              llvm::ArrayRef<mlir::Value> states, FormPart part);
 /// A state that is the same for all tokens, or a counter of tokens.
 std::unique_ptr<StratumForm> createHeldForm(Batch &batch, const AffineState &form, const Stratum &stratum,
                                             llvm::ArrayRef<mlir::Value> states);

@@ -2,7 +2,7 @@
 // Recurrences: a task runs one head of one sequence, with the ops before and after the recurrence that stay within the
 // head. Tokens are taken one by one, or C at a time with what is left over one by one.
 #include "passes/AffineState/AffineState.h"
-#include "passes/Expand/TileEmitter.h"
+#include "passes/Expand/Segments.h"
 #include "passes/Fuse/Shapes.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -17,67 +17,52 @@ public:
   HeadsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) : KernelEmitter(fused, kernel, builder) {}
 
 protected:
-  LogicalResult run(AffineMap &tasks) override {
+  LogicalResult run() override {
     recurrence = *fused.getBody().getOps<RecurrenceOp>().begin();
-    Value reset = recurrence.getReset();
     heads = cast<RankedTensorType>(recurrence.getInits().front().getType()).getDimSize(1);
-    tasks = AffineMap::get(0, 3, b.getAffineSymbolExpr(reset ? 2 : 0) * heads);
-    Value sequence = arith::DivUIOp::create(b, loc, kernel.getTask(), index(heads));
-    head = arith::RemUIOp::create(b, loc, kernel.getTask(), index(heads));
+    row = chooseRow();
+    Value reset = recurrence.getReset(), sequence = over(row, index(heads));
+    head = modulo(row, index(heads));
 
     precision = mayRoundProducts(recurrence) ? tile::Precision::tf32 : tile::Precision::f32;
     auto target = kernel->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
     writesOut = target && target.getLanes() > 1;
-    SmallVector<Value> consts = loadConsts(), states;
-    for (Value init : recurrence.getInits()) {
-      states.push_back(load(buffer(init), stateOffset(init), stateType(init)));
-    }
-    Value start = sequenceStart(sequence, reset), end = sequenceEnd(sequence, reset);
-    ScheduleAttr schedule = recurrence.getScheduleAttr();
-    if (schedule && schedule.getKind() != ScheduleKind::step) {
-      AffineState form(recurrence);
-      if (const Refusal &refusal = form.getRefusal(schedule.getKind()); refusal.op) {
-        return refusal.op->emitOpError("is not legal in a ")
-               << stringifyScheduleKind(schedule.getKind()) << ": " << refusal.reason << " (" << refusal.rule << ")";
-      }
-      if (int64_t limit = form.getChunkLimit(schedule.getKind()); schedule.getChunk() > limit) {
-        return recurrence.emitOpError("expected chunks of at most ")
-               << limit << " tokens"
-               << (limit < AffineState::kMostTokens ? ", which the decay of the value axis permits," : "")
-               << " but got " << schedule.getChunk();
-      }
-      if (int64_t period = form.getPeriod(); period % schedule.getChunk() != 0) {
-        return recurrence.emitOpError("expected chunks that divide the ")
-               << period << " tokens for which a state is held, but got " << schedule.getChunk();
-      }
-      Value size = index(schedule.getChunk());
-      if (form.getPeriod()) {
-        Value first = alignChunks(form, states, size, start, end);
-        if (failed(emitLoop(start, first, 0, consts, states,
-                            [&](ValueRange args) { return emitStep(*this, recurrence, args); }))) {
-          return failure();
-        }
-        start = first;
-      }
-      Value length = arith::SubIOp::create(b, loc, end, start);
-      Value count = arith::DivUIOp::create(b, loc, length, size);
-      Value rest = arith::AddIOp::create(b, loc, start, arith::MulIOp::create(b, loc, count, size));
-      if (failed(emitLoop(start, rest, schedule.getChunk(), consts, states,
-                          [&](ValueRange args) { return emitChunk(*this, recurrence, form, schedule, args); }))) {
-        return failure();
-      }
-      start = rest;
-    }
-    if (failed(emitLoop(start, end, 0, consts, states,
-                        [&](ValueRange args) { return emitStep(*this, recurrence, args); }))) {
+    SmallVector<Value> consts = loadConsts(), carried = loadStates();
+    if (failed(emitSequence(sequenceStart(sequence, reset), sequenceEnd(sequence, reset), consts, carried))) {
       return failure();
     }
-    storeStates(states);
+    finish(carried);
     return success();
   }
 
-private:
+  Value countTasks(TileEmitter &e, Sizes size) override {
+    return e.times(size(recurrence.getReset() ? tile::Size::S : tile::Size::B), e.index(heads));
+  }
+
+  // ---- what is different where sequences are cut into segments
+
+  /// Which head of which sequence the task runs.
+  virtual Value chooseRow() { return kernel.getTask(); }
+  virtual SmallVector<Value> loadStates() {
+    return llvm::map_to_vector(recurrence.getInits(), [&](Value init) { return loadInit(init); });
+  }
+  /// From which to which token of a sequence of so many chunks it runs these.
+  virtual std::pair<Value, Value> chooseChunks(Value start, Value count, Value size) {
+    return {start, plus(start, times(count, size))};
+  }
+  /// Where it stops to run tokens, of which those behind `rest` are in no chunk; null: it runs none of these.
+  virtual Value chooseEnd(Value rest, Value end) { return end; }
+  /// How many tiles are carried behind the states, which chunks multiply; if there are any, outputs are not wanted.
+  virtual unsigned countTransitions() const { return 0; }
+  virtual void finish(ValueRange carried) { storeStates(carried); }
+
+  RecurrenceOp recurrence;
+  int64_t heads = 0;
+  Value row, head;
+
   // ---- states: [sequence, head, K.., V]
+
+  Value loadInit(Value init) { return load(buffer(init), stateOffset(init), stateType(init)); }
 
   static ArrayRef<int64_t> stateShape(Value init) {
     return cast<RankedTensorType>(init.getType()).getShape().drop_front(2);
@@ -90,7 +75,7 @@ private:
     for (int64_t axis : stateShape(init)) {
       size *= axis;
     }
-    return mulAdd(kernel.getTask(), size, index(0));
+    return mulAdd(row, size, index(0));
   }
 
   void storeStates(ValueRange states) {
@@ -115,6 +100,7 @@ private:
     return isState ? std::optional<unsigned>(k) : std::nullopt;
   }
 
+private:
   SmallVector<Value> loadConsts() {
     SmallVector<Value> tiles;
     for (Value value : recurrence.getConsts()) {
@@ -160,6 +146,58 @@ private:
     return arith::SelectOp::create(b, loc, aligned, first, end);
   }
 
+  LogicalResult emitSequence(Value start, Value end, ArrayRef<Value> consts, SmallVector<Value> &carried) {
+    auto step = [&](ValueRange args) { return emitStep(*this, recurrence, args); };
+    ScheduleAttr schedule = recurrence.getScheduleAttr();
+    if (schedule && schedule.getKind() != ScheduleKind::step) {
+      AffineState form(recurrence);
+      if (failed(check(form, schedule))) {
+        return failure();
+      }
+      Value size = index(schedule.getChunk());
+      if (form.getPeriod()) {
+        Value first = alignChunks(form, carried, size, start, end);
+        if (failed(emitLoop(start, first, 0, consts, carried, step))) {
+          return failure();
+        }
+        start = first;
+      }
+      Value count = over(minus(end, start), size);
+      auto [first, last] = chooseChunks(start, count, size);
+      auto chunk = [&](ValueRange args) {
+        unsigned transitions = countTransitions();
+        return emitChunk(*this, recurrence, form, schedule, args.drop_back(transitions), args.take_back(transitions));
+      };
+      if (failed(emitLoop(first, last, schedule.getChunk(), consts, carried, chunk))) {
+        return failure();
+      }
+      start = plus(start, times(count, size));
+      end = chooseEnd(start, end);
+    }
+    return end ? emitLoop(start, end, 0, consts, carried, step) : success();
+  }
+
+  LogicalResult check(const AffineState &form, ScheduleAttr schedule) {
+    if (const Refusal &refusal = form.getRefusal(schedule.getKind()); refusal.op) {
+      return refusal.op->emitOpError("is not legal in a ")
+             << stringifyScheduleKind(schedule.getKind()) << ": " << refusal.reason << " (" << refusal.rule << ")";
+    }
+    if (int64_t limit = form.getChunkLimit(schedule.getKind()); schedule.getChunk() > limit) {
+      return recurrence.emitOpError("expected chunks of at most ")
+             << limit << " tokens"
+             << (limit < AffineState::kMostTokens ? ", which the decay of the value axis permits," : "") << " but got "
+             << schedule.getChunk();
+    }
+    if (int64_t period = form.getPeriod(); period % schedule.getChunk() != 0) {
+      return recurrence.emitOpError("expected chunks that divide the ")
+             << period << " tokens for which a state is held, but got " << schedule.getChunk();
+    }
+    if (schedule.getFill() > 0 && !form.whyNotCut().empty()) {
+      return recurrence.emitOpError("cannot be cut into segments: ") << form.whyNotCut();
+    }
+    return success();
+  }
+
   // ---- one token, or `batch` tokens
 
   using Body = function_ref<FailureOr<SmallVector<Value>>(ValueRange)>;
@@ -193,12 +231,13 @@ private:
       return failure();
     }
     SmallVector<Value> next;
-    for (auto [result, value] : llvm::zip_equal(recurrence.getResults(), *yielded)) {
+    for (auto [result, value] : llvm::zip(recurrence.getResults(), *yielded)) {
       stateIndex(result) ? next.push_back(value) : (void)(tiles[result] = value);
     }
+    llvm::append_range(next, ArrayRef(*yielded).drop_front(recurrence.getNumResults()));
     Operation *yield = fused.getBody().front().getTerminator();
     for (auto [i, value] : llvm::enumerate(yield->getOperands())) {
-      if (stateIndex(value)) {
+      if (stateIndex(value) || countTransitions() > 0) {
         continue;
       }
       FailureOr<Value> tile = emit(value);
@@ -343,14 +382,121 @@ private:
         .Default([&](Operation *) -> FailureOr<Value> { return elementwise(op, operands); });
   }
 
-  RecurrenceOp recurrence;
-  int64_t heads = 0, batch = 0;
-  Value head, token;
+  int64_t batch = 0;
+  Value token;
   llvm::DenseMap<Value, Value> tiles;
+};
+
+/// A task is a segment, the head of a sequence the inner number.
+class SegmentEmitter : public HeadsEmitter {
+public:
+  SegmentEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder, const Segments &segments, ValueRange inputs)
+      : HeadsEmitter(fused, kernel, builder), segments(segments), starts(inputs.empty() ? Value() : inputs.front()) {}
+
+protected:
+  Value chooseRow() override {
+    auto size = [&](tile::Size which) { return this->size(which); };
+    rows = segments.countHeads(*this, size);
+    last = plus(segments.count(*this, size), index(-1));
+    segment = over(kernel.getTask(), rows);
+    isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, segment, index(0));
+    isLast = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, segment, last);
+    return modulo(kernel.getTask(), rows);
+  }
+
+  SmallVector<Value> loadStates() override {
+    SmallVector<Value> states;
+    Value place = plus(kernel.getTask(), arith::SubIOp::create(b, loc, index(0), rows)); // where it starts
+    for (auto [init, first] : llvm::zip_equal(recurrence.getInits(), segments.getFirstRows())) {
+      auto branch = scf::IfOp::create(b, loc, stateType(init), isFirst, /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(branch.thenBlock());
+      scf::YieldOp::create(b, loc, loadInit(init));
+      b.setInsertionPointToStart(branch.elseBlock());
+      scf::YieldOp::create(b, loc, loadStart(place, first, stateType(init)));
+      states.push_back(branch.getResult(0));
+    }
+    return states;
+  }
+
+  virtual Value loadStart(Value place, int64_t firstRow, Type type) {
+    Value offset = mulAdd(place, segments.rows * segments.columns, index(firstRow * segments.columns));
+    return load(buffer(starts), offset, type);
+  }
+
+  std::pair<Value, Value> chooseChunks(Value start, Value count, Value size) override {
+    Value all = plus(last, index(1)), each = arith::CeilDivUIOp::create(b, loc, count, all);
+    Value from = least(times(segment, each), count), to = least(plus(from, each), count);
+    return {plus(start, times(from, size)), plus(start, times(to, size))};
+  }
+
+  Value chooseEnd(Value rest, Value end) override { return arith::SelectOp::create(b, loc, isLast, end, rest); }
+
+  void finish(ValueRange carried) override {
+    auto branch = scf::IfOp::create(b, loc, isLast, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(branch.thenBlock()->getTerminator());
+    storeStates(carried);
+  }
+
+  Value countTasks(TileEmitter &e, Sizes size) override {
+    return e.times(segments.countHeads(e, size), segments.count(e, size));
+  }
+
+  const Segments &segments;
+  Value starts, rows, last, segment, isFirst, isLast;
+};
+
+/// What a segment makes of nothing, or of the initial states, and of the unit matrix.
+class EffectsEmitter : public SegmentEmitter {
+public:
+  using SegmentEmitter::SegmentEmitter;
+
+protected:
+  SmallVector<Value> loadStates() override {
+    SmallVector<Value> carried = SegmentEmitter::loadStates();
+    for (auto [first, size] : llvm::zip_equal(segments.getFirstRows(), segments.stateRows)) {
+      auto type = cast<RankedTensorType>(tileType({size, segments.rows}, segments.element));
+      Type indices = type.clone(b.getI32Type());
+      Value row = tile::IotaOp::create(b, loc, indices, 0), column = tile::IotaOp::create(b, loc, indices, 1);
+      auto offset = DenseElementsAttr::get(cast<ShapedType>(indices), b.getI32IntegerAttr(first));
+      row = arith::AddIOp::create(b, loc, row, arith::ConstantOp::create(b, loc, offset));
+      Value diagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, row, column);
+      carried.push_back(arith::SelectOp::create(b, loc, diagonal, constant(1, type), constant(0, type)));
+    }
+    return carried;
+  }
+
+  Value loadStart(Value, int64_t, Type type) override { return constant(0, type); }
+  Value chooseEnd(Value, Value) override { return {}; }
+  unsigned countTransitions() const override { return segments.stateRows.size(); }
+
+  void finish(ValueRange carried) override {
+    int64_t sizes[] = {segments.columns, segments.rows};
+    for (auto [i, columns] : llvm::enumerate(sizes)) {
+      for (auto [tile, first] : llvm::zip(carried.drop_front(i * segments.stateRows.size()), segments.getFirstRows())) {
+        store(tile, output(i), mulAdd(kernel.getTask(), segments.rows * columns, index(first * columns)));
+      }
+    }
+  }
+
+  Value countTasks(TileEmitter &e, Sizes size) override {
+    return e.times(segments.countHeads(e, size), e.plus(segments.count(e, size), e.index(-1)));
+  }
 };
 
 } // namespace
 
 std::unique_ptr<KernelEmitter> rwkv::createHeadsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) {
   return std::make_unique<HeadsEmitter>(fused, kernel, builder);
+}
+
+std::unique_ptr<KernelEmitter> rwkv::createSegmentsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder,
+                                                           const Segments &segments, ValueRange inputs) {
+  return std::make_unique<SegmentEmitter>(fused, kernel, builder, segments, inputs);
+}
+
+std::unique_ptr<KernelEmitter> rwkv::createEffectsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder,
+                                                          const Segments &segments, ValueRange inputs) {
+  return std::make_unique<EffectsEmitter>(fused, kernel, builder, segments, inputs);
 }

@@ -21,32 +21,47 @@ static SmallVector<FlatSymbolRefAttr> getWeightUses(Operation *op) {
   return {};
 }
 
-void KernelEmitter::collectBuffers(SmallVectorImpl<Value> &inputs, SmallVectorImpl<Attribute> &weights) {
+void KernelEmitter::collectBuffers(KernelCall &call, TypeRange results) {
   Block &body = kernel.getBody().front();
-  auto addBuffer = [&](Type element) -> Value {
-    return body.addArgument(tile::BufferType::get(b.getContext(), element), loc);
+  auto addBuffer = [&](Type type) {
+    return body.addArgument(tile::BufferType::get(b.getContext(), getElementTypeOrSelf(type)), loc);
   };
+  llvm::SetVector<Attribute> weights;
+  llvm::SetVector<Value> inputs(call.inputs.begin(), call.inputs.end());
   fused.walk([&](Operation *op) {
     for (Value operand : op->getOperands()) {
-      if (!fused.getBody().isAncestor(operand.getParentRegion()) && !llvm::is_contained(inputs, operand)) {
-        inputs.push_back(operand);
+      if (!fused.getBody().isAncestor(operand.getParentRegion())) {
+        inputs.insert(operand);
       }
     }
-    for (FlatSymbolRefAttr weight : getWeightUses(op)) {
-      if (!llvm::is_contained(weights, weight)) {
-        weights.push_back(weight);
-      }
-    }
+    weights.insert_range(getWeightUses(op));
   });
   for (Value input : inputs) {
-    inputBuffers[input] = addBuffer(getElementTypeOrSelf(input.getType()));
+    inputBuffers[input] = addBuffer(input.getType());
   }
   for (Attribute weight : weights) {
-    weightBuffers[weight] = addBuffer(weightOp(cast<FlatSymbolRefAttr>(weight)).getStoredType().getElementType());
+    weightBuffers[weight] = addBuffer(weightOp(cast<FlatSymbolRefAttr>(weight)).getStoredType());
   }
-  for (Value result : fused.getResults()) {
-    outputBuffers.push_back(addBuffer(getElementTypeOrSelf(result.getType())));
+  for (Type type : results) {
+    outputBuffers.push_back(addBuffer(type));
   }
+}
+
+/// A kernel for a part of a group does not need all operands.
+void KernelEmitter::dropUnused(KernelCall &call) {
+  call.inputs.clear();
+  Block &body = kernel.getBody().front();
+  auto keep = [&](auto &buffers, auto &names) {
+    for (auto [name, buffer] : buffers) {
+      if (buffer.use_empty()) {
+        body.eraseArgument(buffer.getArgNumber());
+      } else {
+        names.push_back(name);
+      }
+    }
+  };
+  keep(inputBuffers, call.inputs);
+  keep(weightBuffers, call.weights);
 }
 
 WeightOp KernelEmitter::weightOp(FlatSymbolRefAttr name) {
@@ -105,30 +120,25 @@ Value KernelEmitter::findReset() {
   return reset;
 }
 
-tile::KernelOp KernelEmitter::emit(FusedOp fused, OpBuilder &moduleBuilder, SmallVectorImpl<Value> &inputs,
-                                   SmallVectorImpl<Attribute> &weights, AffineMap &tasks) {
-  auto kernel = tile::KernelOp::create(moduleBuilder, fused.getLoc(), "kernel");
-  Block &body = kernel.getBody().emplaceBlock();
+FailureOr<KernelCall> KernelEmitter::emit(FusedOp fused, OpBuilder &moduleBuilder, Factory create, ValueRange inputs,
+                                          TypeRange results) {
+  KernelCall call;
+  call.kernel = tile::KernelOp::create(moduleBuilder, fused.getLoc(), "kernel");
+  llvm::append_range(call.inputs, inputs);
+  Block &body = call.kernel.getBody().emplaceBlock();
   for (unsigned i = 0; i < tile::KernelOp::kFirstBuffer; ++i) {
     body.addArgument(moduleBuilder.getIndexType(), fused.getLoc());
   }
-  OpBuilder builder = OpBuilder::atBlockEnd(&body);
-  std::unique_ptr<KernelEmitter> emitter;
-  switch (fused.getDomain()) {
-  case FusedDomain::rows:
-    emitter = createRowsEmitter(fused, kernel, builder);
-    break;
-  case FusedDomain::columns:
-    emitter = createColumnsEmitter(fused, kernel, builder);
-    break;
-  case FusedDomain::heads:
-    emitter = createHeadsEmitter(fused, kernel, builder);
-    break;
+  std::unique_ptr<KernelEmitter> emitter = create(fused, call.kernel, OpBuilder::atBlockEnd(&body));
+  emitter->collectBuffers(call, results);
+  if (failed(emitter->run())) {
+    call.kernel.erase();
+    return failure();
   }
-  emitter->collectBuffers(inputs, weights);
-  if (failed(emitter->run(tasks))) {
-    kernel.erase();
-    return {};
-  }
-  return kernel;
+  emitter->dropUnused(call);
+  OpBuilder builder(fused);
+  TileEmitter host(builder, fused.getLoc());
+  call.tasks = emitter->countTasks(
+      host, [&](tile::Size size) { return tile::SizeOp::create(builder, fused.getLoc(), builder.getIndexType(), size).getResult(); });
+  return call;
 }

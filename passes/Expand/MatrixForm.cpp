@@ -21,8 +21,8 @@ namespace {
 
 class MatrixForm : public StratumForm {
 public:
-  MatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum, ArrayRef<Value> states)
-      : batch(batch), e(batch.e), form(form), stratum(stratum), states(states.begin(), states.end()),
+  MatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum, ArrayRef<Value> states, FormPart part)
+      : batch(batch), e(batch.e), form(form), stratum(stratum), states(states.begin(), states.end()), part(part),
         level(&stratum - form.strata.data()) {}
 
   void run() override {
@@ -130,7 +130,7 @@ private:
 
   Affine findAffine(Value value) {
     if (!form.dependsOn(value, level)) {
-      return {batch.get(value), {}};
+      return {part == FormPart::all ? batch.get(value) : Value(), {}};
     }
     if (std::optional<unsigned> read = form.findRead(value)) {
       return affineOfRead(*read);
@@ -259,6 +259,9 @@ private:
         continue;
       }
       Write write{index, static_cast<unsigned>(i), affineOf(step.value), Value()};
+      if (part == FormPart::linear && !write.isCorrected()) {
+        continue;
+      }
       if (step.scale) {
         write.known = scale(write.known, batch.get(step.scale));
       }
@@ -360,6 +363,7 @@ private:
   const AffineState &form;
   const Stratum &stratum;
   SmallVector<Value> states;
+  FormPart part;
   unsigned level;
   std::map<unsigned, KeyFrames> frames;
   std::map<unsigned, ValueFrame> valueFrames;
@@ -371,6 +375,6 @@ private:
 } // namespace
 
 std::unique_ptr<StratumForm> rwkv::createMatrixForm(Batch &batch, const AffineState &form, const Stratum &stratum,
-                                                    ArrayRef<Value> states) {
-  return std::make_unique<MatrixForm>(batch, form, stratum, states);
+                                                    ArrayRef<Value> states, FormPart part) {
+  return std::make_unique<MatrixForm>(batch, form, stratum, states, part);
 }

@@ -17,31 +17,16 @@ public:
   RowsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) : KernelEmitter(fused, kernel, builder) {}
 
 protected:
-  LogicalResult run(AffineMap &tasks) override {
+  LogicalResult run() override {
     reset = findReset();
     Operation *yield = fused.getBody().front().getTerminator();
-    SmallVector<OpOperand *> outputs[3];
     for (OpOperand &operand : yield->getOpOperands()) {
       outputs[static_cast<int>(getRowSpace(operand.get().getType()))].push_back(&operand);
     }
-    auto &constants = outputs[0], &sequences = outputs[1], &tokens = outputs[2];
-    AffineExpr tokenCount = b.getAffineSymbolExpr(0) * b.getAffineSymbolExpr(1);
-    AffineExpr sequenceCount = b.getAffineSymbolExpr(isPacked() ? 2 : 0);
-    AffineExpr count = b.getAffineConstantExpr(0);
-    if (!tokens.empty()) {
-      count = count + tokenCount;
+    auto &[constants, sequences, tokens] = outputs;
+    if (!constants.empty() && (!tokens.empty() || !sequences.empty())) {
+      return fused.emitOpError("mixes values with and without tokens in one group of rows");
     }
-    if (!sequences.empty()) {
-      count = count + sequenceCount;
-    }
-    if (!constants.empty()) {
-      if (!tokens.empty() || !sequences.empty()) {
-        return fused.emitOpError("mixes values with and without tokens in one group of rows");
-      }
-      count = b.getAffineConstantExpr(1);
-    }
-    tasks = AffineMap::get(0, 3, count);
-
     Value task = kernel.getTask();
     if (tokens.empty() || sequences.empty()) {
       return emitOutputs(!tokens.empty() ? tokens : !sequences.empty() ? sequences : constants, task);
@@ -58,6 +43,15 @@ protected:
     return emitOutputs(sequences, arith::SubIOp::create(b, loc, task, tokenTasks));
   }
 
+  Value countTasks(TileEmitter &e, Sizes size) override {
+    auto &[constants, sequences, tokens] = outputs;
+    if (!constants.empty()) {
+      return e.index(1);
+    }
+    Value count = sequences.empty() ? e.index(0) : size(isPacked() ? tile::Size::S : tile::Size::B);
+    return tokens.empty() ? count : e.plus(e.times(size(tile::Size::B), size(tile::Size::T)), count);
+  }
+
 private:
   /// What a value is computed for: a token of a sequence, or a sequence alone.
   struct Row {
@@ -66,9 +60,9 @@ private:
     llvm::DenseMap<Value, Value> tiles;
   };
 
-  LogicalResult emitOutputs(ArrayRef<OpOperand *> outputs, Value position) {
+  LogicalResult emitOutputs(ArrayRef<OpOperand *> operands, Value position) {
     Row row;
-    RowSpace space = getRowSpace(outputs.front()->get().getType());
+    RowSpace space = getRowSpace(operands.front()->get().getType());
     if (space == RowSpace::tokens) {
       row.token = position;
       bool shifts = fused.walk([](TokenShiftOp) { return WalkResult::interrupt(); }).wasInterrupted();
@@ -76,7 +70,7 @@ private:
     } else {
       row.sequence = position;
     }
-    for (OpOperand *operand : outputs) {
+    for (OpOperand *operand : operands) {
       FailureOr<Value> tile = emit(operand->get(), row);
       if (failed(tile)) {
         return failure();
@@ -238,6 +232,7 @@ private:
   }
 
   Value reset;
+  SmallVector<OpOperand *> outputs[3]; // what the group yields: per weight, sequence, token
 };
 
 } // namespace

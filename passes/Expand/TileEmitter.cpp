@@ -295,7 +295,7 @@ void TileEmitter::flagAbove(Value x, double limit) {
 }
 
 void TileEmitter::checkBound(const StateStep &step, Value log) {
-  if (!step.bound || step.isCertified) {
+  if (!step.bound || step.isCertified || !checked.insert({step.op, log}).second) {
     return;
   }
   Type type = log.getType();
@@ -352,7 +352,7 @@ static Value emitLargeDefects(TileEmitter &e, Value blocks, int64_t size) {
 }
 
 void TileEmitter::checkIsometric(const StateStep &step, Value matrices) {
-  if (!step.isIsometric) {
+  if (!step.isIsometric || !checked.insert({step.op, matrices}).second) {
     return;
   }
   constexpr double kRoundings = 8; // of each element: a rotation made of rounded numbers has about three

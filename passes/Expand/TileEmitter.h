@@ -79,9 +79,20 @@ public:
   bool writesOut = false;
   tile::PrecisionAttr getPrecision() { return tile::PrecisionAttr::get(b.getContext(), precision); }
 
+  // ---- indices that are not negative
+
+  mlir::Value plus(mlir::Value x, mlir::Value y) { return mlir::arith::AddIOp::create(b, loc, x, y); }
+  mlir::Value minus(mlir::Value x, mlir::Value y) { return mlir::arith::SubIOp::create(b, loc, x, y); }
+  mlir::Value times(mlir::Value x, mlir::Value y) { return mlir::arith::MulIOp::create(b, loc, x, y); }
+  mlir::Value over(mlir::Value x, mlir::Value y) { return mlir::arith::DivUIOp::create(b, loc, x, y); }
+  mlir::Value modulo(mlir::Value x, mlir::Value y) { return mlir::arith::RemUIOp::create(b, loc, x, y); }
+  mlir::Value least(mlir::Value x, mlir::Value y) { return mlir::arith::MinUIOp::create(b, loc, x, y); }
+  mlir::Value most(mlir::Value x, mlir::Value y) { return mlir::arith::MaxUIOp::create(b, loc, x, y); }
+
 private:
   /// Flags that any number of a tile is above a limit; NaN is not.
   void flagAbove(mlir::Value x, double limit);
+  llvm::DenseSet<std::pair<mlir::Operation *, mlir::Value>> checked; // what steps assert, and of which tile
 };
 
 /// Runs the token region of a recurrence on tiles: the semantics of the state ops. `args` are tiles for the region's
@@ -93,16 +104,31 @@ class AffineState;
 
 /// Runs `tokens` tokens of a recurrence at once, from its normal form; the schedule must be legal. `args` are tiles
 /// with one row per token for `over` operands (see Batch), tiles for consts and states; so is the result.
+/// What a chunk does to the states' rows of keys, whatever they hold, is a matrix: `transitions`, if there are any, are
+/// what it is multiplied by, a tile with the rows of each state; the products follow the results.
 mlir::FailureOr<llvm::SmallVector<mlir::Value>> emitChunk(TileEmitter &e, RecurrenceOp recurrence,
                                                           const AffineState &form, ScheduleAttr schedule,
-                                                          mlir::ValueRange args);
+                                                          mlir::ValueRange args, mlir::ValueRange transitions = {});
 
-/// A kernel under construction for one rwkv.fused: its buffers and the launch that will replace the group.
+/// The sizes of a call: arguments of a kernel, or known where it is launched.
+using Sizes = llvm::function_ref<mlir::Value(tile::Size)>;
+
+/// A kernel, and what a launch of it needs.
+struct KernelCall {
+  tile::KernelOp kernel;
+  mlir::Value tasks;
+  llvm::SmallVector<mlir::Value> inputs;
+  llvm::SmallVector<mlir::Attribute> weights;
+};
+
+/// A kernel under construction for one rwkv.fused, or for a part of what it does.
 class KernelEmitter : public TileEmitter {
 public:
-  /// Emits the kernel of `fused`; its name is set by the caller. Null after an error has been reported.
-  static tile::KernelOp emit(FusedOp fused, mlir::OpBuilder &moduleBuilder, llvm::SmallVectorImpl<mlir::Value> &inputs,
-                             llvm::SmallVectorImpl<mlir::Attribute> &weights, mlir::AffineMap &tasks);
+  using Factory = llvm::function_ref<std::unique_ptr<KernelEmitter>(FusedOp, tile::KernelOp, mlir::OpBuilder)>;
+  /// Emits a kernel; its name is set by the caller. `inputs` are what it reads beside the operands of the group,
+  /// `results` the types of what it makes. Fails after an error has been reported.
+  static mlir::FailureOr<KernelCall> emit(FusedOp fused, mlir::OpBuilder &moduleBuilder, Factory create,
+                                          mlir::ValueRange inputs, mlir::TypeRange results);
 
   virtual ~KernelEmitter() = default;
 
@@ -110,10 +136,11 @@ protected:
   KernelEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder)
       : TileEmitter(builder, fused.getLoc()), fused(fused), kernel(kernel) {}
 
-  /// Builds the body for task kernel.getTask() and gives the number of tasks as a function of (B, T, S).
-  virtual llvm::LogicalResult run(mlir::AffineMap &tasks) = 0;
+  /// Builds the body for task kernel.getTask().
+  virtual llvm::LogicalResult run() = 0;
+  /// The number of tasks, once the body is built.
+  virtual mlir::Value countTasks(TileEmitter &e, Sizes size) = 0;
 
-  void collectBuffers(llvm::SmallVectorImpl<mlir::Value> &inputs, llvm::SmallVectorImpl<mlir::Attribute> &weights);
   bool isInput(mlir::Value value) { return inputBuffers.contains(value); }
   mlir::Value buffer(mlir::Value input) { return inputBuffers.lookup(input); }
   mlir::Value buffer(mlir::FlatSymbolRefAttr weight) { return weightBuffers.lookup(weight); }
@@ -133,16 +160,20 @@ protected:
   bool isPacked();
   /// The reset operand of any op in the group, or null.
   mlir::Value findReset();
-  mlir::Value sizeB() { return kernel.getSize(0); }
-  mlir::Value sizeT() { return kernel.getSize(1); }
-  mlir::Value sizeS() { return kernel.getSize(2); }
+  mlir::Value sizeB() { return size(tile::Size::B); }
+  mlir::Value sizeT() { return size(tile::Size::T); }
+  mlir::Value sizeS() { return size(tile::Size::S); }
+  mlir::Value size(tile::Size size) { return kernel.getSize(static_cast<unsigned>(size)); }
 
   FusedOp fused;
   tile::KernelOp kernel;
 
 private:
-  llvm::DenseMap<mlir::Value, mlir::Value> inputBuffers;
-  llvm::DenseMap<mlir::Attribute, mlir::Value> weightBuffers;
+  void collectBuffers(KernelCall &call, mlir::TypeRange results);
+  void dropUnused(KernelCall &call);
+
+  llvm::MapVector<mlir::Value, mlir::BlockArgument> inputBuffers;
+  llvm::MapVector<mlir::Attribute, mlir::BlockArgument> weightBuffers;
   llvm::SmallVector<mlir::Value> outputBuffers;
 };
 

@@ -178,11 +178,17 @@ private:
     ScheduleAttr given = recurrence.getScheduleAttr();
     Choice choice{given, std::nullopt};
     if (!given) {
-      choice = chooseSchedule(recurrence, form, target, std::nullopt, 0);
+      choice = chooseSchedule(recurrence, form, target, {});
     }
     os << (given ? "  given   " : "  chosen  ") << stringifyScheduleKind(choice.schedule.getKind());
     if (choice.schedule.getKind() != ScheduleKind::step) {
       os << ", C = " << choice.schedule.getChunk();
+    }
+    if (int64_t tasks = choice.schedule.getFill()) {
+      os << ", long sequences of few heads in segments, for up to " << tasks << " tasks";
+    } else if (choice.schedule.getKind() == ScheduleKind::chunk && target && target.getUnits() > 0) {
+      std::string why = form.whyNotCut();
+      os << (why.empty() ? "" : ", sequences in one piece: " + why);
     }
     os << "\n";
     writeCosts(choice.schedule);

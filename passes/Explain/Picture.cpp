@@ -177,7 +177,7 @@ private:
   void drawSchedules(int y, int width) {
     ScheduleAttr chosen = recurrence.getScheduleAttr();
     if (!chosen) {
-      chosen = chooseSchedule(recurrence, form, target, std::nullopt, 0).schedule;
+      chosen = chooseSchedule(recurrence, form, target, {}).schedule;
     }
     os << llvm::formatv("<line x1=\"20\" y1=\"{0}\" x2=\"{1}\" y2=\"{0}\" stroke=\"#bbb\"/>\n", y - 8, width - 20);
     for (ScheduleKind kind : {ScheduleKind::step, ScheduleKind::scan, ScheduleKind::chunk}) {

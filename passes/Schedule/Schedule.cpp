@@ -28,6 +28,11 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
           << AffineState::kMostTokens << " tokens, but got " << chunk;
       return signalPassFailure();
     }
+    if (fill > 0 && forced && *forced != ScheduleKind::chunk) {
+      getOperation()->emitError("expected tasks to fill only with chunks, but got ")
+          << fill << " with schedule '" << schedule << "'";
+      return signalPassFailure();
+    }
     numCertified += certifyBounds(getOperation());
     auto walk = getOperation()->walk([&](RecurrenceOp recurrence) {
       return recurrence.getSchedule() ? WalkResult::advance() : annotate(recurrence, forced);
@@ -44,6 +49,9 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
       text += " of " + std::to_string(choice.schedule.getChunk()) + " tokens";
       if (target && target.getMatrix() && mayRoundProducts(recurrence)) {
         text += ", products by matrix instructions";
+      }
+      if (int64_t tasks = choice.schedule.getFill()) {
+        text += ", long sequences cut into segments for up to " + std::to_string(tasks) + " tasks";
       }
     }
     for (ScheduleKind kind : {ScheduleKind::scan, ScheduleKind::chunk}) {
@@ -65,7 +73,7 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
       }
     }
     auto target = recurrence->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
-    Choice choice = chooseSchedule(recurrence, form, target, forced, chunk);
+    Choice choice = chooseSchedule(recurrence, form, target, {forced, chunk, fill});
     recurrence.setScheduleAttr(choice.schedule);
     explain(recurrence, form, choice, target);
     ++numScheduled;

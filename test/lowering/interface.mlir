@@ -10,7 +10,10 @@ module attributes {rwkv.target = #rwkv.target<"test", vector = 256, registers = 
 
 rwkv.model @m {
   func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {
-    %0 = tile.launch @arguments tasks affine_map<()[s0, s1, s2] -> (s0 * s1)>(%x) weights []
+    %B = tile.size B
+    %T = tile.size T
+    %n = arith.muli %B, %T : index
+    %0 = tile.launch @arguments tasks(%n) (%x) weights []
       : (tensor<?x?xf32>) -> tensor<?x?xf32>
     return %0 : tensor<?x?xf32>
   }

@@ -50,6 +50,11 @@ TABLE = {
 }
 # fmt: on
 
+# Whose chunks are not one matrix times all states and something added, so that long sequences cannot be cut: states
+# without keys, states that are read where others are computed, decays of the value axis.
+NOT_CUT = """ladder-linear-attention ladder-mlstm ladder-taylor ladder-ttt-linear ladder-two-sided-delta
+    ladder-two-states"""
+
 KINDS = ("step", "scan", "chunk")
 
 
@@ -61,3 +66,7 @@ def legality(name, kind):
         if name in names.split():
             return "yes" if kind in kinds else "may" if kind + "?" in kinds else "no"
     raise KeyError(f"{name}: not in the table of legality.py")
+
+
+def can_be_cut(name):
+    return legality(name, "chunk") == "yes" and name not in NOT_CUT.split()

@@ -27,7 +27,7 @@ import numpy as np
 
 import bounds
 import inputs
-from legality import KINDS, legality
+from legality import KINDS, can_be_cut, legality
 from matrix import Plan, unequal
 from recurrences import ALL
 from recurrences.ladder import LADDER
@@ -51,6 +51,7 @@ OUT_OF_BOUNDS = {"ladder-rwkv7": DECAY_HAZARDS, "gla-bounded": ("cliffs",)}  # w
 ALSO_IN_FULL = ("wkv7", "simple-gla", "gla-bounded", "gated-both-axes", "value-decay", "each")
 DRIFT = ("ladder-kda", "ladder-gla", "ladder-hgrn")
 DRIFT_LENGTH = 100_000
+CUT_ON_WARPS = ("ladder-rwkv7", "ladder-gated-deltanet", "ladder-rwkv6", "ladder-delta-product")
 LONGEST = {"crosswise": 33}  # it grows without limit
 # These carry an exponent m as large as their keys and add to it with every token. The rounding of m is a relative error
 # of everything scaled by e^m: about u |m| per token until the next larger key, in any schedule. So they may err as much
@@ -64,10 +65,11 @@ NOT_LEGAL = "is not legal"
 
 
 class Schedule:
-    def __init__(self, kind, chunk=0):
-        self.kind, self.chunk = kind, chunk
-        self.name = f"{kind}{chunk}" if chunk else kind
+    def __init__(self, kind, chunk=0, fill=0):
+        self.kind, self.chunk, self.fill = kind, chunk, fill
+        self.name = (f"{kind}{chunk}" if chunk else kind) + ("cut" if fill else "")
         self.options = [f"--schedule={kind}"] + ([f"--chunk={chunk}"] if chunk else [])
+        self.options += [f"--fill={fill}"] if fill else []
 
 
 def scaled(r, keys, values):
@@ -130,6 +132,7 @@ class Kernels(Plan):
 
 
 STEP, SCAN = Schedule("step"), Schedule("scan")
+CUT = Schedule("chunk", 3, fill=60)  # segments of 24 tokens or more, up to ten of them
 
 
 def chunks(*lengths):
@@ -150,6 +153,8 @@ def chosen(r, full):
             yield sixteen_bits(r), scaled(r, 32, 16), every, LENGTHS, False
         large = [SCAN] if legality(r.name, "chunk") == "no" else chunks(64)
         yield types, scaled(r, 64, 64), large, (64, 100), False
+        if can_be_cut(r.name):
+            yield types, scaled(r, 16, 32), [CUT], LENGTHS, False
         if r.name in DRIFT or full and "decay" in kinds_of(r):  # without decay, errors may walk
             yield types, scaled(r, 8, 8), [STEP, SCAN, *chunks(16, 64)], (DRIFT_LENGTH,), False
         if full:
@@ -173,7 +178,7 @@ def every_plan(r, full):
         for schedule in schedules:
             hazardous = hazards and schedule.chunk not in (1, 3)
             yield Kernels(r, types, sizes, schedule, lengths=lengths, hazards=hazardous)
-            if lengths == LENGTHS and (schedule.kind == "scan" or schedule.chunk == 16):
+            if lengths == LENGTHS and (schedule.kind == "scan" or schedule.chunk == 16 or schedule.fill):
                 if types == Types() and not r.text and (r.name in LADDER or full):
                     yield Kernels(r, types, sizes, schedule, packed=True)
 
@@ -194,6 +199,8 @@ def plans_of_warps():
     for r in ALL:
         if r.name in LADDER and (not r.types or r.types[0] == Types()) and legality(r.name, "chunk") != "no":
             yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16), lengths=(17, 33))
+            if r.name in CUT_ON_WARPS:
+                yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16, fill=60), lengths=(17, 400))
 
 
 # ---- the reference

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Lanes of other machines on this one: the program of the emulated target, as a shared object that needs nothing.
 
-// DEFINE: %{f} = --function scan --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x4x64x64xf32
+// DEFINE: %{f} = --fill=0 --function scan --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x4x64x64xf32
 // RUN: rwkv-opt %s %{f} --target=emu-sm_90a --emit=mlir | FileCheck %s --check-prefix=SM90
 // RUN: rwkv-opt %s %{f} --target=emu-gfx942 --emit=mlir | FileCheck %s --check-prefix=GFX942
 // RUN: rwkv-opt %s %{f} --schedule=chunk --chunk=16 --target=emu-sm_90a --emit=llvm | FileCheck %s --check-prefixes=LLVM
@@ -10,7 +10,7 @@
 // RUN: rwkv-opt %s %{f} --target=emu-gfx942 --emit=obj -o %t.o
 // RUN: not rwkv-opt %s %{f} --target=emu-sm_81 --emit=asm 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
-// SM90: rwkv.target = #rwkv.target<"emu-sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>
+// SM90: rwkv.target = #rwkv.target<"emu-sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256, units = 132>
 // GFX942: rwkv.target = #rwkv.target<"emu-gfx942", vector = 2048, registers = 64, scratch = 65536, lanes = 256>
 
 // One product of 32 lanes (the first number), 16 x 8 x 8, of tf32: 4 + 2 registers of A and B in front of C's.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Code for GPUs is text, which the driver compiles. No GPU and no toolkit are needed to make it.
 
-// DEFINE: %{f} = --function scan --argument 2x7x4x64xf32 --argument 2x7x4x64xf32 --argument 2x4x64x64xf32
+// DEFINE: %{f} = --fill=0 --function scan --argument 2x7x4x64xf32 --argument 2x7x4x64xf32 --argument 2x4x64x64xf32
 // RUN: rwkv-opt %s %{f} --target=sm_80 --emit=asm -o %t.asm
 // RUN: FileCheck %s --input-file=%t.asm --check-prefixes=PTX,SM80
 // RUN: FileCheck %s --input-file=%t.asm --check-prefix=ALONE
@@ -47,7 +47,7 @@
 // ALONE-NOT: call
 // ALONE-NOT: .f64
 
-// MLIR: rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>
+// MLIR: rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256, units = 132>
 // LLVM: target triple = "nvptx64-nvidia-cuda"
 // LLVM: define protected ptx_kernel void @heads_0(
 

@@ -102,10 +102,10 @@ llvm::ArrayRef<TargetInfo> nvptx::getRows() {
   static const NvptxHooks hooks;
   // Cost models count the lanes of a warp as one vector.
   static const TargetInfo rows[] = {
-#define GPU(name, ptx, shared)                                                                                         \
-  TargetInfo{name,         "nvptx64-nvidia-cuda", name,       {ptx},  1024,   64,                                      \
-             shared,       /*matrix=*/nullptr,    kMostLanes, &hooks, {name}, /*isText=*/true,                         \
-             prepareKernel},
+#define GPU(name, ptx, shared, units)                                                                                  \
+  TargetInfo{name,   "nvptx64-nvidia-cuda", name,       {ptx},  1024,   64,                                            \
+             shared, /*matrix=*/nullptr,    kMostLanes, &hooks, {name}, units,                                         \
+             /*isText=*/true, prepareKernel},
 #include "lowering/target/nvptx/KnownGpu.inc"
   };
   return rows;

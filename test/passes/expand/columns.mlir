@@ -3,10 +3,6 @@
 
 // A task of a group of columns computes a block of output features for all rows: four rows at a time, then one by one.
 
-// CHECK-DAG: #[[TASKS2:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (2)>
-// CHECK-DAG: #[[TASKS6:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (6)>
-// CHECK-DAG: #[[TASKS97:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (97)>
-
 !X = tensor<?x?x8xf32>
 !F = tensor<?x?x96xf32>
 !P = tensor<?x?x97xf32>
@@ -92,7 +88,7 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @plain
   func.func @plain(%x: !X) -> !F {
-    // CHECK: tile.launch @columns_0 tasks #[[TASKS2]](%{{.*}}) weights [@w]
+    // CHECK: tile.launch @columns_0 tasks(%c2) (%{{.*}}) weights [@w]
     %0 = rwkv.fused columns -> (!F) {
       %1 = rwkv.linear %x, @w : !X -> !F
       rwkv.yield %1 : !F
@@ -102,7 +98,7 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @transposed
   func.func @transposed(%x: !X) -> !F {
-    // CHECK: tile.launch @columns_1 tasks #[[TASKS6]](%{{.*}}) weights [@t]
+    // CHECK: tile.launch @columns_1 tasks(%c6) (%{{.*}}) weights [@t]
     %0 = rwkv.fused columns -> (!F) {
       %1 = rwkv.linear %x, @t : !X -> !F
       rwkv.yield %1 : !F
@@ -112,7 +108,7 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @prime
   func.func @prime(%x: !X) -> !P {
-    // CHECK: tile.launch @columns_2 tasks #[[TASKS97]](
+    // CHECK: tile.launch @columns_2 tasks(%c97) (
     %0 = rwkv.fused columns -> (!P) {
       %1 = rwkv.linear %x, @p : !X -> !P
       rwkv.yield %1 : !P
@@ -122,7 +118,7 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @epilogue
   func.func @epilogue(%x: !X, %r: !F) -> (!F, !F) {
-    // CHECK: tile.launch @columns_3 tasks #[[TASKS2]](%{{.*}}, %{{.*}}) weights [@bias, @w]
+    // CHECK: tile.launch @columns_3 tasks(%c2) (%{{.*}}, %{{.*}}) weights [@bias, @w]
     %0:2 = rwkv.fused columns -> (!F, !F) {
       %b = rwkv.get @bias on [2] : !F
       %h = rwkv.fill 0.5 : !F
@@ -137,7 +133,7 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @packed
   func.func @packed(%y: !Y, %cu: tensor<?xi32>) -> !G {
-    // CHECK: tile.launch @columns_4 tasks #[[TASKS2]](
+    // CHECK: tile.launch @columns_4 tasks(%c2) (
     %0 = rwkv.fused columns -> (!G) {
       %1 = rwkv.linear %y, @w : !Y -> !G
       rwkv.yield %1 : !G
@@ -147,7 +143,7 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @batch
   func.func @batch(%y: !Y) -> !G {
-    // CHECK: tile.launch @columns_5 tasks #[[TASKS2]](
+    // CHECK: tile.launch @columns_5 tasks(%c2) (
     %0 = rwkv.fused columns -> (!G) {
       %1 = rwkv.linear %y, @w : !Y -> !G
       rwkv.yield %1 : !G

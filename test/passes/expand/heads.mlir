@@ -3,9 +3,6 @@
 
 // A task of a group of heads runs one head of one sequence: a loop over its tokens that carries the states.
 
-// CHECK-DAG: #[[BATCH:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s0 * 4)>
-// CHECK-DAG: #[[PACKED:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s2 * 4)>
-
 !X = tensor<?x?x32xf32>
 !K = tensor<?x?x4x8xf32>
 !V = tensor<?x?x4x6xbf16>
@@ -105,7 +102,9 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @batch
   func.func @batch(%k: !K, %v: !V, %s: !S) -> (!V, !S) {
-    // CHECK: tile.launch @heads_0 tasks #[[BATCH]](%{{.*}}, %{{.*}}, %{{.*}}) weights []
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK: %[[N:.*]] = arith.muli %[[B]], %c4 : index
+    // CHECK: tile.launch @heads_0 tasks(%[[N]]) (%{{.*}}, %{{.*}}, %{{.*}}) weights []
     %0:2 = rwkv.fused heads -> (!V, !S) {
       %o, %n = rwkv.recurrence over(%kt = %k : !K, %vt = %v : !V) init(%S = %s : !S) -> (!V, !S) {
         %S1 = rwkv.write %S[%kt], %vt : !T
@@ -119,7 +118,9 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @packed
   func.func @packed(%k: !K, %s: !S, %cu: tensor<?xi32>) -> (tensor<?x?x4x6xf32>, !S) {
-    // CHECK: tile.launch @heads_1 tasks #[[PACKED]](
+    // CHECK-DAG: %[[S:.*]] = tile.size S
+    // CHECK: %[[N:.*]] = arith.muli %[[S]], %c4 : index
+    // CHECK: tile.launch @heads_1 tasks(%[[N]]) (
     %0:2 = rwkv.fused heads -> (tensor<?x?x4x6xf32>, !S) {
       %o, %n = rwkv.recurrence over(%kt = %k : !K) init(%S = %s : !S) reset(%cu : tensor<?xi32>)
           -> (tensor<?x?x4x6xf32>, !S) {

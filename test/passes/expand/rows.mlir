@@ -3,10 +3,6 @@
 
 // A task of a group of rows computes all features of one token, or of one sequence.
 
-// CHECK-DAG: #[[TOKENS:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s0 * s1)>
-// CHECK-DAG: #[[ROWS:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s0)>
-// CHECK-DAG: #[[ONE:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (1)>
-
 !X = tensor<?x?x8xf32>
 !B = tensor<?x?x8xbf16>
 !H = tensor<?x?x2x4xf32>
@@ -87,7 +83,10 @@ rwkv.model @m {
   // CHECK-LABEL: func.func @norm
   // CHECK-SAME: (%[[X:.*]]: tensor
   func.func @norm(%x: !B) -> !B {
-    // CHECK-NEXT: tile.launch @rows_0 tasks #[[TOKENS]](%[[X]]) weights [@w, @b]
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK-DAG: %[[T:.*]] = tile.size T
+    // CHECK: %[[BT:.*]] = arith.muli %[[B]], %[[T]] : index
+    // CHECK-NEXT: tile.launch @rows_0 tasks(%[[BT]]) (%[[X]]) weights [@w, @b]
     %0 = rwkv.fused rows -> (!B) {
       %1 = rwkv.norm %x, @w, @b over 2 eps @eps : !B
       rwkv.yield %1 : !B
@@ -97,7 +96,10 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @group_norm
   func.func @group_norm(%x: !H) -> !H {
-    // CHECK: tile.launch @rows_1 tasks #[[TOKENS]](%{{.*}}) weights [@w, @b4]
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK-DAG: %[[T:.*]] = tile.size T
+    // CHECK: %[[BT:.*]] = arith.muli %[[B]], %[[T]] : index
+    // CHECK: tile.launch @rows_1 tasks(%[[BT]]) (%{{.*}}) weights [@w, @b4]
     %0 = rwkv.fused rows -> (!H) {
       %1 = rwkv.norm %x, @w, @b4 over 3 eps @eps : !H
       rwkv.yield %1 : !H
@@ -107,7 +109,10 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @embed
   func.func @embed(%t: tensor<?x?xi32>) -> !X {
-    // CHECK: tile.launch @rows_2 tasks #[[TOKENS]](%{{.*}}) weights [@emb]
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK-DAG: %[[T:.*]] = tile.size T
+    // CHECK: %[[BT:.*]] = arith.muli %[[B]], %[[T]] : index
+    // CHECK: tile.launch @rows_2 tasks(%[[BT]]) (%{{.*}}) weights [@emb]
     %0 = rwkv.fused rows -> (!X) {
       %1 = rwkv.embed %t, @emb : tensor<?x?xi32> -> !X
       rwkv.yield %1 : !X
@@ -117,7 +122,10 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @shapes
   func.func @shapes(%x: !X) -> !X {
-    // CHECK: tile.launch @rows_3 tasks #[[TOKENS]](%{{.*}}) weights [@b4]
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK-DAG: %[[T:.*]] = tile.size T
+    // CHECK: %[[BT:.*]] = arith.muli %[[B]], %[[T]] : index
+    // CHECK: tile.launch @rows_3 tasks(%[[BT]]) (%{{.*}}) weights [@b4]
     %0 = rwkv.fused rows -> (!X) {
       %1 = rwkv.reshape %x : !X -> !H
       %2 = rwkv.l2norm %1 over 3 floor 1.0e-12 : !H
@@ -133,7 +141,8 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @sequences
   func.func @sequences(%x: !Y) -> !Y {
-    // CHECK: tile.launch @rows_4 tasks #[[ROWS]](
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK: tile.launch @rows_4 tasks(%[[B]]) (
     %0 = rwkv.fused rows -> (!Y) {
       %1 = math.tanh %x : !Y
       rwkv.yield %1 : !Y
@@ -143,7 +152,7 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @constants
   func.func @constants() -> tensor<8xf32> {
-    // CHECK: tile.launch @rows_5 tasks #[[ONE]]()
+    // CHECK: tile.launch @rows_5 tasks(%c1) ()
     %0 = rwkv.fused rows -> (tensor<8xf32>) {
       %1 = rwkv.fill 1.0 : tensor<8xf32>
       rwkv.yield %1 : tensor<8xf32>

@@ -33,10 +33,10 @@ rwkv.model @m {
   // CHECK-LABEL: func.func @f
   func.func @f(%x: !X) -> !X {
     // CHECK: %[[R:.*]] = tile.launch @rows_0
-    // CHECK: %[[A:.*]] = tile.launch @columns_1 tasks #{{.*}}(%[[R]]) weights [@a]
-    // CHECK: %[[B:.*]] = tile.launch @columns_1 tasks #{{.*}}(%[[A]]) weights [@b]
+    // CHECK: %[[A:.*]] = tile.launch @columns_1 tasks(%{{.*}}) (%[[R]]) weights [@a]
+    // CHECK: %[[B:.*]] = tile.launch @columns_1 tasks(%{{.*}}) (%[[A]]) weights [@b]
     // The same weight with another element type.
-    // CHECK: tile.launch @columns_2 tasks #{{.*}}(%[[B]]) weights [@c]
+    // CHECK: tile.launch @columns_2 tasks(%{{.*}}) (%[[B]]) weights [@c]
     %0 = rwkv.fused rows -> (!X) {
       %1 = rwkv.relu %x : !X
       rwkv.yield %1 : !X
@@ -55,7 +55,7 @@ rwkv.model @m {
     }
     // CHECK: rwkv.layers
     %8 = rwkv.layers l in [0, 1, 3] iter(%y = %6 : !X) -> (!X) {
-      // CHECK: tile.launch @rows_3 tasks #{{.*}}(%{{.*}}) weights [@v]
+      // CHECK: tile.launch @rows_3 tasks(%{{.*}}) (%{{.*}}) weights [@v]
       %9 = rwkv.fused rows -> (!X) {
         %10 = rwkv.get @v on [2] : !X
         %11 = arith.mulf %y, %10 : !X
@@ -63,7 +63,7 @@ rwkv.model @m {
       }
       rwkv.yield %9 : !X
     } {
-      // CHECK: tile.launch @rows_3 tasks #{{.*}}(%{{.*}}) weights [@w]
+      // CHECK: tile.launch @rows_3 tasks(%{{.*}}) (%{{.*}}) weights [@w]
       %9 = rwkv.fused rows -> (!X) {
         %10 = rwkv.get @w on [2] : !X
         %11 = arith.mulf %y, %10 : !X

@@ -4,12 +4,6 @@
 // The first token of a sequence takes the stored value; any other one computes the previous token's value again, all of the
 // chain in front of the shift included. Tasks behind the tokens' are one per sequence, for what is left after it.
 
-// CHECK-DAG: #[[TOKENS_AND_ROWS:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s0 * s1 + s0)>
-// CHECK-DAG: #[[TOKENS_AND_SEQUENCES:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s0 * s1 + s2)>
-// CHECK-DAG: #[[TOKENS:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s0 * s1)>
-// CHECK-DAG: #[[SEQUENCES:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s2)>
-// CHECK-DAG: #[[ROWS:map[0-9]*]] = affine_map<()[s0, s1, s2] -> (s0)>
-
 !X = tensor<?x?x8xf32>
 !Sh = tensor<?x8xf32>
 !Cu = tensor<?xi32>
@@ -118,7 +112,11 @@
 rwkv.model @m {
   // CHECK-LABEL: func.func @batch
   func.func @batch(%x: !X, %l: !Sh) -> (!X, !Sh) {
-    // CHECK: tile.launch @rows_0 tasks #[[TOKENS_AND_ROWS]](
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK-DAG: %[[T:.*]] = tile.size T
+    // CHECK: %[[BT:.*]] = arith.muli %[[B]], %[[T]] : index
+    // CHECK: %[[N:.*]] = arith.addi %[[BT]], %[[B]] : index
+    // CHECK: tile.launch @rows_0 tasks(%[[N]]) (
     %0:2 = rwkv.fused rows -> (!X, !Sh) {
       %a = rwkv.relu %x : !X
       %p, %n = rwkv.token_shift %a, %l : !X, !Sh
@@ -130,7 +128,12 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @packed
   func.func @packed(%x: !X, %l: !Sh, %cu: !Cu) -> (!X, !Sh) {
-    // CHECK: tile.launch @rows_1 tasks #[[TOKENS_AND_SEQUENCES]](
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK-DAG: %[[T:.*]] = tile.size T
+    // CHECK-DAG: %[[S:.*]] = tile.size S
+    // CHECK: %[[BT:.*]] = arith.muli %[[B]], %[[T]] : index
+    // CHECK: %[[N:.*]] = arith.addi %[[BT]], %[[S]] : index
+    // CHECK: tile.launch @rows_1 tasks(%[[N]]) (
     %0:2 = rwkv.fused rows -> (!X, !Sh) {
       %a = rwkv.relu %x : !X
       %p, %n = rwkv.token_shift %a, %l reset(%cu : !Cu) : !X, !Sh
@@ -142,7 +145,10 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @shifted
   func.func @shifted(%x: !X, %l: !Sh, %cu: !Cu) -> !X {
-    // CHECK: tile.launch @rows_2 tasks #[[TOKENS]](
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK-DAG: %[[T:.*]] = tile.size T
+    // CHECK: %[[BT:.*]] = arith.muli %[[B]], %[[T]] : index
+    // CHECK: tile.launch @rows_2 tasks(%[[BT]]) (
     %0 = rwkv.fused rows -> (!X) {
       %p, %n = rwkv.token_shift %x, %l reset(%cu : !Cu) : !X, !Sh
       rwkv.yield %p : !X
@@ -152,7 +158,8 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @next
   func.func @next(%x: !X, %l: !Sh, %cu: !Cu) -> !Sh {
-    // CHECK: tile.launch @rows_3 tasks #[[SEQUENCES]](
+    // CHECK-DAG: %[[S:.*]] = tile.size S
+    // CHECK: tile.launch @rows_3 tasks(%[[S]]) (
     %0 = rwkv.fused rows -> (!Sh) {
       %p, %n = rwkv.token_shift %x, %l reset(%cu : !Cu) : !X, !Sh
       rwkv.yield %n : !Sh
@@ -162,7 +169,10 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @twice
   func.func @twice(%x: !X, %l: !Sh, %m: !Sh) -> !X {
-    // CHECK: tile.launch @rows_4 tasks #[[TOKENS]](
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK-DAG: %[[T:.*]] = tile.size T
+    // CHECK: %[[BT:.*]] = arith.muli %[[B]], %[[T]] : index
+    // CHECK: tile.launch @rows_4 tasks(%[[BT]]) (
     %0 = rwkv.fused rows -> (!X) {
       %p, %n = rwkv.token_shift %x, %l : !X, !Sh
       %q, %o = rwkv.token_shift %p, %m : !X, !Sh
@@ -173,7 +183,8 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @last
   func.func @last(%x: !X, %cu: !Cu) -> !Sh {
-    // CHECK: tile.launch @rows_5 tasks #[[SEQUENCES]](
+    // CHECK-DAG: %[[S:.*]] = tile.size S
+    // CHECK: tile.launch @rows_5 tasks(%[[S]]) (
     %0 = rwkv.fused rows -> (!Sh) {
       %y = rwkv.last %x reset(%cu : !Cu) : !X -> !Sh
       %z = arith.negf %y : !Sh
@@ -184,7 +195,8 @@ rwkv.model @m {
 
   // CHECK-LABEL: func.func @last_of_batch
   func.func @last_of_batch(%x: !X) -> !Sh {
-    // CHECK: tile.launch @rows_6 tasks #[[ROWS]](
+    // CHECK-DAG: %[[B:.*]] = tile.size B
+    // CHECK: tile.launch @rows_6 tasks(%[[B]]) (
     %0 = rwkv.fused rows -> (!Sh) {
       %y = rwkv.last %x : !X -> !Sh
       rwkv.yield %y : !Sh

@@ -205,6 +205,10 @@ TEST_F(CallTest, EvaluatesExpressions) {
       {R"(["max", ["+", "T", -9], 0])", 1},
       {R"(["+", ["*", "T", "T"], "B"])", 102},
       {R"(["ceildiv", ["+", "T", -10], 7])", 0},
+      {R"(["floordiv", "T", 4])", 2},
+      {R"(["floordiv", "T", 5])", 2},
+      {R"(["+", ["floordiv", ["+", "T", -11], 7], 1])", 0},
+      {R"(["+", ["ceildiv", ["+", "T", -11], 7], 1])", 1},
   };
   for (const auto &c : cases) {
     open("which", "[" + value("x", "f32", R"(["B", "T"])") + "]",
