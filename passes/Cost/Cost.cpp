@@ -172,13 +172,26 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
   return cost;
 }
 
+/// The tasks that sequences are cut for, if that pays: finding out what a segment does to any state takes as many
+/// columns more as states have rows.
+static int64_t chooseFill(const AffineState &form, TargetAttr target) {
+  constexpr int64_t kTasksOfUnit = 2; // one waits while the other one computes
+  if (!target || !form.whyNotCut().empty()) {
+    return 0;
+  }
+  int64_t rows = 0, columns = form.states.front().type.getValue();
+  for (const CarriedState &state : form.states) {
+    rows += isKnown(state.type) ? llvm::product_of(state.type.getKeys()) : 0;
+  }
+  return rows <= 2 * columns ? kTasksOfUnit * target.getUnits() : 0;
+}
+
 Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, TargetAttr target, const Wanted &wanted) {
   MLIRContext *context = recurrence.getContext();
   Choice best{ScheduleAttr::get(context, ScheduleKind::step, 1, 0), std::nullopt};
   best.cost = getCost(recurrence, form, target, ScheduleKind::step, 1);
   bool found = !wanted.kind || *wanted.kind == ScheduleKind::step;
-  int64_t tokens = wanted.chunk, fill = target && form.whyNotCut().empty() ? target.getUnits() : 0;
-  fill = wanted.fill >= 0 ? wanted.fill : fill;
+  int64_t tokens = wanted.chunk, fill = wanted.fill >= 0 ? wanted.fill : chooseFill(form, target);
   for (ScheduleKind kind : {ScheduleKind::scan, ScheduleKind::chunk}) {
     if ((wanted.kind && *wanted.kind != kind) || !form.isLegal(kind)) {
       continue;

@@ -25,12 +25,12 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
     }
     if (chunk < 0 || chunk > AffineState::kMostTokens) {
       getOperation()->emitError("expected a chunk of 0 to ")
-          << AffineState::kMostTokens << " tokens, but got " << chunk;
+          << AffineState::kMostTokens << " tokens, but got " << chunk.getValue();
       return signalPassFailure();
     }
     if (fill > 0 && forced && *forced != ScheduleKind::chunk) {
       getOperation()->emitError("expected tasks to fill only with chunks, but got ")
-          << fill << " with schedule '" << schedule << "'";
+          << fill.getValue() << " with schedule '" << schedule << "'";
       return signalPassFailure();
     }
     numCertified += certifyBounds(getOperation());

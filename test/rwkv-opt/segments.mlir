@@ -18,7 +18,7 @@
 
 // BATCH: kernels: heads_0 heads_1 heads_2
 // BATCH: launch heads_0
-// BATCH-SAME: 132
+// BATCH-SAME: 264
 // BATCH: launch heads_1
 // BATCH: launch heads_2
 
@@ -32,9 +32,9 @@
 
 // PACKED: launch heads_0 tasks ["*", ["*", "S", 4], ["+", ["max", ["min", {{.*}}, ["floordiv", ["floordiv", "T", ["max", "S", 1]], 64]], 1], -1]]
 
-// EXPLAIN: chosen  chunk, C = 16, long sequences of few heads in segments, for up to 132 tasks
+// EXPLAIN: chosen chunk, C = 16, long sequences of few heads in segments, for up to 264 tasks
 // COLUMNS: segments.mlir:[[# @LINE + 27]]:{{[0-9]+}}: error: 'rwkv.recurrence' op cannot be cut into segments: a decay of the value axis is not the same for all columns
-// WHOLE: given chunk, C = 16, sequences in one piece: a decay of the value axis is not the same for all columns
+// WHOLE: given chunk, C = 4, sequences in one piece: a decay of the value axis is not the same for all columns
 // STEP: error: expected tasks to fill only with chunks, but got 12 with schedule 'step'
 
 !H = tensor<?x?x?x?xbf16>
