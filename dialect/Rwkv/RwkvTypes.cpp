@@ -132,10 +132,59 @@ ArrayRef<StringAttr> rwkv::getAxisNames(Type type) {
   return {};
 }
 
-// ---- #rwkv.schedule<chunk, C = 16>
+// ---- #rwkv.schedule<chunk, C = 16, fill = 264, least = 16>
+
+Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
+  SMLoc start = parser.getCurrentLocation();
+  StringRef name;
+  if (parser.parseLess() || parser.parseKeyword(&name)) {
+    return {};
+  }
+  std::optional<ScheduleKind> kind = symbolizeScheduleKind(name);
+  if (!kind) {
+    parser.emitError(start, "expected step, scan or chunk, but got '") << name << "'";
+    return {};
+  }
+  std::optional<int64_t> chunk, fill, least;
+  while (succeeded(parser.parseOptionalComma())) {
+    SMLoc at = parser.getCurrentLocation();
+    if (parser.parseKeyword(&name)) {
+      return {};
+    }
+    std::optional<int64_t> *number = name == "C"       ? &chunk
+                                     : name == "fill"  ? &fill
+                                     : name == "least" ? &least
+                                                       : nullptr;
+    if (!number || *number) {
+      parser.emitError(at, "expected C, fill or least, each once, but got '") << name << "'";
+      return {};
+    }
+    if (parser.parseEqual() || parser.parseInteger(number->emplace())) {
+      return {};
+    }
+  }
+  if (parser.parseGreater()) {
+    return {};
+  }
+  return parser.getChecked<ScheduleAttr>(start, parser.getContext(), *kind, chunk.value_or(1), fill.value_or(0),
+                                         least.value_or(0));
+}
+
+void ScheduleAttr::print(AsmPrinter &printer) const {
+  printer << "<" << stringifyScheduleKind(getKind());
+  auto number = [&](StringRef name, int64_t value, int64_t usual) {
+    if (value != usual) {
+      printer << ", " << name << " = " << value;
+    }
+  };
+  number("C", getChunk(), 1);
+  number("fill", getFill(), 0);
+  number("least", getLeast(), 0);
+  printer << ">";
+}
 
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, ScheduleKind kind, int64_t chunk,
-                                   int64_t fill) {
+                                   int64_t fill, int64_t least) {
   if (chunk < 1 || (kind == ScheduleKind::step && chunk != 1)) {
     return emitError() << "expected a chunk of at least one token"
                        << (kind == ScheduleKind::step ? " only where there are chunks" : "") << ", but got " << chunk;
@@ -143,6 +192,10 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (fill < 0 || (kind != ScheduleKind::chunk && fill != 0)) {
     return emitError() << "expected tasks to fill" << (kind != ScheduleKind::chunk ? " only where there are chunks" : "")
                        << ", but got " << fill;
+  }
+  if (least < 0 || (kind == ScheduleKind::step && least != 0)) {
+    return emitError() << "expected a least number of tokens" << (kind == ScheduleKind::step ? " only where there is another form" : "")
+                       << ", but got " << least;
   }
   return success();
 }

@@ -80,10 +80,13 @@ def Rwkv_ScheduleAttr : AttrDef<Rwkv_Dialect, "Schedule"> {
     `#rwkv.schedule<chunk, C = 16, fill = 132>`: where there are heads of sequences for less than a third of so many tasks,
     and long ones, sequences are cut into segments that run beside each other: what each does to any state is computed
     first, then the states between them, then the outputs.
+
+    `#rwkv.schedule<chunk, C = 16, least = 16>`: calls of fewer tokens per sequence, on average, run token by token, in a kernel
+    of their own.
   }];
   let parameters = (ins EnumParameter<Rwkv_ScheduleKind>:$kind, DefaultValuedParameter<"int64_t", "1">:$chunk,
-                        DefaultValuedParameter<"int64_t", "0">:$fill);
-  let assemblyFormat = "`<` $kind (`,` `C` `=` $chunk^)? (`,` `fill` `=` $fill^)? `>`";
+                        DefaultValuedParameter<"int64_t", "0">:$fill, DefaultValuedParameter<"int64_t", "0">:$least);
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 

@@ -63,6 +63,14 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
     return emitOpError("expected ") << expected << " inputs, weights and results for the buffers of " << getKernelAttr()
                                     << ", but got " << found;
   }
+  if (!getInto().empty() && getInto().getTypes() != getResultTypes()) {
+    return emitOpError("expected values of the types of the results to write them over, but got ") << getInto().getTypes();
+  }
+  for (Value value : getInto()) {
+    if (!value.getDefiningOp<LaunchOp>() || !value.hasOneUse()) {
+      return emitOpError("expected results of another launch that nobody else reads to write over");
+    }
+  }
   return success();
 }
 

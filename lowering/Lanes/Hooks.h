@@ -23,6 +23,8 @@ public:
   /// The address space of the memory that lanes of a task share, and of memory that all tasks see.
   virtual unsigned getSharedSpace() const = 0;
   virtual unsigned getGlobalSpace() const = 0;
+  /// The address space of memory of a lane's own, which becomes registers.
+  virtual unsigned getOwnSpace() const { return 0; }
 
   /// i32: the number of this lane in its task, and of this task in its grid.
   virtual mlir::Value emitLane(mlir::OpBuilder &b, mlir::Location loc) const = 0;

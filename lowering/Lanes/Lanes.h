@@ -82,8 +82,14 @@ public:
                   std::function<void(mlir::Value row, mlir::Value column, mlir::Value value)> store,
                   llvm::SmallVectorImpl<Store> &later);
   /// The largest number of iterations of `count` to write side by side, so that one does not wait for the other.
-  static int64_t getUnroll(int64_t count, int64_t most = 8);
+  static constexpr int64_t kSideBySide = 8;
+  static int64_t getUnroll(int64_t count, int64_t most = kSideBySide);
 };
+
+/// Whether a tile that a loop carries can be in registers of the lanes: whatever accesses it does so point by point, or
+/// sums over its rows, and every lane is dealt the same number of points, few enough.
+bool canBeOfLanes(mlir::scf::ForOp loop, unsigned carried, int64_t lanes);
+
 
 /// Emits the loops of a nest. `allocate` gives shared memory for some numbers, `ready` is called when scalars and
 /// addresses have been computed, before anything is written.

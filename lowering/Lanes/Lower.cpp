@@ -147,6 +147,21 @@ private:
     return memory;
   }
 
+  Memory allocateCarried(scf::ForOp loop, unsigned carried) override {
+    if (!isOfLanes(loop, carried)) {
+      return KernelLowering::allocateCarried(loop, carried);
+    }
+    auto tensor = cast<RankedTensorType>(loop.getRegionIterArgs()[carried].getType());
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext(), machine.hooks->getOwnSpace());
+    Value count = arith::ConstantIntOp::create(entry, loc, entry.getI64Type(), tensor.getNumElements() / e.lanes);
+    Value own = LLVM::AllocaOp::create(entry, loc, pointer, tensor.getElementType(), count, /*alignment=*/4);
+    return {own, tensor.getElementType(), 0, /*ofLane=*/true};
+  }
+
+  bool isOfLanes(scf::ForOp loop, unsigned carried) {
+    return !(pipeline && pipeline->loop == loop) && canBeOfLanes(loop, carried, e.lanes);
+  }
+
   /// Whether a tile, or what a loop makes of it, is multiplied from the left.
   static bool isRightOperand(Value tile) {
     return llvm::any_of(tile.getUses(), [&](OpOperand &use) {
@@ -283,6 +298,13 @@ private:
   /// Brings a tile of a buffer to shared memory.
   void stage(tile::LoadOp load, SmallVectorImpl<Emitter::Store> &later) {
     auto type = cast<RankedTensorType>(load.getResult().getType());
+    bool isOwn = llvm::all_of(load.getResult().getUses(), [&](OpOperand &use) { // it goes to registers right away
+      auto loop = dyn_cast<scf::ForOp>(use.getOwner());
+      return loop && isOfLanes(loop, loop.getTiedLoopRegionIterArg(&use).getArgNumber() - loop.getNumInductionVars());
+    });
+    if (isOwn) {
+      return;
+    }
     if (type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes) {
       return;
     }

@@ -79,7 +79,8 @@ private:
     }
     auto store = [&] {
       for (auto &[root, point, value] : stores) {
-        emitStore(b, loc, targets[root], hasRows ? point.row : Value(), point.column, value);
+        bool own = targets[root].ofLane;
+        emitStore(b, loc, targets[root], hasRows && !own ? point.row : Value(), own ? point.own : point.column, value);
       }
     };
     mine && !stores.empty() ? e.ifTrue(mine, store) : store();
@@ -95,11 +96,13 @@ private:
       if (rows >= dealt.rows) { // else some lanes have no row: what they read, others may be writing
         hoist(kColumnBit, point);
       }
-      int64_t unroll = rows % dealt.rows == 0 ? Emitter::getUnroll(rows / dealt.rows) : 1;
+      bool own = readsOwn() || llvm::any_of(targets, [](auto &entry) { return entry.second.ofLane; });
+      int64_t count = rows / dealt.rows;
+      int64_t unroll = rows % dealt.rows == 0 ? Emitter::getUnroll(count, own ? count : Emitter::kSideBySide) : 1;
       return e.carry(dealt.row, dealt.rows * unroll, rows, neutrals(), [&](Value first, ValueRange partial) {
         SmallVector<Point> points;
         for (int64_t i = 0; i < unroll; ++i) {
-          points.push_back({addIndex(b, loc, first, i * dealt.rows), column});
+          points.push_back({addIndex(b, loc, first, i * dealt.rows), column, 0, own ? e.index(i) : Value()});
         }
         return emitPoints(points, partial);
       });

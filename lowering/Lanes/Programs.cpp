@@ -168,7 +168,23 @@ void lanes::emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t r
       [&e, to](Value row, Value column, Value value) { emitStore(e.b, e.loc, to, row, column, value); }, later);
 }
 
+/// Between memory of lanes and other memory, or the other way round.
+static void emitOwnCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, Type compute) {
+  Emitter::Deal dealt = e.deal(rows, columns, e.lanes);
+  for (int64_t i = 0; i < rows / dealt.rows; ++i) {
+    Value row = programs::addIndex(e.b, e.loc, dealt.row, i * dealt.rows);
+    auto at = [&](const Memory &memory) {
+      return memory.ofLane ? std::pair(Value(), e.index(i)) : std::pair(row, dealt.column);
+    };
+    Value value = emitLoad(e.b, e.loc, from, at(from).first, at(from).second, 0, compute);
+    emitStore(e.b, e.loc, to, at(to).first, at(to).second, value);
+  }
+}
+
 void lanes::emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, Type compute) {
+  if (from.ofLane || to.ofLane) {
+    return emitOwnCopy(e, from, to, rows, columns, compute);
+  }
   SmallVector<Emitter::Store> later;
   emitCopy(e, from, to, rows, columns, compute, later);
   llvm::for_each(later, [](Emitter::Store &store) { store(); });

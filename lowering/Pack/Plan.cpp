@@ -105,9 +105,11 @@ private:
     for (Attribute weight : launch.getWeights()) {
       buffers.push_back(Ref{"weight", weights.lookup(cast<FlatSymbolRefAttr>(weight).getValue())}.spell());
     }
-    for (Value result : launch.getResults()) {
-      auto it = wanted.find(result);
-      Ref ref = it != wanted.end() ? it->second : createTemporary(result.getType());
+    for (auto [i, result] : llvm::enumerate(launch.getResults())) {
+      auto it = wanted.find(findLast(result));
+      Ref ref = !launch.getInto().empty() ? refs[launch.getInto()[i]]
+                : it != wanted.end()      ? it->second
+                                          : createTemporary(result.getType());
       refs[result] = ref;
       writes.push_back(ref);
       buffers.push_back(ref.spell());
@@ -139,6 +141,18 @@ private:
     llvm::append_range(sideWrites, writes);
   }
 
+  /// The result that is written over this one last.
+  static Value findLast(Value result) {
+    for (OpOperand &use : result.getUses()) {
+      auto over = dyn_cast<tile::LaunchOp>(use.getOwner());
+      auto [first, count] = over ? over.getODSOperandIndexAndLength(2) : std::pair<unsigned, unsigned>(0, 0);
+      if (use.getOperandNumber() >= first && use.getOperandNumber() < first + count) {
+        return findLast(over.getResult(use.getOperandNumber() - first));
+      }
+    }
+    return result;
+  }
+
   /// A number of tasks as an expression.
   FailureOr<llvm::json::Value> spell(Value number) {
     if (APInt constant; matchPattern(number, m_ConstantInt(&constant))) {
@@ -149,7 +163,7 @@ private:
       return llvm::json::Value(tile::stringifySize(size.getSize()));
     }
     StringRef spelling = llvm::TypeSwitch<Operation *, StringRef>(op)
-                             .Case([](arith::AddIOp) { return "+"; })
+                             .Case<arith::AddIOp, arith::SubIOp>([](auto) { return "+"; })
                              .Case([](arith::MulIOp) { return "*"; })
                              .Case([](arith::CeilDivUIOp) { return "ceildiv"; })
                              .Case([](arith::DivUIOp) { return "floordiv"; })
@@ -163,6 +177,9 @@ private:
     FailureOr<llvm::json::Value> left = spell(op->getOperand(0)), right = spell(op->getOperand(1));
     if (failed(left) || failed(right)) {
       return failure();
+    }
+    if (isa<arith::SubIOp>(op)) {
+      right = llvm::json::Value(Array{"*", std::move(*right), -1});
     }
     return llvm::json::Value(Array{spelling, std::move(*left), std::move(*right)});
   }

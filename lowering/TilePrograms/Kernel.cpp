@@ -299,7 +299,10 @@ SmallVector<Matrix> KernelLowering::getNextLoads(scf::ForOp loop, Value next,
 }
 
 void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
-  SmallVector<Memory> places = allocateAll(loop.getInitArgs());
+  SmallVector<Memory> places;
+  for (auto [i, value] : llvm::enumerate(loop.getInitArgs())) {
+    places.push_back(isTile(value) ? allocateCarried(loop, i) : Memory());
+  }
   SmallVector<Value> none(places.size());
   lowerPiece(piece, loop.getInitArgs(), none, places);
   SmallVector<Value> init;

@@ -59,6 +59,10 @@ protected:
 
   /// Memory of its own for a tile.
   virtual Memory allocate(mlir::Value tile) = 0;
+  /// The same for a tile that a loop carries.
+  virtual Memory allocateCarried(mlir::scf::ForOp loop, unsigned carried) {
+    return allocate(loop.getInitArgs()[carried]);
+  }
   virtual void emitNest(const Plan &plan, const Nest &nest, unsigned index) = 0;
   /// The op has loops of its own; of an insert, those that write the part.
   virtual void emitProgram(mlir::Operation *op, const Memory &target) = 0;

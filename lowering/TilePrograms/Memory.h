@@ -12,6 +12,7 @@ struct Memory {
   mlir::Value pointer; // !llvm.ptr
   mlir::Type element;  // as stored
   int64_t stride;      // elements from row to row
+  bool ofLane = false; // instead: in memory of each lane the points that are dealt to it, in their order
 };
 
 // Accesses at offset row * stride + column (null: 0), with conversion to and from the compute type; a width of 0 is a

@@ -22,6 +22,7 @@ protected:
   struct Point {
     mlir::Value row, column;
     int64_t width = 0; // columns from `column` on, as a vector; 0: one, as a scalar
+    mlir::Value own = {}; // its number among the points of this lane, where memory of lanes is accessed
   };
 
   static bool isScalarReduction(const Root &root) {
@@ -29,6 +30,10 @@ protected:
   }
   /// A tile that is read from memory in this nest.
   bool isMemory(mlir::Value tile);
+  /// Whether any of what has been prepared is.
+  bool readsOwn() {
+    return llvm::any_of(memories, [](auto &entry) { return entry.second.ofLane; });
+  }
   /// Makes scalars and addresses available in front of the loops.
   void prepare(mlir::Value value);
   unsigned domainAxes() const { return hasRows ? kRowBit | kColumnBit : kColumnBit; }

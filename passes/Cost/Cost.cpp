@@ -188,7 +188,7 @@ static int64_t chooseFill(const AffineState &form, TargetAttr target) {
 
 Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, TargetAttr target, const Wanted &wanted) {
   MLIRContext *context = recurrence.getContext();
-  Choice best{ScheduleAttr::get(context, ScheduleKind::step, 1, 0), std::nullopt};
+  Choice best{ScheduleAttr::get(context, ScheduleKind::step, 1, 0, 0), std::nullopt};
   best.cost = getCost(recurrence, form, target, ScheduleKind::step, 1);
   bool found = !wanted.kind || *wanted.kind == ScheduleKind::step;
   int64_t tokens = wanted.chunk, fill = wanted.fill >= 0 ? wanted.fill : chooseFill(form, target);
@@ -207,7 +207,10 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
       bool better = !found || (cost && best.cost && fits && cost->time < best.cost->time);
       if (better) {
         int64_t length = cost || tokens > 0 ? candidate : form.fitChunk(kind, 16);
-        best = {ScheduleAttr::get(context, kind, length, kind == ScheduleKind::chunk ? fill : 0), cost};
+        // Where lanes run a task together, the code for chunks takes memory and registers that tokens do not need.
+        bool alone = target && target.getLanes() > 1;
+        int64_t tasks = kind == ScheduleKind::chunk ? fill : 0;
+        best = {ScheduleAttr::get(context, kind, length, tasks, alone ? length : 0), cost};
         found = true;
       }
     }

@@ -43,17 +43,27 @@ private:
   }
 
   FailureOr<SmallVector<Value>> emitHeads(FusedOp fused) {
+    TypeRange types = fused.getResultTypes();
+    ScheduleAttr schedule = (*fused.getBody().getOps<RecurrenceOp>().begin()).getScheduleAttr();
+    SmallVector<Value> few;
+    if (schedule && schedule.getLeast() > 0) {
+      FailureOr<SmallVector<Value>> results = launch(fused, createTokensEmitter, {}, types);
+      if (failed(results)) {
+        return failure();
+      }
+      few = *results;
+    }
     std::optional<Segments> segments = Segments::find(fused);
     if (!segments) {
-      return launch(fused, createHeadsEmitter, {}, fused.getResultTypes());
+      return launch(fused, createHeadsEmitter, {}, types, few);
     }
-    auto run = [&](auto create, ValueRange inputs, TypeRange results) {
+    auto run = [&](auto create, ValueRange inputs, TypeRange results, ValueRange into = {}) {
       return launch(
           fused,
           [&](FusedOp group, tile::KernelOp kernel, OpBuilder builder) {
             return create(group, kernel, builder, *segments, inputs);
           },
-          inputs, results);
+          inputs, results, into);
     };
     FailureOr<SmallVector<Value>> effects =
         run(createEffectsEmitter, {}, {segments->getStatesType(), segments->getTransitionsType()});
@@ -61,12 +71,12 @@ private:
       return failure();
     }
     FailureOr<SmallVector<Value>> starts = run(createStartsEmitter, *effects, segments->getStatesType());
-    return failed(starts) ? starts : run(createSegmentsEmitter, *starts, fused.getResultTypes());
+    return failed(starts) ? starts : run(createSegmentsEmitter, *starts, types, few);
   }
 
   /// Emits a kernel, or finds the same one, and launches it in front of the group.
   FailureOr<SmallVector<Value>> launch(FusedOp fused, KernelEmitter::Factory create, ValueRange inputs,
-                                       TypeRange results) {
+                                       TypeRange results, ValueRange into = {}) {
     FailureOr<KernelCall> call = KernelEmitter::emit(fused, moduleBuilder, create, inputs, results);
     if (failed(call)) {
       return failure();
@@ -85,7 +95,7 @@ private:
     OpBuilder builder(fused);
     auto launch =
         tile::LaunchOp::create(builder, fused.getLoc(), results, FlatSymbolRefAttr::get(it->second), call->tasks,
-                               call->inputs, builder.getArrayAttr(call->weights));
+                               call->inputs, into, builder.getArrayAttr(call->weights));
     return SmallVector<Value>(launch.getResults());
   }
 

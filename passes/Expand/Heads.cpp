@@ -35,9 +35,27 @@ protected:
     return success();
   }
 
-  Value countTasks(TileEmitter &e, Sizes size) override {
+  Value countTasks(TileEmitter &e, Sizes size) override { return e.times(countHeads(e, size), areMany(e, size)); }
+
+  Value countHeads(TileEmitter &e, Sizes size) {
     return e.times(size(recurrence.getReset() ? tile::Size::S : tile::Size::B), e.index(heads));
   }
+
+  /// 1 if sequences have as many tokens as the schedule wants, on average, else 0.
+  Value areMany(TileEmitter &e, Sizes size) {
+    ScheduleAttr schedule = recurrence.getScheduleAttr();
+    if (!schedule || schedule.getLeast() == 0) {
+      return e.index(1);
+    }
+    Value tokens = size(tile::Size::T);
+    if (recurrence.getReset()) {
+      tokens = e.over(tokens, e.most(size(tile::Size::S), e.index(1)));
+    }
+    return e.least(e.over(tokens, e.index(schedule.getLeast())), e.index(1));
+  }
+
+  /// In which form tokens run; null: one by one.
+  virtual ScheduleAttr chooseSchedule() { return recurrence.getScheduleAttr(); }
 
   // ---- what is different where sequences are cut into segments
 
@@ -148,7 +166,7 @@ private:
 
   LogicalResult emitSequence(Value start, Value end, ArrayRef<Value> consts, SmallVector<Value> &carried) {
     auto step = [&](ValueRange args) { return emitStep(*this, recurrence, args); };
-    ScheduleAttr schedule = recurrence.getScheduleAttr();
+    ScheduleAttr schedule = chooseSchedule();
     if (schedule && schedule.getKind() != ScheduleKind::step) {
       AffineState form(recurrence);
       if (failed(check(form, schedule))) {
@@ -387,6 +405,17 @@ private:
   llvm::DenseMap<Value, Value> tiles;
 };
 
+class TokensEmitter : public HeadsEmitter {
+public:
+  using HeadsEmitter::HeadsEmitter;
+
+protected:
+  ScheduleAttr chooseSchedule() override { return {}; }
+  Value countTasks(TileEmitter &e, Sizes size) override {
+    return e.times(countHeads(e, size), e.minus(e.index(1), areMany(e, size)));
+  }
+};
+
 /// A task is a segment, the head of a sequence the inner number.
 class SegmentEmitter : public HeadsEmitter {
 public:
@@ -440,7 +469,7 @@ protected:
   }
 
   Value countTasks(TileEmitter &e, Sizes size) override {
-    return e.times(segments.countHeads(e, size), segments.count(e, size));
+    return e.times(HeadsEmitter::countTasks(e, size), segments.count(e, size));
   }
 
   const Segments &segments;
@@ -489,6 +518,10 @@ protected:
 
 std::unique_ptr<KernelEmitter> rwkv::createHeadsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) {
   return std::make_unique<HeadsEmitter>(fused, kernel, builder);
+}
+
+std::unique_ptr<KernelEmitter> rwkv::createTokensEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) {
+  return std::make_unique<TokensEmitter>(fused, kernel, builder);
 }
 
 std::unique_ptr<KernelEmitter> rwkv::createSegmentsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder,

@@ -181,6 +181,8 @@ private:
 std::unique_ptr<KernelEmitter> createRowsEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder);
 std::unique_ptr<KernelEmitter> createColumnsEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder);
 std::unique_ptr<KernelEmitter> createHeadsEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder);
+/// The same, token by token, for calls that are too short for the schedule.
+std::unique_ptr<KernelEmitter> createTokensEmitter(FusedOp fused, tile::KernelOp kernel, mlir::OpBuilder builder);
 
 } // namespace rwkv
 

@@ -184,6 +184,9 @@ private:
     if (choice.schedule.getKind() != ScheduleKind::step) {
       os << ", C = " << choice.schedule.getChunk();
     }
+    if (int64_t tokens = choice.schedule.getLeast()) {
+      os << ", fewer than " << tokens << " tokens one by one";
+    }
     if (int64_t tasks = choice.schedule.getFill()) {
       os << ", long sequences of few heads in segments, for up to " << tasks << " tasks";
     } else if (choice.schedule.getKind() == ScheduleKind::chunk && target && target.getUnits() > 0) {

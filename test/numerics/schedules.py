@@ -296,11 +296,12 @@ class Schedules:
         """Made once for all schedules of a recurrence, its types and its sizes."""
         if self.group != plan.group:
             self.runs, self.group = {}, plan.group
-        if profile not in self.runs:
+        key = profile, tuple(plan.lengths)
+        if key not in self.runs:
             lengths = plan.lengths if profile in ("normal", "slow") else [min(HAZARD_LENGTH, plan.lengths[-1])]
             batch = 1 if profile == "slow" else 2
             seen = self.make(plan, f"{plan.group}/{profile}", max(lengths), profile, batch)
-            run = self.runs[profile] = Run(plan, seen, lengths)
+            run = self.runs[key] = Run(plan, seen, lengths)
             run.tolerance = TOLERANCE[plan.types.compute]
             if profile in DECAY_HAZARDS and plan.types.compute == "f32":
                 run.tolerance = SUMMED
@@ -309,7 +310,7 @@ class Schedules:
                 lost = max(max(errors(plan, coarse.expected(n), run.expected(n))) for n in lengths if n)
                 lost *= REFLECTIONS_FACTOR if profile == "reflections" else FACTOR
                 run.tolerance = lost + SUMMED if run.tolerance == SUMMED else max(run.tolerance, lost)
-        run = self.runs[profile]
+        run = self.runs[key]
         if self.splits_products and plan.types.name.startswith("bf16") and plan.schedule.kind == "chunk":
             run.tolerance = max(run.tolerance, SPLIT_PRODUCTS)
         return run

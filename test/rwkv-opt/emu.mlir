@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Lanes of other machines on this one: the program of the emulated target, as a shared object that needs nothing.
 
-// DEFINE: %{f} = --fill=0 --function scan --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x4x64x64xf32
+// DEFINE: %{f} = --function scan --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x4x64x64xf32
 // RUN: rwkv-opt %s %{f} --target=emu-sm_90a --emit=mlir | FileCheck %s --check-prefix=SM90
 // RUN: rwkv-opt %s %{f} --target=emu-gfx942 --emit=mlir | FileCheck %s --check-prefix=GFX942
 // RUN: rwkv-opt %s %{f} --schedule=chunk --chunk=16 --target=emu-sm_90a --emit=llvm | FileCheck %s --check-prefixes=LLVM
@@ -35,6 +35,6 @@ func.func @scan(%k: !H, %v: !H, %s0: tensor<?x?x?x?xf32>) -> (tensor<?x?x?x?xbf1
     %y = rwkv.read %S[%kt] : !S
     %S1 = rwkv.write %S[%kt], %vt : !S
     rwkv.yield %y, %S1 : tensor<?xf32>, !S
-  }
+  } attributes {schedule = #rwkv.schedule<chunk, C = 16>}
   return %o, %s : tensor<?x?x?x?xbf16>, tensor<?x?x?x?xf32>
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Code for GPUs is text, which the driver compiles. No GPU and no toolkit are needed to make it.
 
-// DEFINE: %{f} = --fill=0 --function scan --argument 2x7x4x64xf32 --argument 2x7x4x64xf32 --argument 2x4x64x64xf32
+// DEFINE: %{f} = --function scan --argument 2x7x4x64xf32 --argument 2x7x4x64xf32 --argument 2x4x64x64xf32
 // RUN: rwkv-opt %s %{f} --target=sm_80 --emit=asm -o %t.asm
 // RUN: FileCheck %s --input-file=%t.asm --check-prefixes=PTX,SM80
 // RUN: FileCheck %s --input-file=%t.asm --check-prefix=ALONE
@@ -68,6 +68,6 @@ func.func @scan(%k: !H, %v: !H, %s0: !H) -> (!H, !H) {
     %y = rwkv.read %S[%kt] : !S
     %S1 = rwkv.write %S[%kt], %vt : !S
     rwkv.yield %y, %S1 : tensor<?xf32>, !S
-  }
+  } attributes {schedule = #rwkv.schedule<chunk, C = 16>}
   return %o, %s : !H, !H
 }

@@ -525,6 +525,28 @@ func.func @filled_steps(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
 
 // -----
 
+func.func @least_of_steps(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
+  %s = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  // expected-error @below {{expected a least number of tokens only where there is another form, but got 4}}
+  } attributes {schedule = #rwkv.schedule<step, least = 4>}
+  return
+}
+
+// -----
+
+func.func @unknown_key(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
+  %s = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  // expected-error @below {{expected C, fill or least, each once, but got 'D'}}
+  } attributes {schedule = #rwkv.schedule<chunk, C = 4, D = 4>}
+  return
+}
+
+// -----
+
 // recurrence_c8: 257 is no bf16.
 func.func @counter(%x: tensor<?x?x2x8xf32>, %n: tensor<?x2x1xbf16>) {
   %r = rwkv.recurrence over(%xt = %x : tensor<?x?x2x8xf32>) init(%N = %n : tensor<?x2x1xbf16>) -> (tensor<?x2x1xbf16>) {
