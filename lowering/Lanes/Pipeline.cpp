@@ -130,7 +130,11 @@ private:
   Place partAt(Value slot, const Pipeline::Part &part) {
     Value pointer = LLVM::GEPOp::create(b, loc, slot.getType(), b.getI8Type(), slot,
                                         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(part.offset)});
-    return {{pointer, part.element, part.stride}, 16 * 8 / part.element.getIntOrFloatBitWidth(), true, part.isExact};
+    return {{pointer, part.element, part.rows.stride},
+            16 * 8 / part.element.getIntOrFloatBitWidth(),
+            /*isShared=*/true,
+            part.isExact,
+            part.rows.order};
   }
 
   void meet(Value slot, bool isFilled, bool waits) {

@@ -23,7 +23,7 @@ struct Pipeline {
   struct Part {
     int64_t offset; // bytes
     mlir::Type element;
-    int64_t stride;
+    warps::Rows rows;
     bool isExact;
     bool isScratch = false; // of the one who prepares: shares memory with others
   };

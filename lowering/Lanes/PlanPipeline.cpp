@@ -163,48 +163,64 @@ private:
            });
   }
 
-  /// Rows so far apart that accesses of all who read and write the tile meet the fewest banks twice.
-  int64_t chooseStride(Value tile) {
-    ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
-    if (shape.size() < 2) {
-      return shape.empty() ? 1 : shape.back();
-    }
-    int64_t best = 0, fewest = 0;
-    Fragments applied(*machine.hooks->findProduct(plan.precision), true),
-        prepared(*machine.hooks->findProduct(plan.precision), false);
-    for (int64_t pad = 0; pad <= 16; pad += 4) {
-      int64_t stride = shape.back() + pad, count = 0;
-      for (Operation &op : *plan.loop.getBody()) {
-        auto dot = dyn_cast<tile::DotOp>(op);
-        if (!dot) {
-          continue;
+  /// Whether a tile is never read at places that are no multiples of a power of two, as slices are.
+  static bool isReadWhole(Value tile) {
+    llvm::SetVector<Value> readers;
+    readers.insert(tile);
+    for (size_t i = 0; i < readers.size(); ++i) {
+      for (Operation *user : readers[i].getUsers()) {
+        if (isa<tile::SliceOp>(user)) {
+          return false;
         }
-        bool turned = plan.roles.split.contains(dot.getResult());
-        const Fragments &fragments = turned ? applied : prepared;
-        int64_t readers = turned ? plan.appliers : 1;
-        for (Value operand : {dot.getLhs(), dot.getRhs()}) {
-          auto [inMemory, isTurned] = skipTransposes(operand);
-          if (inMemory != tile) {
-            continue;
-          }
-          bool isLeft = (operand == dot.getLhs()) != turned;
-          Placement placement = isLeft ? fragments.getLeft(0, 0) : fragments.getRight(0, 0);
-          placement = isTurned ? placement.turned() : placement;
-          placement = placement.clipped(shape[0], shape[1]);
-          count += readers * countWavefronts(placement, stride);
+        if (isElementwise(user) || isa<tile::TransposeOp, tile::InsertOp>(user)) {
+          readers.insert(user->getResult(0)); // computed from what it is asked for
         }
       }
-      if (best == 0 || count < fewest) {
-        best = stride;
-        fewest = count;
-      }
     }
-    return best;
+    return true;
   }
 
-  Pipeline::Part place(int64_t rows, int64_t stride, Type element, bool isExact) {
-    Pipeline::Part part{plan.slotBytes, element, stride, isExact};
-    int64_t bytes = rows * stride * (element.getIntOrFloatBitWidth() / 8);
+  /// The placement in which a warp that prepares a tile writes it.
+  Placement preferPrepared(Value tile) {
+    OpBuilder b(tile.getContext());
+    WarpTiles::Outside outside;
+    outside.getShape = getExtent;
+    WarpTiles tiles(b, b, tile.getLoc(), *machine.hooks, Value(), plan.precision, /*turned=*/false, outside);
+    return tiles.prefer(tile);
+  }
+
+  /// Rows for which accesses of all who read and write a tile meet the fewest banks twice.
+  Rows chooseRowsOf(Value tile) {
+    Extent shape = getExtent(tile);
+    if (getRank(tile) < 2) {
+      return {shape.columns, {}};
+    }
+    const MatrixInstruction &instruction = *machine.hooks->findProduct(plan.precision);
+    Fragments applied(instruction, true), prepared(instruction, false);
+    SmallVector<Use> uses;
+    for (auto dot : plan.loop.getBody()->getOps<tile::DotOp>()) {
+      bool turned = plan.roles.split.contains(dot.getResult());
+      const Fragments &fragments = turned ? applied : prepared;
+      for (Value operand : {dot.getLhs(), dot.getRhs()}) {
+        auto [inMemory, isTurned] = skipTransposes(operand);
+        if (inMemory != tile) {
+          continue;
+        }
+        bool isLeft = (operand == dot.getLhs()) != turned;
+        Placement placement = isLeft ? fragments.getLeft(0, 0) : fragments.getRight(0, 0);
+        placement = (isTurned ? placement.turned() : placement).clipped(shape.rows, shape.columns);
+        int64_t size = instruction.k * (isLeft ? instruction.m : instruction.n);
+        int64_t count = llvm::divideCeil(shape.rows * shape.columns, size);
+        uses.push_back({placement, count * (turned ? plan.appliers : 1)});
+      }
+    }
+    uses.push_back({preferPrepared(tile), 1});
+    return chooseRows(uses, shape.rows, shape.columns, /*mayOrder=*/isReadWhole(tile));
+  }
+
+  Pipeline::Part place(int64_t count, const Rows &rows, Type element, bool isExact) {
+    Pipeline::Part part{plan.slotBytes, element, rows, isExact};
+    int64_t bytes = count * rows.stride * (element.getIntOrFloatBitWidth() / 8);
     plan.slotBytes += llvm::alignTo(bytes, 16);
     return part;
   }
@@ -231,7 +247,7 @@ private:
         return refuse("a mask is passed");
       }
       if (plan.roles.passed.contains(value)) {
-        plan.parts[value] = place(getExtent(value).rows, chooseStride(value), f32, isOperandOnly(value));
+        plan.parts[value] = place(getExtent(value).rows, chooseRowsOf(value), f32, isOperandOnly(value));
       } else {
         scratch.push_back(value);
       }
@@ -287,7 +303,8 @@ private:
         }
       };
       visit(tile);
-      int64_t stride = chooseStride(tile), bytes = llvm::alignTo(getExtent(tile).rows * stride * 4, 16);
+      Rows rows = chooseRowsOf(tile);
+      int64_t bytes = llvm::alignTo(getExtent(tile).rows * rows.stride * 4, 16);
       SmallVector<std::pair<int64_t, int64_t>> taken;
       for (const Life &other : placed) {
         if (!other.last->isBeforeInBlock(tile.getDefiningOp())) {
@@ -297,14 +314,16 @@ private:
       int64_t offset = findGap(start, bytes, std::move(taken));
       placed.push_back({tile, last, offset, offset + bytes});
       end = std::max(end, offset + bytes);
-      plan.parts[tile] = {offset, Float32Type::get(tile.getContext()), stride, isOperandOnly(tile), true};
+      plan.parts[tile] = {offset, Float32Type::get(tile.getContext()), rows, isOperandOnly(tile), true};
       plan.hasScratch = true;
     }
     plan.slotBytes = end;
   }
 
   /// Rows of fragments of a left operand start at different banks.
-  static int64_t paddedRow(int64_t columns, Type element) { return columns + 16 * 8 / element.getIntOrFloatBitWidth(); }
+  static Rows paddedRow(int64_t columns, Type element) {
+    return {columns + 16 * 8 / element.getIntOrFloatBitWidth(), {}};
+  }
 
   Pipeline &plan;
   const Machine &machine;

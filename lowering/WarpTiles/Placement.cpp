@@ -4,6 +4,9 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <array>
+#include <limits>
+
 using namespace rwkv;
 using namespace rwkv::warps;
 
@@ -73,10 +76,18 @@ Placement warps::getCopies(int64_t columns, int64_t warp) {
   return result;
 }
 
-llvm::SmallVector<Access> warps::groupAccesses(const Placement &placement, int64_t stride, int64_t alignment,
+uint32_t Rows::getPlace(uint32_t row) const {
+  uint32_t place = row;
+  for (auto [bit, other] : llvm::enumerate(order)) {
+    place ^= row >> bit & 1 ? other : 0;
+  }
+  return place;
+}
+
+llvm::SmallVector<Access> warps::groupAccesses(const Placement &placement, const Rows &rows, int64_t alignment,
                                                int64_t widest) {
   auto allows = [&](int64_t width) {
-    return stride % width == 0 && alignment % width == 0 &&
+    return rows.stride % width == 0 && alignment % width == 0 &&
            llvm::all_of(placement.lanes, [&](Coord c) { return c.column % width == 0; });
   };
   int64_t most = 1;
@@ -107,33 +118,65 @@ llvm::SmallVector<Access> warps::groupAccesses(const Placement &placement, int64
   return accesses;
 }
 
-int64_t warps::countWavefronts(const Placement &placement, int64_t stride) {
+int64_t warps::countWavefronts(const Placement &placement, const Rows &rows) {
   constexpr int64_t kBanks = 32;
   int64_t total = 0, lanes = int64_t(1) << placement.lanes.size();
-  for (const Access &access : groupAccesses(placement, stride, 4, 4)) {
+  for (const Access &access : groupAccesses(placement, rows, 4, 4)) {
     int64_t width = access.registers.size(), together = std::max<int64_t>(1, kBanks / width);
     for (int64_t first = 0; first < lanes; first += together) {
-      llvm::SmallVector<llvm::SmallVector<int64_t>> words(kBanks);
-      size_t most = 1;
+      llvm::SmallVector<int64_t, kBanks> words;
+      std::array<int64_t, kBanks> inBank = {};
       for (int64_t lane = first; lane < std::min(lanes, first + together); ++lane) {
         Coord c = access.first;
         for (auto [bit, base] : llvm::enumerate(placement.lanes)) {
           c.row += lane >> bit & 1 ? base.row : 0;
           c.column += lane >> bit & 1 ? base.column : 0;
         }
+        int64_t word = rows.getOffset(c);
+        if (llvm::is_contained(words, word)) {
+          continue;
+        }
+        words.push_back(word);
         for (int64_t i = 0; i < width; ++i) {
-          int64_t word = c.row * stride + c.column + i;
-          llvm::SmallVector<int64_t> &bank = words[word % kBanks];
-          if (!llvm::is_contained(bank, word)) {
-            bank.push_back(word);
-          }
-          most = std::max(most, bank.size());
+          ++inBank[(word + i) % kBanks];
         }
       }
-      total += most;
+      total += *llvm::max_element(inBank);
     }
   }
   return total;
+}
+
+Rows warps::chooseRows(llvm::ArrayRef<Use> uses, int64_t rows, int64_t columns, bool mayOrder) {
+  constexpr int64_t kPiece = 4, kMostPad = 16; // columns; wide accesses stay possible
+  constexpr unsigned kBits = 4;                // rows further apart than these are on their own
+  Rows best;
+  int64_t fewest = std::numeric_limits<int64_t>::max();
+  auto consider = [&](const Rows &candidate) {
+    int64_t count = 0;
+    for (const Use &use : uses) {
+      count += use.times * countWavefronts(use.placement, candidate);
+    }
+    if (count < fewest) {
+      best = candidate;
+      fewest = count;
+    }
+  };
+  unsigned bits = mayOrder ? std::min<unsigned>(kBits, llvm::Log2_64_Ceil(rows)) : 0;
+  for (int64_t pad = 0; pad <= kMostPad; pad += kPiece) {
+    Rows candidate{columns + pad, llvm::SmallVector<uint32_t, 4>(bits, 0)};
+    consider(candidate);
+    for (uint32_t all = 1; all < 1u << (bits * (bits - 1) / 2); ++all) { // bit i has i bits below it
+      for (unsigned bit = 0; bit < bits; ++bit) {
+        candidate.order[bit] = all >> (bit * (bit - 1) / 2) & ((1u << bit) - 1);
+      }
+      consider(candidate);
+    }
+  }
+  while (!best.order.empty() && best.order.back() == 0) {
+    best.order.pop_back();
+  }
+  return best;
 }
 
 Fragments::Fragments(const MatrixInstruction &instruction, bool turned) : instruction(instruction), turned(turned) {

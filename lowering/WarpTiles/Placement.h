@@ -26,19 +26,41 @@ struct Placement {
   Placement along(int64_t axis, llvm::SmallVectorImpl<unsigned> &map) const;
 };
 
+/// How the rows of a tile lie in memory.
+struct Rows {
+  int64_t stride; // elements from one place of a row to the next
+  /// Rows may be in another order, which is linear over F2: the place of a row is its number, xored by its bits with
+  /// these, each smaller than the bit. Against a swizzle of columns it has the advantage that lanes which have the same
+  /// bits of the row add the same to what they have of the tile.
+  llvm::SmallVector<uint32_t, 4> order;
+
+  uint32_t getPlace(uint32_t row) const;
+  int64_t getOffset(Coord c) const { return getPlace(c.row) * stride + c.column; }
+};
+
 /// Registers that are accessed at once: their numbers, and the element of the first.
 struct Access {
   llvm::SmallVector<unsigned, 4> registers;
   Coord first;
 };
 
-/// The accesses of a placement to rows that are `stride` elements apart, of at most `widest` elements each.
-/// `alignment`: of the first element, in elements.
-llvm::SmallVector<Access> groupAccesses(const Placement &placement, int64_t stride, int64_t alignment, int64_t widest);
+/// The accesses of a placement, of at most `widest` elements each. `alignment`: of the first element, in elements.
+llvm::SmallVector<Access> groupAccesses(const Placement &placement, const Rows &rows, int64_t alignment,
+                                        int64_t widest);
 
 /// How many words of shared memory one lane after the other, 32 banks of 4 bytes at a time, reads or writes in all
 /// accesses of a placement of 4-byte elements.
-int64_t countWavefronts(const Placement &placement, int64_t stride);
+int64_t countWavefronts(const Placement &placement, const Rows &rows);
+
+/// A placement that accesses a tile, and how often it does, at one place or another.
+struct Use {
+  Placement placement;
+  int64_t times;
+};
+
+/// The rows of a tile of 4-byte elements that all its uses together access in the fewest wavefronts, then those that
+/// take the least memory: padded, and in another order if `mayOrder`.
+Rows chooseRows(llvm::ArrayRef<Use> uses, int64_t rows, int64_t columns, bool mayOrder);
 
 /// Lanes side by side along the columns, two columns each if there are enough; every lane has all rows.
 Placement getColumns(int64_t rows, int64_t columns, int64_t warp);

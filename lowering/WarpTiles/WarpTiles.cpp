@@ -305,12 +305,11 @@ SmallVector<Value> WarpTiles::computeElementwise(Operation *op, const Placement 
 
 // ---- memory
 
-/// The sum of the bases of the bits of the lane's number.
-Value WarpTiles::laneOffset(ArrayRef<int64_t> bases) {
-  for (auto &[known, value] : laneOffsets) {
-    if (ArrayRef<int64_t>(known) == bases) {
-      return value;
-    }
+/// The sum of the bases of the bits of the lane's number, or their xor.
+Value WarpTiles::laneOffset(ArrayRef<int64_t> bases, bool isXor) {
+  Value &known = laneOffsets[{bases.vec(), isXor}];
+  if (known) {
+    return known;
   }
   Value sum = constantIndex(entry, loc, 0);
   for (size_t i = 0; i < bases.size();) {
@@ -323,12 +322,12 @@ Value WarpTiles::laneOffset(ArrayRef<int64_t> bases) {
       Value field = arith::ShRUIOp::create(entry, loc, lane, constantIndex(entry, loc, i));
       field = arith::AndIOp::create(entry, loc, field, constantIndex(entry, loc, (int64_t(1) << (end - i)) - 1));
       field = arith::MulIOp::create(entry, loc, field, constantIndex(entry, loc, bases[i]));
-      sum = arith::AddIOp::create(entry, loc, sum, field);
+      sum = isXor ? arith::XOrIOp::create(entry, loc, sum, field).getResult()
+                  : arith::AddIOp::create(entry, loc, sum, field).getResult();
     }
     i = end;
   }
-  laneOffsets.push_back({SmallVector<int64_t>(bases), sum});
-  return sum;
+  return known = sum;
 }
 
 Value WarpTiles::offsetBy(Value pointer, Type element, int64_t offset) {
@@ -337,18 +336,42 @@ Value WarpTiles::offsetBy(Value pointer, Type element, int64_t offset) {
                                            ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
 }
 
-Value WarpTiles::getBase(const Place &place, const Placement &placement) {
+/// The address of each access: what the lane adds, and a constant.
+void WarpTiles::forEachAccess(const Place &place, const Placement &placement, ArrayRef<Access> accesses,
+                              function_ref<void(const Access &, Value)> body) {
   const Memory &memory = place.memory;
-  Value offset = laneOffset(llvm::map_to_vector(
-      placement.lanes, [&](Coord c) { return static_cast<int64_t>(c.row) * memory.stride + c.column; }));
-  Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), offset);
-  return LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
-                             ArrayRef<LLVM::GEPArg>{wide});
+  const Rows rows = place.getRows();
+  bool isOrdered = !rows.order.empty();
+  uint32_t ofLanes = 0; // bits of a row's place that lanes change
+  SmallVector<int64_t> added, xored;
+  for (Coord c : placement.lanes) {
+    ofLanes |= isOrdered ? rows.getPlace(c.row) : 0;
+    added.push_back(c.column + (isOrdered ? 0 : c.row * memory.stride));
+    xored.push_back(rows.getPlace(c.row));
+  }
+  std::map<uint32_t, Value> bases; // by what the register changes of these bits
+  for (const Access &access : accesses) {
+    uint32_t row = rows.getPlace(access.first.row);
+    Value &base = bases[row & ofLanes];
+    if (!base) {
+      Value offset = laneOffset(added);
+      if (isOrdered) {
+        Value places = arith::XOrIOp::create(entry, loc, laneOffset(xored, /*isXor=*/true),
+                                             constantIndex(entry, loc, row & ofLanes));
+        places = arith::MulIOp::create(entry, loc, places, constantIndex(entry, loc, memory.stride));
+        offset = arith::AddIOp::create(entry, loc, offset, places);
+      }
+      Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), offset);
+      base = LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
+                                 ArrayRef<LLVM::GEPArg>{wide});
+    }
+    body(access, offsetBy(base, memory.element, (row & ~ofLanes) * memory.stride + access.first.column));
+  }
 }
 
 SmallVector<Access> WarpTiles::groupReads(const Place &from, const Placement &placement) {
   constexpr int64_t kWidest = 128; // bits
-  return groupAccesses(placement, from.memory.stride, from.alignment,
+  return groupAccesses(placement, from.getRows(), from.alignment,
                        kWidest / from.memory.element.getIntOrFloatBitWidth());
 }
 
@@ -357,18 +380,16 @@ SmallVector<Value> WarpTiles::read(const Place &from, const Placement &placement
     settle();
   }
   const Memory &memory = from.memory;
-  Value base = getBase(from, placement);
   int64_t bytes = memory.element.getIntOrFloatBitWidth() / 8;
   SmallVector<Value> words;
-  for (const Access &access : groupReads(from, placement)) {
+  forEachAccess(from, placement, groupReads(from, placement), [&](const Access &access, Value pointer) {
     int64_t width = access.registers.size();
-    Value pointer = offsetBy(base, memory.element, access.first.row * memory.stride + access.first.column);
     bool pairs = memory.element.isBF16() && width > 1; // are words, whose halves they are
     int64_t count = pairs ? width / 2 : width;
     Type element = pairs ? b.getI32Type() : memory.element;
     Type type = count == 1 ? element : Type(VectorType::get({count}, element));
     words.push_back(LLVM::LoadOp::create(b, loc, type, pointer, width * bytes));
-  }
+  });
   return words;
 }
 
@@ -424,11 +445,10 @@ void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Valu
 
 void WarpTiles::storeAll(const Place &to, const Placement &placement, ArrayRef<Value> values) {
   const Memory &memory = to.memory;
-  Value base = getBase(to, placement);
   int64_t bytes = std::max<int64_t>(1, memory.element.getIntOrFloatBitWidth() / 8);
-  for (const Access &access : groupAccesses(placement, memory.stride, to.alignment, 16 / bytes)) {
+  SmallVector<Access> accesses = groupAccesses(placement, to.getRows(), to.alignment, 16 / bytes);
+  forEachAccess(to, placement, accesses, [&](const Access &access, Value pointer) {
     int64_t width = access.registers.size();
-    Value pointer = offsetBy(base, memory.element, access.first.row * memory.stride + access.first.column);
     auto converted = [&](unsigned number) -> Value {
       Value value = values[number];
       if (memory.element.isBF16() && value.getType().isF32() && hooks.roundsToBF16()) {
@@ -438,7 +458,7 @@ void WarpTiles::storeAll(const Place &to, const Placement &placement, ArrayRef<V
     };
     if (width == 1) {
       LLVM::StoreOp::create(b, loc, converted(access.registers[0]), pointer, bytes);
-      continue;
+      return;
     }
     Type type = VectorType::get({width}, memory.element);
     Value all = LLVM::UndefOp::create(b, loc, type);
@@ -447,7 +467,7 @@ void WarpTiles::storeAll(const Place &to, const Placement &placement, ArrayRef<V
       all = LLVM::InsertElementOp::create(b, loc, all, converted(number), at);
     }
     LLVM::StoreOp::create(b, loc, all, pointer, width * bytes);
-  }
+  });
 }
 
 /// How many elements are copied at once.

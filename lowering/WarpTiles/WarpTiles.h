@@ -11,6 +11,7 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <functional>
+#include <map>
 
 namespace rwkv::warps {
 
@@ -22,6 +23,9 @@ struct Place {
   int64_t alignment = 1; // in elements, of its first element; rows follow at memory.stride
   bool isShared = true;  // written by lanes of this warp: others must wait for each other before they read it
   bool isExact = false;  // elements are as products want them
+  llvm::SmallVector<uint32_t, 4> order = {}; // of its rows
+
+  Rows getRows() const { return {memory.stride, order}; }
 };
 
 struct Extent {
@@ -107,10 +111,11 @@ private:
 
   llvm::SmallVector<Access> groupReads(const Place &from, const Placement &placement);
   void storeAll(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
-  mlir::Value getBase(const Place &place, const Placement &placement);
+  void forEachAccess(const Place &place, const Placement &placement, llvm::ArrayRef<Access> accesses,
+                     llvm::function_ref<void(const Access &, mlir::Value)> body);
   int64_t getPiece(const Place &from, const Place &to, Extent shape);
   void forEachPiece(int64_t width, Extent shape, llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value)> body);
-  mlir::Value laneOffset(llvm::ArrayRef<int64_t> bases);
+  mlir::Value laneOffset(llvm::ArrayRef<int64_t> bases, bool isXor = false);
   mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
   mlir::Value zero();
@@ -126,7 +131,7 @@ private:
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Held>> held;
   llvm::DenseMap<mlir::Value, mlir::Value> rounded;
-  std::vector<std::pair<llvm::SmallVector<int64_t>, mlir::Value>> laneOffsets;
+  std::map<std::pair<std::vector<int64_t>, bool>, mlir::Value> laneOffsets;
   bool unsettled = false; // lanes wrote what others may read
   bool exchanged = false; // the memory for exchanges has been used
 };

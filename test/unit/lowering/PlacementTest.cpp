@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 
 #include <map>
+#include <set>
 
 using namespace rwkv;
 using namespace rwkv::warps;
@@ -246,27 +247,27 @@ TEST(WarpFragments, ResultsCoverTiles) {
 
 TEST(Accesses, WidthsFollowRegistersLanesAndRows) {
   Placement pairs = getColumns(1, 64, kWarp); // columns 2 l and 2 l + 1
-  auto accesses = groupAccesses(pairs, 64, 4, 4);
+  auto accesses = groupAccesses(pairs, {64, {}}, 4, 4);
   ASSERT_EQ(accesses.size(), 1u);
   EXPECT_EQ(accesses[0].registers, (Numbers{0, 1}));
-  EXPECT_EQ(groupAccesses(pairs, 64, 4, 1).size(), 2u) << "no wider than asked for";
-  EXPECT_EQ(groupAccesses(pairs, 64, 1, 4).size(), 2u) << "the first element is at any place";
-  EXPECT_EQ(groupAccesses(pairs, 63, 4, 4).size(), 2u) << "rows start at any place";
+  EXPECT_EQ(groupAccesses(pairs, {64, {}}, 4, 1).size(), 2u) << "no wider than asked for";
+  EXPECT_EQ(groupAccesses(pairs, {64, {}}, 1, 4).size(), 2u) << "the first element is at any place";
+  EXPECT_EQ(groupAccesses(pairs, {63, {}}, 4, 4).size(), 2u) << "rows start at any place";
 
   Placement copies = getCopies(8, kWarp);
-  accesses = groupAccesses(copies, 8, 4, 4);
+  accesses = groupAccesses(copies, {8, {}}, 4, 4);
   ASSERT_EQ(accesses.size(), 2u);
   EXPECT_EQ(accesses[0].registers, (Numbers{0, 1, 2, 3}));
   EXPECT_EQ(accesses[1].registers, (Numbers{4, 5, 6, 7}));
   EXPECT_EQ(accesses[1].first, (Coord{0, 4}));
 
   Placement columns = getColumns(4, 32, kWarp); // neighbours belong to other lanes
-  EXPECT_EQ(groupAccesses(columns, 32, 4, 4).size(), 4u);
+  EXPECT_EQ(groupAccesses(columns, {32, {}}, 4, 4).size(), 4u);
 }
 
 TEST(Accesses, RegistersInAnyOrder) {
   // Registers of a left operand are (0, 0), (8, 0), (0, 1), (8, 1): the neighbours are the first and the third.
-  auto accesses = groupAccesses(Fragments(tf32(), false).getLeft(0, 0), 64, 4, 4);
+  auto accesses = groupAccesses(Fragments(tf32(), false).getLeft(0, 0), {64, {}}, 4, 4);
   ASSERT_EQ(accesses.size(), 2u);
   EXPECT_EQ(accesses[0].registers, (Numbers{0, 2}));
   EXPECT_EQ(accesses[0].first, (Coord{0, 0}));
@@ -275,14 +276,14 @@ TEST(Accesses, RegistersInAnyOrder) {
 }
 
 TEST(Accesses, StartAtMultiplesOfTheirWidth) {
-  auto accesses = groupAccesses(getCopies(4, kWarp).moved(0, 2), 8, 4, 4); // columns 2 to 5
+  auto accesses = groupAccesses(getCopies(4, kWarp).moved(0, 2), {8, {}}, 4, 4); // columns 2 to 5
   ASSERT_EQ(accesses.size(), 2u);
   EXPECT_EQ(accesses[0].registers, (Numbers{0, 1}));
   EXPECT_EQ(accesses[1].registers, (Numbers{2, 3}));
 }
 
 TEST(Accesses, CopiesOfALaneAreAccessedOnce) {
-  auto accesses = groupAccesses(Fragments(tf32(), false).getResult(0, 0).clipped(8, 8), 8, 4, 4);
+  auto accesses = groupAccesses(Fragments(tf32(), false).getResult(0, 0).clipped(8, 8), {8, {}}, 4, 4);
   ASSERT_EQ(accesses.size(), 1u); // (0, 0), (0, 1), (0, 0), (0, 1)
   EXPECT_EQ(accesses[0].registers, (Numbers{0, 1}));
 }
@@ -290,21 +291,62 @@ TEST(Accesses, CopiesOfALaneAreAccessedOnce) {
 TEST(Wavefronts, OfLeftOperands) {
   // Pairs of 16 lanes at a time: 4 rows of 8 columns; two accesses of 32 lanes.
   Placement left = Fragments(tf32(), false).getLeft(0, 0);
-  EXPECT_EQ(countWavefronts(left, 64), 2 * 2 * 4); // rows start at the same bank
-  EXPECT_EQ(countWavefronts(left, 68), 2 * 2 * 2); // 4 banks apart: half of a row meets the next one
-  EXPECT_EQ(countWavefronts(left, 72), 2 * 2 * 1); // 8 banks apart: side by side
+  EXPECT_EQ(countWavefronts(left, {64, {}}), 2 * 2 * 4); // rows start at the same bank
+  EXPECT_EQ(countWavefronts(left, {68, {}}), 2 * 2 * 2); // 4 banks apart: half of a row meets the next one
+  EXPECT_EQ(countWavefronts(left, {72, {}}), 2 * 2 * 1); // 8 banks apart: side by side
 }
 
 TEST(Wavefronts, OfRightOperands) {
   // Single words of 32 lanes: rows 0, 2, 4 and 6 of 8 columns, then those below them.
   Placement right = Fragments(tf32(), false).getRight(0, 0);
-  EXPECT_EQ(countWavefronts(right, 64), 2 * 4);
-  EXPECT_EQ(countWavefronts(right, 68), 2 * 1); // two rows are 8 banks apart
-  EXPECT_EQ(countWavefronts(right, 72), 2 * 2); // 16
+  EXPECT_EQ(countWavefronts(right, {64, {}}), 2 * 4);
+  EXPECT_EQ(countWavefronts(right, {68, {}}), 2 * 1); // two rows are 8 banks apart
+  EXPECT_EQ(countWavefronts(right, {72, {}}), 2 * 2); // 16
 }
 
 TEST(Wavefronts, TheSameWordIsReadOnce) {
-  EXPECT_EQ(countWavefronts(getCopies(1, kWarp), 1), 1);
-  EXPECT_EQ(countWavefronts(getColumns(1, 32, kWarp), 32), 1);
-  EXPECT_EQ(countWavefronts(getColumns(1, 16, kWarp), 16), 1);
+  EXPECT_EQ(countWavefronts(getCopies(1, kWarp), {1, {}}), 1);
+  EXPECT_EQ(countWavefronts(getColumns(1, 32, kWarp), {32, {}}), 1);
+  EXPECT_EQ(countWavefronts(getColumns(1, 16, kWarp), {16, {}}), 1);
+}
+
+// ---- rows in another order
+
+TEST(Rows, OrderMovesWholeRows) {
+  Rows rows{72, {0, 0, 1}};
+  EXPECT_EQ(rows.getPlace(3), 3u);
+  EXPECT_EQ(rows.getPlace(4), 5u);
+  EXPECT_EQ(rows.getPlace(13), 12u);
+  EXPECT_EQ(rows.getOffset({13, 7}), 12 * 72 + 7);
+}
+
+TEST(Rows, ChosenForAllWhoReadAndWriteATile) {
+  // Keys of 16 tokens: operands of scores (columns are the depth), and of what is added to the state (rows are), which
+  // want rows 8 or 4 banks apart; rows in another order suit both.
+  Placement scores = Fragments(tf32(), false).getRight(0, 0).turned();
+  Placement update = Fragments(tf32(), true).getRight(0, 0).turned(), written = getColumns(16, 64, kWarp);
+  auto count = [&](const Rows &rows) {
+    return std::array{countWavefronts(scores, rows), countWavefronts(update, rows), countWavefronts(written, rows)};
+  };
+  const std::array<int64_t, 3> fewest{2, 2, 32}; // 4 bytes of each element, 128 at a time
+  std::array<Use, 3> uses{Use{scores, 16}, Use{update, 64}, Use{written, 1}};
+  for (bool mayOrder : {false, true}) {
+    Rows rows = chooseRows(uses, 16, 64, mayOrder);
+    EXPECT_EQ(count(rows) == fewest, mayOrder);
+    EXPECT_EQ(rows.order.empty(), !mayOrder);
+    std::set<uint32_t> places;
+    for (uint32_t row = 0; row < 16; ++row) {
+      places.insert(rows.getPlace(row));
+    }
+    EXPECT_EQ(places.size(), 16u);
+    EXPECT_EQ(*places.rbegin(), 15u);
+  }
+}
+
+TEST(Rows, ChosenWithTheLeastMemory) {
+  // A whole row at a time: as close as can be.
+  Use written{getColumns(16, 64, kWarp), 1};
+  Rows rows = chooseRows(written, 16, 64, /*mayOrder=*/true);
+  EXPECT_EQ(rows.stride, 64);
+  EXPECT_TRUE(rows.order.empty());
 }
