@@ -81,7 +81,7 @@ public:
     function->setAttr("tile.scratch", b.getI64IntegerAttr(sizes.scratch));
     SmallVector<Attribute> passed{b.getStrArrayAttr({"rwkv-lanes", std::to_string(e.lanes)})};
     if (pipeline) {
-      passed.push_back(b.getStrArrayAttr({"rwkv-blocks", std::to_string(tasksAtOnce)}));
+      passed.push_back(b.getStrArrayAttr({"rwkv-blocks", std::to_string(pipeline->tasksAtOnce)}));
     }
     function->setAttr("passthrough", b.getArrayAttr(passed));
     function.walk([&](math::Exp2Op op) {
@@ -93,26 +93,17 @@ public:
   }
 
 private:
-  /// Of the first loop that can be one. Two tasks share a multiprocessor if its memory holds their slots.
+  /// Of the first loop that can be one.
   std::optional<Pipeline> choosePipeline() {
     std::optional<Pipeline> found;
-    constexpr int64_t kReserved = 1024; // of the memory, per task
-    const int64_t all = machine.sharedBytes;
+    std::string why;
     kernel.getBody().walk<WalkOrder::PreOrder>([&](scf::ForOp loop) {
-      std::string why;
-      for (tasksAtOnce = 2; tasksAtOnce > 0 && !found; --tasksAtOnce) {
-        machine.sharedBytes = (all + kReserved) / tasksAtOnce - kReserved;
-        found = findPipeline(loop, machine, why);
-        if (found && found->preparers < 3 && tasksAtOnce > 1) {
-          found.reset();
-        }
-        if (found) {
-          return WalkResult::interrupt();
-        }
-      }
-      return WalkResult::advance();
+      found = findPipeline(loop, machine, why);
+      return found ? WalkResult::interrupt() : WalkResult::advance();
     });
-    machine.sharedBytes = found ? machine.sharedBytes : all;
+    if (found) {
+      machine.sharedBytes = found->sharedBytes;
+    }
     return found;
   }
 
@@ -387,7 +378,6 @@ private:
 
   Machine machine;
   StringRef arena;
-  int64_t tasksAtOnce = 1; // on a multiprocessor
   std::optional<Pipeline> pipeline;
   Value iv, first, stride; // of its loop
   Emitter e;

@@ -19,8 +19,14 @@ namespace {
 /// Barriers that meetings may have: two per slot, and one is for the task.
 constexpr int64_t kMostSlots = 7;
 constexpr int64_t kWarps = 8;
-/// Registers of a lane for a tile that is prepared, and for what is carried.
-constexpr int64_t kMostRegisters = 64;
+/// Registers of a lane for a tile that is prepared.
+constexpr int64_t kMostPrepared = 64;
+/// Registers of a lane for all but what is carried: operands and results of products, addresses.
+constexpr int64_t kWorking = 96;
+/// Bytes of a multiprocessor's memory that every task takes beside its own.
+constexpr int64_t kReserved = 1024;
+/// Fewer slots than this are too few where a task shares a multiprocessor with another.
+constexpr int64_t kFewestSlots = 3;
 
 class Planner {
 public:
@@ -137,12 +143,14 @@ private:
     for (Value arg : plan.loop.getRegionIterArgs()) {
       carried += tile::getTileShape(arg.getType())[0] * plan.columns / warp;
     }
-    if (carried > kMostRegisters) {
+    const lanes::Hooks &hooks = *machine.hooks;
+    int64_t registers = std::min(hooks.getMostRegisters(), hooks.getRegisters() / (plan.tasksAtOnce * kWarps * warp));
+    if (carried + kWorking > registers) {
       return refuse("more is carried than registers hold");
     }
     for (Operation *op : plan.roles.prepare) {
       for (Value value : op->getResults()) {
-        if (getRank(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostRegisters) {
+        if (getRank(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostPrepared) {
           return refuse("more is prepared than registers hold");
         }
       }
@@ -260,10 +268,11 @@ private:
       }
     }
     placeScratch(scratch);
-    if (plan.slotBytes * plan.preparers > machine.sharedBytes) {
-      plan.preparers = machine.sharedBytes / plan.slotBytes;
+    if (plan.slotBytes * plan.preparers > plan.sharedBytes) {
+      plan.preparers = plan.sharedBytes / plan.slotBytes;
     }
-    return plan.preparers > 0 || refuse("slots that shared memory cannot hold");
+    return plan.preparers >= (plan.tasksAtOnce > 1 ? kFewestSlots : 1) ||
+           refuse("slots that shared memory cannot hold");
   }
 
   /// Tiles that only products of the one who prepares read: those that are not needed at the same time share memory,
@@ -314,7 +323,8 @@ private:
 } // namespace
 
 /// Inverts the systems that are prepared, and plans the loop.
-static std::optional<Pipeline> planPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
+static std::optional<Pipeline> planPipeline(scf::ForOp loop, const Machine &machine, int64_t tasksAtOnce,
+                                            std::string &why) {
   std::optional<Roles> roles = findRoles(loop, why);
   if (roles) {
     invertPrepared(loop, *roles);
@@ -326,13 +336,20 @@ static std::optional<Pipeline> planPipeline(scf::ForOp loop, const Machine &mach
   Pipeline plan;
   plan.loop = loop;
   plan.roles = *roles;
+  plan.tasksAtOnce = tasksAtOnce;
+  plan.sharedBytes = (machine.sharedBytes + kReserved) / tasksAtOnce - kReserved;
   return Planner(plan, machine, why).run() ? std::optional(plan) : std::nullopt;
 }
 
 std::optional<Pipeline> lanes::findPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
-  // A loop that is refused stays as it is: where nothing is prepared ahead, an inverse is only more work.
-  auto copy = cast<scf::ForOp>(OpBuilder(loop).clone(*loop));
-  bool isPlanned = planPipeline(copy, machine, why).has_value();
-  copy.erase();
-  return isPlanned ? planPipeline(loop, machine, why) : std::nullopt;
+  for (int64_t tasksAtOnce : {2, 1}) {
+    // A loop that is refused stays as it is: where nothing is prepared ahead, an inverse is only more work.
+    auto copy = cast<scf::ForOp>(OpBuilder(loop).clone(*loop));
+    bool isPlanned = planPipeline(copy, machine, tasksAtOnce, why).has_value();
+    copy.erase();
+    if (isPlanned) {
+      return planPipeline(loop, machine, tasksAtOnce, why);
+    }
+  }
+  return std::nullopt;
 }
