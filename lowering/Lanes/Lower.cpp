@@ -5,7 +5,9 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -96,14 +98,22 @@ private:
   /// Of the first loop that can be one.
   std::optional<Pipeline> choosePipeline() {
     std::optional<Pipeline> found;
-    std::string why;
+    const auto kRemark = remark::RemarkOpts::name("Pipeline").category("tile-lower-kernels");
     kernel.getBody().walk<WalkOrder::PreOrder>([&](scf::ForOp loop) {
+      std::string why;
       found = findPipeline(loop, machine, why);
-      return found ? WalkResult::interrupt() : WalkResult::advance();
-    });
-    if (found) {
+      if (!found) {
+        remark::missed(loop.getLoc(), kRemark) << "no pipeline: " + why;
+        return WalkResult::advance();
+      }
+      remark::passed(loop.getLoc(), kRemark)
+          << llvm::formatv("pipeline: {0} warps prepare chunks, {1} apply {2} columns each; slots of {3} bytes; "
+                           "tasks at once: {4}",
+                           found->preparers, found->appliers, found->columns, found->slotBytes, found->tasksAtOnce)
+                 .str();
       machine.sharedBytes = found->sharedBytes;
-    }
+      return WalkResult::interrupt();
+    });
     return found;
   }
 
