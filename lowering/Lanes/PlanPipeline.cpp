@@ -19,6 +19,8 @@ namespace {
 /// Barriers that meetings may have: two per slot, and one is for the task.
 constexpr int64_t kMostSlots = 7;
 constexpr int64_t kWarps = 8;
+/// What sizes that are no powers of two are multiples of.
+constexpr int64_t kMultiple = 8;
 /// Registers of a lane for a tile that is prepared.
 constexpr int64_t kMostPrepared = 64;
 /// Registers of a lane for all but what is carried: operands and results of products, addresses.
@@ -51,8 +53,8 @@ private:
           return refuse("tiles of another type than f32");
         }
         for (int64_t size : tile::getTileShape(value.getType())) {
-          if (!llvm::isPowerOf2_64(size)) {
-            return refuse("a size that is no power of two");
+          if (!llvm::isPowerOf2_64(size) && size % kMultiple != 0) {
+            return refuse("a size that is neither a power of two nor a multiple of " + Twine(kMultiple));
           }
         }
       }
@@ -63,7 +65,7 @@ private:
         }
       }
       if (auto insert = dyn_cast<tile::InsertOp>(op); insert && !isAligned(insert)) {
-        return refuse("an insert at a place that is not known, or no multiple of its size");
+        return refuse("an insert at a place that is not known, or no multiple of its size, a power of two");
       }
       if (isa<tile::ReshapeOp, tile::ScanOp>(op)) {
         return refuse(op.getName().getStringRef());
@@ -85,9 +87,12 @@ private:
       llvm::append_range(sizes, tile::getTileShape(insert.getPart().getType()));
     }
     sizes.insert(sizes.begin(), insert.getOffsets().size() - sizes.size(), 1);
-    return llvm::all_of(llvm::zip_equal(insert.getOffsets(), sizes), [](auto pair) {
+    ArrayRef<int64_t> whole = tile::getTileShape(insert.getX().getType());
+    return llvm::all_of(llvm::zip_equal(insert.getOffsets(), sizes, whole), [](auto axis) {
+      auto [at, size, all] = axis;
       APInt offset;
-      return matchPattern(std::get<0>(pair), m_ConstantInt(&offset)) && offset.getSExtValue() % std::get<1>(pair) == 0;
+      return matchPattern(at, m_ConstantInt(&offset)) && offset.getSExtValue() % size == 0 &&
+             (size == all || llvm::isPowerOf2_64(size));
     });
   }
 
@@ -105,14 +110,18 @@ private:
     if (!instruction) {
       return refuse("no products");
     }
-    if (plan.roles.columns % instruction->m != 0) {
-      return refuse("columns that no matrix instruction has");
-    }
     // Few warps with many columns would read less of what was prepared, but a chunk would take them longer.
-    plan.columns = std::max<int64_t>(instruction->m, plan.roles.columns / (kWarps / 2));
-    plan.appliers = plan.roles.columns / plan.columns;
+    int64_t all = plan.roles.columns, wanted = kWarps / 2;
+    for (int64_t columns = all; columns >= instruction->m; columns -= instruction->m) {
+      int64_t appliers = all / columns;
+      bool isCloser = std::abs(appliers - wanted) < std::abs(plan.appliers - wanted);
+      if (columns % instruction->m == 0 && all % columns == 0 && isCloser && appliers < kWarps) {
+        plan.columns = columns;
+        plan.appliers = appliers;
+      }
+    }
     plan.preparers = std::min(kWarps - plan.appliers, kMostSlots);
-    return true;
+    return plan.appliers > 0 || refuse("columns that no matrix instruction has");
   }
 
   int64_t columnsOf(Value tile) {
@@ -129,13 +138,28 @@ private:
       bool turned = plan.roles.split.contains(dot.getResult());
       int64_t rows = tile::getTileShape(dot.getResult().getType())[0], columns = columnsOf(dot.getResult()),
               depth = tile::getTileShape(dot.getLhs().getType())[1];
-      // What is smaller than the instruction has copies; sizes are powers of two.
-      bool fits = !turned || (columns % instruction.m == 0 && rows % instruction.n == 0);
+      bool fits = turned ? columns % instruction.m == 0 && rows % instruction.n == 0
+                         : holds(rows, instruction.m) && holds(columns, instruction.n);
       if (dot.getPrecision() != plan.precision || !fits || depth % instruction.k != 0) {
         return refuse("a product that is not made of matrix instructions");
       }
     }
+    // What is carried, and tiles that others are inserted into, may lie in fragments as well.
+    SmallVector<Value> tiles(plan.loop.getRegionIterArgs());
+    for (auto insert : plan.loop.getBody()->getOps<tile::InsertOp>()) {
+      tiles.push_back(insert.getResult());
+    }
+    for (Value tile : tiles) {
+      if (getRank(tile) == 2 && plan.roles.split.contains(tile) && !holds(getExtent(tile).rows, instruction.n)) {
+        return refuse("rows that no matrix instruction has");
+      }
+    }
     return true;
+  }
+
+  /// What is smaller than the instruction has copies.
+  static bool holds(int64_t size, int64_t ofInstruction) {
+    return llvm::isPowerOf2_64(size) || size % ofInstruction == 0;
   }
 
   bool checkRegisters() {
