@@ -14,6 +14,9 @@ public:
   virtual ~Shape() = default;
   /// Lanes of a warp, a power of two.
   virtual int64_t getWarp() const = 0;
+  /// Registers of 32 bits of a multiprocessor, which all lanes that run on it at once share, and of a lane at most.
+  virtual int64_t getRegisters() const = 0;
+  virtual int64_t getMostRegisters() const = 0;
   /// The matrix instruction of a warp for products whose operands may be rounded like this; null: there is none.
   virtual const MatrixInstruction *findProduct(tile::Precision precision) const = 0;
 };

@@ -5,7 +5,9 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -81,7 +83,7 @@ public:
     function->setAttr("tile.scratch", b.getI64IntegerAttr(sizes.scratch));
     SmallVector<Attribute> passed{b.getStrArrayAttr({"rwkv-lanes", std::to_string(e.lanes)})};
     if (pipeline) {
-      passed.push_back(b.getStrArrayAttr({"rwkv-blocks", std::to_string(tasksAtOnce)}));
+      passed.push_back(b.getStrArrayAttr({"rwkv-blocks", std::to_string(pipeline->tasksAtOnce)}));
     }
     function->setAttr("passthrough", b.getArrayAttr(passed));
     function.walk([&](math::Exp2Op op) {
@@ -93,26 +95,25 @@ public:
   }
 
 private:
-  /// Of the first loop that can be one. Two tasks share a multiprocessor if its memory holds their slots.
+  /// Of the first loop that can be one.
   std::optional<Pipeline> choosePipeline() {
     std::optional<Pipeline> found;
-    constexpr int64_t kReserved = 1024; // of the memory, per task
-    const int64_t all = machine.sharedBytes;
+    const auto kRemark = remark::RemarkOpts::name("Pipeline").category("tile-lower-kernels");
     kernel.getBody().walk<WalkOrder::PreOrder>([&](scf::ForOp loop) {
       std::string why;
-      for (tasksAtOnce = 2; tasksAtOnce > 0 && !found; --tasksAtOnce) {
-        machine.sharedBytes = (all + kReserved) / tasksAtOnce - kReserved;
-        found = findPipeline(loop, machine, why);
-        if (found && found->preparers < 3 && tasksAtOnce > 1) {
-          found.reset();
-        }
-        if (found) {
-          return WalkResult::interrupt();
-        }
+      found = findPipeline(loop, machine, why);
+      if (!found) {
+        remark::missed(loop.getLoc(), kRemark) << "no pipeline: " + why;
+        return WalkResult::advance();
       }
-      return WalkResult::advance();
+      remark::passed(loop.getLoc(), kRemark)
+          << llvm::formatv("pipeline: {0} warps prepare chunks, {1} apply {2} columns each; slots of {3} bytes; "
+                           "tasks at once: {4}",
+                           found->preparers, found->appliers, found->columns, found->slotBytes, found->tasksAtOnce)
+                 .str();
+      machine.sharedBytes = found->sharedBytes;
+      return WalkResult::interrupt();
     });
-    machine.sharedBytes = found ? machine.sharedBytes : all;
     return found;
   }
 
@@ -409,7 +410,6 @@ private:
 
   Machine machine;
   StringRef arena;
-  int64_t tasksAtOnce = 1; // on a multiprocessor
   std::optional<Pipeline> pipeline;
   Value iv, first, stride; // of its loop
   Emitter e;

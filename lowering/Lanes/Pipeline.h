@@ -15,6 +15,8 @@ namespace rwkv::lanes {
 struct Pipeline {
   mlir::scf::ForOp loop;
   programs::Roles roles;
+  int64_t tasksAtOnce = 1;                          // on a multiprocessor
+  int64_t sharedBytes = 0;                          // that each of them may have
   int64_t preparers = 0, appliers = 0;              // warps
   int64_t columns = 0;                              // of what is carried, per warp
   tile::Precision precision = tile::Precision::f32; // of products
@@ -36,7 +38,8 @@ struct Pipeline {
 };
 
 /// The pipeline of a loop, whose prepared systems are inverted for it, if there is one; otherwise the loop stays as it
-/// is and `why` says what is in the way.
+/// is and `why` says what is in the way. Two tasks share a multiprocessor if its memory holds the slots of both, and
+/// its registers what both carry.
 std::optional<Pipeline> findPipeline(mlir::scf::ForOp loop, const Machine &machine, std::string &why);
 
 /// What the surroundings of the loop do for it.

@@ -19,8 +19,16 @@ namespace {
 /// Barriers that meetings may have: two per slot, and one is for the task.
 constexpr int64_t kMostSlots = 7;
 constexpr int64_t kWarps = 8;
-/// Registers of a lane for a tile that is prepared, and for what is carried.
-constexpr int64_t kMostRegisters = 64;
+/// What sizes that are no powers of two are multiples of.
+constexpr int64_t kMultiple = 8;
+/// Registers of a lane for a tile that is prepared.
+constexpr int64_t kMostPrepared = 64;
+/// Registers of a lane for all but what is carried: operands and results of products, addresses.
+constexpr int64_t kWorking = 96;
+/// Bytes of a multiprocessor's memory that every task takes beside its own.
+constexpr int64_t kReserved = 1024;
+/// Fewer slots than this are too few where a task shares a multiprocessor with another.
+constexpr int64_t kFewestSlots = 3;
 
 class Planner {
 public:
@@ -45,8 +53,8 @@ private:
           return refuse("tiles of another type than f32");
         }
         for (int64_t size : tile::getTileShape(value.getType())) {
-          if (!llvm::isPowerOf2_64(size)) {
-            return refuse("a size that is no power of two");
+          if (!llvm::isPowerOf2_64(size) && size % kMultiple != 0) {
+            return refuse("a size that is neither a power of two nor a multiple of " + Twine(kMultiple));
           }
         }
       }
@@ -57,7 +65,7 @@ private:
         }
       }
       if (auto insert = dyn_cast<tile::InsertOp>(op); insert && !isAligned(insert)) {
-        return refuse("an insert at a place that is not known, or no multiple of its size");
+        return refuse("an insert at a place that is not known, or no multiple of its size, a power of two");
       }
       if (isa<tile::ReshapeOp, tile::ScanOp>(op)) {
         return refuse(op.getName().getStringRef());
@@ -79,9 +87,12 @@ private:
       llvm::append_range(sizes, tile::getTileShape(insert.getPart().getType()));
     }
     sizes.insert(sizes.begin(), insert.getOffsets().size() - sizes.size(), 1);
-    return llvm::all_of(llvm::zip_equal(insert.getOffsets(), sizes), [](auto pair) {
+    ArrayRef<int64_t> whole = tile::getTileShape(insert.getX().getType());
+    return llvm::all_of(llvm::zip_equal(insert.getOffsets(), sizes, whole), [](auto axis) {
+      auto [at, size, all] = axis;
       APInt offset;
-      return matchPattern(std::get<0>(pair), m_ConstantInt(&offset)) && offset.getSExtValue() % std::get<1>(pair) == 0;
+      return matchPattern(at, m_ConstantInt(&offset)) && offset.getSExtValue() % size == 0 &&
+             (size == all || llvm::isPowerOf2_64(size));
     });
   }
 
@@ -99,14 +110,18 @@ private:
     if (!instruction) {
       return refuse("no products");
     }
-    if (plan.roles.columns % instruction->m != 0) {
-      return refuse("columns that no matrix instruction has");
-    }
     // Few warps with many columns would read less of what was prepared, but a chunk would take them longer.
-    plan.columns = std::max<int64_t>(instruction->m, plan.roles.columns / (kWarps / 2));
-    plan.appliers = plan.roles.columns / plan.columns;
+    int64_t all = plan.roles.columns, wanted = kWarps / 2;
+    for (int64_t columns = all; columns >= instruction->m; columns -= instruction->m) {
+      int64_t appliers = all / columns;
+      bool isCloser = std::abs(appliers - wanted) < std::abs(plan.appliers - wanted);
+      if (columns % instruction->m == 0 && all % columns == 0 && isCloser && appliers < kWarps) {
+        plan.columns = columns;
+        plan.appliers = appliers;
+      }
+    }
     plan.preparers = std::min(kWarps - plan.appliers, kMostSlots);
-    return true;
+    return plan.appliers > 0 || refuse("columns that no matrix instruction has");
   }
 
   int64_t columnsOf(Value tile) {
@@ -123,13 +138,28 @@ private:
       bool turned = plan.roles.split.contains(dot.getResult());
       int64_t rows = tile::getTileShape(dot.getResult().getType())[0], columns = columnsOf(dot.getResult()),
               depth = tile::getTileShape(dot.getLhs().getType())[1];
-      // What is smaller than the instruction has copies; sizes are powers of two.
-      bool fits = !turned || (columns % instruction.m == 0 && rows % instruction.n == 0);
+      bool fits = turned ? columns % instruction.m == 0 && rows % instruction.n == 0
+                         : holds(rows, instruction.m) && holds(columns, instruction.n);
       if (dot.getPrecision() != plan.precision || !fits || depth % instruction.k != 0) {
         return refuse("a product that is not made of matrix instructions");
       }
     }
+    // What is carried, and tiles that others are inserted into, may lie in fragments as well.
+    SmallVector<Value> tiles(plan.loop.getRegionIterArgs());
+    for (auto insert : plan.loop.getBody()->getOps<tile::InsertOp>()) {
+      tiles.push_back(insert.getResult());
+    }
+    for (Value tile : tiles) {
+      if (getRank(tile) == 2 && plan.roles.split.contains(tile) && !holds(getExtent(tile).rows, instruction.n)) {
+        return refuse("rows that no matrix instruction has");
+      }
+    }
     return true;
+  }
+
+  /// What is smaller than the instruction has copies.
+  static bool holds(int64_t size, int64_t ofInstruction) {
+    return llvm::isPowerOf2_64(size) || size % ofInstruction == 0;
   }
 
   bool checkRegisters() {
@@ -137,12 +167,14 @@ private:
     for (Value arg : plan.loop.getRegionIterArgs()) {
       carried += tile::getTileShape(arg.getType())[0] * plan.columns / warp;
     }
-    if (carried > kMostRegisters) {
+    const lanes::Hooks &hooks = *machine.hooks;
+    int64_t registers = std::min(hooks.getMostRegisters(), hooks.getRegisters() / (plan.tasksAtOnce * kWarps * warp));
+    if (carried + kWorking > registers) {
       return refuse("more is carried than registers hold");
     }
     for (Operation *op : plan.roles.prepare) {
       for (Value value : op->getResults()) {
-        if (getRank(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostRegisters) {
+        if (getRank(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostPrepared) {
           return refuse("more is prepared than registers hold");
         }
       }
@@ -276,10 +308,11 @@ private:
       }
     }
     placeScratch(scratch);
-    if (plan.slotBytes * plan.preparers > machine.sharedBytes) {
-      plan.preparers = machine.sharedBytes / plan.slotBytes;
+    if (plan.slotBytes * plan.preparers > plan.sharedBytes) {
+      plan.preparers = plan.sharedBytes / plan.slotBytes;
     }
-    return plan.preparers > 0 || refuse("slots that shared memory cannot hold");
+    return plan.preparers >= (plan.tasksAtOnce > 1 ? kFewestSlots : 1) ||
+           refuse("slots that shared memory cannot hold");
   }
 
   /// Tiles that only products of the one who prepares read: those that are not needed at the same time share memory,
@@ -333,7 +366,8 @@ private:
 } // namespace
 
 /// Inverts the systems that are prepared, and plans the loop.
-static std::optional<Pipeline> planPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
+static std::optional<Pipeline> planPipeline(scf::ForOp loop, const Machine &machine, int64_t tasksAtOnce,
+                                            std::string &why) {
   std::optional<Roles> roles = findRoles(loop, why);
   if (roles) {
     invertPrepared(loop, *roles);
@@ -345,13 +379,20 @@ static std::optional<Pipeline> planPipeline(scf::ForOp loop, const Machine &mach
   Pipeline plan;
   plan.loop = loop;
   plan.roles = *roles;
+  plan.tasksAtOnce = tasksAtOnce;
+  plan.sharedBytes = (machine.sharedBytes + kReserved) / tasksAtOnce - kReserved;
   return Planner(plan, machine, why).run() ? std::optional(plan) : std::nullopt;
 }
 
 std::optional<Pipeline> lanes::findPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
-  // A loop that is refused stays as it is: where nothing is prepared ahead, an inverse is only more work.
-  auto copy = cast<scf::ForOp>(OpBuilder(loop).clone(*loop));
-  bool isPlanned = planPipeline(copy, machine, why).has_value();
-  copy.erase();
-  return isPlanned ? planPipeline(loop, machine, why) : std::nullopt;
+  for (int64_t tasksAtOnce : {2, 1}) {
+    // A loop that is refused stays as it is: where nothing is prepared ahead, an inverse is only more work.
+    auto copy = cast<scf::ForOp>(OpBuilder(loop).clone(*loop));
+    bool isPlanned = planPipeline(copy, machine, tasksAtOnce, why).has_value();
+    copy.erase();
+    if (isPlanned) {
+      return planPipeline(loop, machine, tasksAtOnce, why);
+    }
+  }
+  return std::nullopt;
 }

@@ -227,35 +227,3 @@ std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
   llvm::for_each(yielded, pass);
   return roles;
 }
-
-void programs::invertPrepared(scf::ForOp loop, const Roles &roles) {
-  llvm::DenseMap<std::pair<Value, int64_t>, Value> inverses; // of one system solved for several things
-  for (Operation *op : roles.apply) {
-    auto solve = dyn_cast<tile::SolveUnitLowerOp>(op);
-    if (!solve || roles.split.contains(solve.getLower())) {
-      continue;
-    }
-    // The precision of the products that the solution goes into.
-    auto precision = tile::Precision::f32;
-    loop.getBody()->walk([&](tile::DotOp dot) { precision = dot.getPrecision(); });
-    OpBuilder b(solve);
-    Location loc = solve.getLoc();
-    auto type = cast<RankedTensorType>(solve.getLower().getType());
-    Type indices = type.clone(b.getI32Type());
-    Value row = tile::IotaOp::create(b, loc, indices, 0), column = tile::IotaOp::create(b, loc, indices, 1);
-    auto splat = [&](double value) -> Value {
-      Attribute number = FloatAttr::get(type.getElementType(), value);
-      return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, number));
-    };
-    Value diagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, row, column);
-    Value identity = arith::SelectOp::create(b, loc, diagonal, splat(1), splat(0));
-    Value &inverse = inverses[{solve.getLower(), solve.getInterleave()}];
-    if (!inverse) {
-      inverse = tile::SolveUnitLowerOp::create(b, loc, type, solve.getLower(), identity, solve.getInterleave());
-    }
-    Value product = tile::DotOp::create(b, loc, solve.getType(), inverse, solve.getRhs(), Value(), UnitAttr(),
-                                        IntegerAttr(), tile::PrecisionAttr::get(b.getContext(), precision));
-    solve.getResult().replaceAllUsesWith(product);
-    solve.erase();
-  }
-}

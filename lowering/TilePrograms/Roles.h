@@ -28,7 +28,7 @@ struct Roles {
 std::optional<Roles> findRoles(mlir::scf::ForOp loop, std::string &why);
 
 /// Systems that are prepared, but solved for what is carried: solved for the identity instead, which can be prepared,
-/// and multiplied.
+/// and multiplied. Interleaved groups of unknowns are eliminated one after the other, by products.
 void invertPrepared(mlir::scf::ForOp loop, const Roles &roles);
 
 } // namespace rwkv::programs

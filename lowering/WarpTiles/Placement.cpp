@@ -43,7 +43,8 @@ Placement Placement::along(int64_t axis, llvm::SmallVectorImpl<unsigned> &map) c
 }
 
 Placement Placement::clipped(int64_t rows, int64_t columns) const {
-  auto clip = [&](Coord c) { return Coord{c.row & uint32_t(rows - 1), c.column & uint32_t(columns - 1)}; };
+  auto inside = [](uint32_t at, int64_t size) { return llvm::isPowerOf2_64(size) ? at & uint32_t(size - 1) : at; };
+  auto clip = [&](Coord c) { return Coord{inside(c.row, rows), inside(c.column, columns)}; };
   Placement result;
   llvm::append_range(result.lanes, llvm::map_range(lanes, clip));
   llvm::append_range(result.registers, llvm::map_range(registers, clip));
@@ -52,10 +53,11 @@ Placement Placement::clipped(int64_t rows, int64_t columns) const {
 
 Placement warps::getColumns(int64_t rows, int64_t columns, int64_t warp) {
   Placement result;
-  uint32_t pair = columns >= 2 * warp ? 2 : 1, next = pair;
+  uint32_t pair = columns % (2 * warp) == 0 ? 2 : 1, next = pair;
   for (int64_t bit = 1; bit < warp; bit *= 2) {
-    result.lanes.push_back(next < columns ? Coord{0, next} : Coord{0, 0});
-    next = next < columns ? 2 * next : next;
+    bool fits = columns % (2 * next) == 0;
+    result.lanes.push_back(fits ? Coord{0, next} : Coord{0, 0});
+    next = fits ? 2 * next : next;
   }
   for (uint32_t row = 0; row < rows; ++row) {
     for (uint32_t first = 0; first < columns; first += next) {

@@ -19,7 +19,8 @@ struct Placement {
 
   Placement turned() const; // rows as columns
   Placement moved(int64_t rows, int64_t columns) const;
-  /// Of a tile of these sizes, powers of two: what lies beyond it is a copy of what lies inside.
+  /// Of a tile of these sizes. If they are powers of two, what lies beyond it is a copy of what lies inside; along
+  /// other axes nothing may lie beyond.
   Placement clipped(int64_t rows, int64_t columns) const;
   /// Of a vector that runs along an axis of the tile; each of its elements once. `map` says which register of the
   /// result register i corresponds to.
@@ -62,7 +63,8 @@ struct Use {
 /// take the least memory: padded, and in another order if `mayOrder`.
 Rows chooseRows(llvm::ArrayRef<Use> uses, int64_t rows, int64_t columns, bool mayOrder);
 
-/// Lanes side by side along the columns, two columns each if there are enough; every lane has all rows.
+/// Lanes side by side along the columns, as many as the columns are a multiple of, two columns each if there are
+/// enough; every lane has all rows.
 Placement getColumns(int64_t rows, int64_t columns, int64_t warp);
 /// The same element in all lanes: those of a row.
 Placement getCopies(int64_t columns, int64_t warp);

@@ -194,11 +194,17 @@ def plans(full, kinds):
                 yield plan
 
 
+# Key and value axes of states that warps share: 32 columns for a warp, and no powers of two.
+WARP_SIZES = ((128, 128), (48, 80), (80, 96))
+WARP_LAYERS = {f"ladder-{layer}" for layer in ("delta-product", "gla", "kda", "mamba2", "rwkv7")}
+
+
 def plans_of_warps():
     """Chunks of tiles that several warps share, products rounded: what only devices are asked, and not by plans()."""
     for r in ALL:
         if r.name in LADDER and (not r.types or r.types[0] == Types()) and legality(r.name, "chunk") != "no":
-            yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16), lengths=(17, 33))
+            for keys, values in ((64, 64), *(WARP_SIZES if r.name in WARP_LAYERS else ())):
+                yield Kernels(r, sixteen_bits(r), scaled(r, keys, values), Schedule("chunk", 16), lengths=(17, 33))
             if r.name in CUT_ON_WARPS:
                 yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16, fill=60), lengths=(17, 400))
 

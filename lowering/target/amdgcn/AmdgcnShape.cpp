@@ -10,6 +10,8 @@ namespace {
 class AmdgcnShape : public lanes::Shape {
 public:
   int64_t getWarp() const override { return 64; }
+  int64_t getRegisters() const override { return 131072; } // of four SIMDs
+  int64_t getMostRegisters() const override { return 512; }
 
   /// One that does not round: it is right for every precision.
   const MatrixInstruction *findProduct(tile::Precision) const override {

@@ -51,6 +51,8 @@ public:
   explicit EmuHooks(const lanes::Shape &shape) : shape(shape) {}
 
   int64_t getWarp() const override { return shape.getWarp(); }
+  int64_t getRegisters() const override { return shape.getRegisters(); }
+  int64_t getMostRegisters() const override { return shape.getMostRegisters(); }
   const MatrixInstruction *findProduct(tile::Precision precision) const override {
     return shape.findProduct(precision);
   }

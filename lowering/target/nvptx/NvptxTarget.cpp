@@ -15,6 +15,8 @@ constexpr int64_t kMostLanes = 256; // per task
 class NvptxHooks : public lanes::Hooks {
 public:
   int64_t getWarp() const override { return 32; }
+  int64_t getRegisters() const override { return 65536; }
+  int64_t getMostRegisters() const override { return 255; }
   unsigned getSharedSpace() const override { return 3; }
   unsigned getGlobalSpace() const override { return 1; }
 

@@ -36,16 +36,55 @@ std::string print(Operation *op) {
   return text;
 }
 
-// A slot has room for the system, and for its inverse: the less memory there is, the fewer slots, until there is none.
-TEST(PipelineTest, RefusedLoopsStayAsTheyAre) {
-  std::string error, why;
-  std::optional<TargetInfo> target = lookupTarget("emu-sm_90a", error);
-  ASSERT_TRUE(target) << error;
+/// Keys and values are written to a state, all of which is read.
+std::string writeKeys(int64_t keys, int64_t values) {
+  std::string text = R"(
+  tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %y: !tile.buffer<f32>) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %S0 = tile.load %x[%c0] : <f32> -> tensor<KxVxf32>
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<KxVxf32>) {
+      %k = tile.load %x[%i] : <f32> -> tensor<16xKxf32>
+      %v = tile.load %x[%i] : <f32> -> tensor<16xVxf32>
+      %kt = tile.transpose %k : tensor<16xKxf32> -> tensor<Kx16xf32>
+      %o = tile.dot %k, %S precision tf32 : tensor<16xKxf32>, tensor<KxVxf32> -> tensor<16xVxf32>
+      tile.store %o, %y[%i] : tensor<16xVxf32>, <f32>
+      %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<KxVxf32> : tensor<Kx16xf32>, tensor<16xVxf32> -> tensor<KxVxf32>
+      scf.yield %Sn : tensor<KxVxf32>
+    }
+    tile.store %r, %y[%c0] : tensor<KxVxf32>, <f32>
+  })";
+  for (auto [name, size] : {std::pair('K', keys), std::pair('V', values)}) {
+    for (size_t at; (at = text.find(name)) != std::string::npos;) {
+      text.replace(at, 1, std::to_string(size));
+    }
+  }
+  return text;
+}
+
+class PipelineTest : public ::testing::Test {
+protected:
+  PipelineTest() { context.get().loadDialect<scf::SCFDialect>(); }
+
+  std::optional<lanes::Pipeline> find(const std::string &text) {
+    module = context.parse(text);
+    EXPECT_TRUE(module);
+    scf::ForOp loop;
+    module->walk([&](scf::ForOp op) { loop = op; });
+    return lanes::findPipeline(loop, {/*lanes=*/256, target->scratchBytes, target->hooks}, why);
+  }
+
+  std::string why;
+  std::optional<TargetInfo> target = lookupTarget("emu-sm_90a", why);
   test::TestContext context;
-  context.get().loadDialect<scf::SCFDialect>();
-  int64_t found = 0, refused = 0, preparers = 0;
-  for (int64_t bytes = 0; bytes <= 65536; bytes += 256) {
-    OwningOpRef<ModuleOp> module = context.parse(kDelta);
+  OwningOpRef<ModuleOp> module;
+};
+
+// A slot has room for the system, and for its inverse: the less memory there is, the fewer slots, until there is none.
+TEST_F(PipelineTest, RefusedLoopsStayAsTheyAre) {
+  int64_t found = 0, refused = 0, slots = 0;
+  for (int64_t bytes = 0; bytes <= 98304; bytes += 256) {
+    module = context.parse(kDelta);
     ASSERT_TRUE(module);
     scf::ForOp loop;
     module->walk([&](scf::ForOp op) { loop = op; });
@@ -63,15 +102,49 @@ TEST(PipelineTest, RefusedLoopsStayAsTheyAre) {
     }
     ++found;
     EXPECT_EQ(pipeline->loop, loop);
-    EXPECT_GE(pipeline->preparers, preparers);
-    preparers = pipeline->preparers;
-    EXPECT_LE(preparers * pipeline->slotBytes, bytes);
+    EXPECT_GE(pipeline->preparers * pipeline->tasksAtOnce, slots);
+    slots = pipeline->preparers * pipeline->tasksAtOnce;
+    EXPECT_LE(slots * pipeline->slotBytes, bytes);
     loop.walk([](tile::SolveUnitLowerOp solve) { // for the identity
       EXPECT_EQ(solve.getResult().getType(), solve.getLower().getType());
     });
   }
   EXPECT_GT(refused, 1);
   EXPECT_GT(found, 1);
-  EXPECT_EQ(preparers, 4);
+  EXPECT_EQ(slots, 8);
+}
+
+// What is carried lies in registers, and so does what a chunk is worked with: the more is carried, the fewer tasks
+// share a multiprocessor's registers, until there are not enough for one.
+TEST_F(PipelineTest, TasksShareRegisters) {
+  auto tasksAtOnce = [&](int64_t keys, int64_t values) -> int64_t {
+    std::optional<lanes::Pipeline> pipeline = find(writeKeys(keys, values));
+    return pipeline ? pipeline->tasksAtOnce : 0;
+  };
+  EXPECT_EQ(tasksAtOnce(16, 64), 2);
+  EXPECT_EQ(tasksAtOnce(64, 64), 2);   // 32 registers of a lane
+  EXPECT_EQ(tasksAtOnce(128, 64), 1);  // 64
+  EXPECT_EQ(tasksAtOnce(64, 128), 1);  // 64
+  EXPECT_EQ(tasksAtOnce(128, 128), 1); // 128
+  EXPECT_EQ(tasksAtOnce(256, 128), 0); // 256
+  EXPECT_EQ(why, "more is carried than registers hold");
+}
+
+// Sizes of states are multiples of those of the matrix instruction; warps have as many columns as leave about half of
+// them to prepare.
+TEST_F(PipelineTest, SizesThatAreNoPowersOfTwo) {
+  for (auto [values, columns, appliers] :
+       {std::tuple(48, 16, 3), {64, 16, 4}, {80, 16, 5}, {96, 32, 3}, {128, 32, 4}}) {
+    std::optional<lanes::Pipeline> pipeline = find(writeKeys(48, values));
+    ASSERT_TRUE(pipeline) << why;
+    EXPECT_EQ(pipeline->columns, columns);
+    EXPECT_EQ(pipeline->appliers, appliers);
+    EXPECT_EQ(pipeline->preparers, 8 - appliers);
+  }
+  EXPECT_TRUE(find(writeKeys(40, 64))) << why;
+  EXPECT_FALSE(find(writeKeys(36, 64)));
+  EXPECT_EQ(why, "a size that is neither a power of two nor a multiple of 8");
+  EXPECT_FALSE(find(writeKeys(64, 40)));
+  EXPECT_EQ(why, "columns that no matrix instruction has");
 }
 } // namespace

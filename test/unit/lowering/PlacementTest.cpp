@@ -112,6 +112,23 @@ TEST(Placement, ColumnsCoverTilesEvenly) {
   }
 }
 
+// As many lanes as the columns are a multiple of; the others have copies.
+TEST(Placement, ColumnsThatAreNoPowersOfTwo) {
+  for (uint32_t warp : {32, 64}) {
+    for (uint32_t columns : {24, 40, 48, 80, 96, 192}) {
+      SCOPED_TRACE("columns " + std::to_string(columns) + ", lanes " + std::to_string(warp));
+      expectEven(getColumns(3, columns, warp), 3, columns, warp / std::min(warp, columns & -columns));
+    }
+  }
+  EXPECT_EQ(getColumns(1, 48, kWarp).registers, (Coords{{0, 0}, {0, 16}, {0, 32}}));
+}
+
+TEST(Placement, FragmentsOfSizesThatAreNoPowersOfTwo) {
+  Fragments fragments(tf32(), false);
+  expectEven(fragments.getResults(48, 40).clipped(48, 40), 48, 40, 1);
+  expectEven(fragments.getResults(8, 40).clipped(8, 40), 8, 40, 2); // eight rows of sixteen are copies
+}
+
 TEST(Placement, CopiesAreInAllLanes) {
   Placement placement = getCopies(4, kWarp);
   EXPECT_EQ(placement.lanes, (Lanes{{0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}));

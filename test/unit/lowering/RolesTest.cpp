@@ -316,13 +316,62 @@ TEST_F(RolesTest, SystemsThatArePreparedAreInverted) {
   EXPECT_EQ(product.getPrecision(), tile::Precision::tf32);
 }
 
-TEST_F(RolesTest, InterleavedSystemsStayInterleaved) {
+// Two groups of two unknowns: each is a system of its own, the rest are products. The solution is needed as a whole
+// here.
+TEST_F(RolesTest, InterleavedGroupsAreEliminatedOneByOne) {
   std::string text = getLoop(kDelta);
   text.insert(text.find("%L, %e") + strlen("%L, %e"), " interleave 2");
   find(text);
   ASSERT_TRUE(roles) << why;
   invertPrepared(loop, *roles);
-  loop.walk([&](tile::SolveUnitLowerOp solve) { EXPECT_EQ(solve.getInterleave(), 2); });
+  ASSERT_TRUE(succeeded(verify(*module)));
+  roles = findRoles(loop, why);
+  ASSERT_TRUE(roles) << why;
+  unsigned solves = 0;
+  loop.walk([&](tile::SolveUnitLowerOp solve) {
+    ++solves;
+    EXPECT_EQ(solve.getInterleave(), 1);
+    EXPECT_EQ(tile::getTileShape(solve.getLower().getType()), ArrayRef<int64_t>({2, 2}));
+    EXPECT_EQ(solve.getResult().getType(), solve.getLower().getType());
+    EXPECT_TRUE(llvm::is_contained(roles->prepare, solve));
+  });
+  EXPECT_EQ(solves, 2u);
+  // g (g^2 - 1) products of blocks are prepared; each of g^2 blocks is multiplied by a part of the error.
+  auto countProducts = [](ArrayRef<Operation *> ops) {
+    return llvm::count_if(ops, [](Operation *op) { return isa<tile::DotOp>(op) && nameOf(op) == "tile.dot"; });
+  };
+  EXPECT_EQ(countProducts(roles->prepare), 6);
+  EXPECT_EQ(countProducts(roles->apply), 4);
+  EXPECT_EQ(llvm::range_size(loop.getBody()->getOps<tile::InsertOp>()), 2u);
+}
+
+// Where parts are inserted and taken out again, no tile of the whole system is left.
+TEST_F(RolesTest, PartsOfSystemsAreTakenFromWhereTheyComeFrom) {
+  find(getLoop(R"(
+      %c2 = arith.constant 2 : index
+      %zero = arith.constant dense<0.0> : tensor<4x4xf32>
+      %none = arith.constant dense<0.0> : tensor<4x16xf32>
+      %k0 = tile.slice %k[%c0, %c0] : tensor<4x8xf32> -> tensor<2x8xf32>
+      %k0t = tile.transpose %k0 : tensor<2x8xf32> -> tensor<8x2xf32>
+      %A = tile.dot %k0, %k0t precision tf32 {scores} : tensor<2x8xf32>, tensor<8x2xf32> -> tensor<2x2xf32>
+      %L0 = tile.insert %A into %zero[%c0, %c0] : tensor<2x2xf32> -> tensor<4x4xf32>
+      %L1 = tile.insert %A into %L0[%c0, %c2] : tensor<2x2xf32> -> tensor<4x4xf32>
+      %L2 = tile.insert %A into %L1[%c2, %c0] : tensor<2x2xf32> -> tensor<4x4xf32>
+      %L3 = tile.insert %A into %L2[%c2, %c2] : tensor<2x2xf32> -> tensor<4x4xf32>
+      %old = tile.dot %k0, %S precision tf32 {read} : tensor<2x8xf32>, tensor<8x16xf32> -> tensor<2x16xf32>
+      %e0 = tile.insert %old into %none[%c0, %c0] : tensor<2x16xf32> -> tensor<4x16xf32>
+      %e1 = tile.insert %old into %e0[%c2, %c0] : tensor<2x16xf32> -> tensor<4x16xf32>
+      %u = tile.solve_unit_lower %L3, %e1 interleave 2 : tensor<4x4xf32>, tensor<4x16xf32>
+      %u0 = tile.slice %u[%c0, %c0] : tensor<4x16xf32> -> tensor<2x16xf32>
+      %u1 = tile.slice %u[%c2, %c0] : tensor<4x16xf32> -> tensor<2x16xf32>
+      %sum = arith.addf %u0, %u1 : tensor<2x16xf32>
+      %Sn = tile.dot %k0t, %sum precision tf32 acc %S : tensor<8x16xf32> {write} : tensor<8x2xf32>, tensor<2x16xf32> -> tensor<8x16xf32>)"));
+  ASSERT_TRUE(roles) << why;
+  invertPrepared(loop, *roles);
+  ASSERT_TRUE(succeeded(verify(*module)));
+  EXPECT_TRUE(loop.getBody()->getOps<tile::InsertOp>().empty());
+  EXPECT_EQ(llvm::range_size(loop.getBody()->getOps<tile::SliceOp>()), 1u); // that of the keys
+  ASSERT_TRUE(findRoles(loop, why)) << why;
 }
 
 TEST_F(RolesTest, SystemsThatNeedNoValuesStay) {
