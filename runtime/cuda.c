@@ -410,6 +410,13 @@ static const rwkvi_device cuda = {
     .time = time_runs,
 };
 
+/* ISO C has no conversion from object to function pointers. */
+static bool find(void *handle, const char *symbol, void *member) {
+  void *function = dlsym(handle, symbol);
+  memcpy(member, &function, sizeof(function));
+  return function != NULL;
+}
+
 /* The library stays loaded: drivers keep threads and handlers of their own. */
 static rwkv_status open_driver(rwkv_runtime *rt, rwkvi_cuda *c) {
   const char *library = getenv("RWKV_LIBCUDA");
@@ -423,19 +430,17 @@ static rwkv_status open_driver(rwkv_runtime *rt, rwkvi_cuda *c) {
                       "%.1000s",
                       reason ? reason : library);
   }
-  /* ISO C has no conversion from object to function pointers. */
 #define X(member, parameters, symbol)                                          \
-  {                                                                            \
-    void *function = dlsym(handle, symbol);                                    \
-    if (!function) {                                                           \
-      return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,                                \
-                        "device \"cuda\": %.1000s: expected the function "     \
-                        "%s, found none",                                      \
-                        library, symbol);                                      \
-    }                                                                          \
-    memcpy(&c->driver.member, &function, sizeof(function));                    \
+  if (!find(handle, symbol, &c->driver.member)) {                              \
+    return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,                                  \
+                      "device \"cuda\": %.1000s: expected the function "       \
+                      "%s, found none",                                        \
+                      library, symbol);                                        \
   }
   CU_FUNCTIONS(X)
+#undef X
+#define X(member, parameters, symbol) find(handle, symbol, &c->driver.member);
+  CU_LINK_FUNCTIONS(X)
 #undef X
   return RWKV_OK;
 }

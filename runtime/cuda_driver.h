@@ -19,6 +19,7 @@ typedef struct CUmod_st *cu_module;
 typedef struct CUfunc_st *cu_function;
 typedef struct CUstream_st *cu_stream;
 typedef struct CUevent_st *cu_event;
+typedef struct CUlinkState_st *cu_link;
 
 enum {
   CU_SUCCESS = 0,
@@ -44,6 +45,8 @@ enum {
 
 /* Options of cuModuleLoadDataEx. */
 enum { CU_JIT_ERROR_LOG_BUFFER = 5, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6 };
+
+enum { CU_JIT_INPUT_PTX = 1 };
 
 enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
 
@@ -104,8 +107,7 @@ enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
   X(EventCreate, (cu_event * event, unsigned flags), "cuEventCreate")          \
   X(EventDestroy, (cu_event event), "cuEventDestroy_v2")                       \
   X(EventRecord, (cu_event event, cu_stream stream), "cuEventRecord")          \
-  X(EventElapsedTime,                                                          \
-    (float *milliseconds, cu_event start, cu_event stop),                      \
+  X(EventElapsedTime, (float *milliseconds, cu_event start, cu_event stop),    \
     "cuEventElapsedTime")                                                      \
   X(LaunchKernel,                                                              \
     (cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,  \
@@ -113,9 +115,23 @@ enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
      cu_stream stream, void **parameters, void **extra),                       \
     "cuLaunchKernel")
 
+/* Functions that drivers have since after the first one for the oldest device:
+ * NULL where there is none. Linking makes code of text that can be kept. */
+#define CU_LINK_FUNCTIONS(X)                                                   \
+  X(LinkCreate, (unsigned count, int *options, void **values, cu_link *link),  \
+    "cuLinkCreate_v2")                                                         \
+  X(LinkAddData,                                                               \
+    (cu_link link, int type, void *data, size_t bytes, const char *name,       \
+     unsigned count, int *options, void **values),                             \
+    "cuLinkAddData_v2")                                                        \
+  X(LinkComplete, (cu_link link, void **code, size_t *bytes),                  \
+    "cuLinkComplete")                                                          \
+  X(LinkDestroy, (cu_link link), "cuLinkDestroy")
+
 typedef struct cu_driver {
 #define X(name, parameters, symbol) cu_result(*name) parameters;
   CU_FUNCTIONS(X)
+  CU_LINK_FUNCTIONS(X)
 #undef X
 } cu_driver;
 

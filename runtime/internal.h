@@ -43,6 +43,7 @@ struct rwkv_runtime {
   const rwkvi_device *device; /* NULL: the handle takes messages only */
   void *context;              /* the device's own */
   rwkvi_threads *threads;     /* of the host; NULL on other devices */
+  char *module_cache;         /* as of the options */
   int32_t bits; /* that kernels of the run in progress have set, if the device
                    knows already: rwkvi_device.finish gives all */
 };

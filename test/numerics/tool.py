@@ -62,7 +62,7 @@ class RwkvArray(ctypes.Structure):
 
 
 class RuntimeOptions(ctypes.Structure):
-    _fields_ = [("device", ctypes.c_char_p), ("threads", ctypes.c_int32)]
+    _fields_ = [("device", ctypes.c_char_p), ("threads", ctypes.c_int32), ("module_cache", ctypes.c_char_p)]
 
 
 class BindOptions(ctypes.Structure):

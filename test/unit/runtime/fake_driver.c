@@ -6,83 +6,27 @@
  * and not before. "Code" is text that names a shared object of host kernels
  * (kernels.c), of which a block runs one task.
  */
-#include "fake_driver.h"
+#include "fake_internal.h"
 
-#include "runtime/cuda_driver.h"
-#include "runtime/rwkv_rt_pack.h"
-
-#include <dlfcn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define API __attribute__((visibility("default")))
-#define TAG (UINT64_C(1) << 62) /* of addresses in the device's memory */
-
-enum {
-  ERROR_INVALID_CONTEXT = 201,
-  ERROR_NOT_READY = 600,
-  ERROR_ILLEGAL_ADDRESS = 700,
-  MAX_BLOCKS = 4096,
-  MAX_DEPTH = 16,
-  LARGE = 64 << 20 /* bytes: such blocks are mapped, as nobody fills them */
-};
-
-struct CUctx_st {
-  int device;
-};
-struct CUmod_st {
-  void *object;
-};
-struct CUfunc_st {
-  rwkv_kernel kernel;
-  char name[64];
-  int dynamic_shared;
-};
-
-typedef struct operation {
-  struct operation *next;
-  enum { LAUNCH, COPY, UPLOAD, FILL, WAIT, RECORD } kind;
-  struct CUfunc_st *function;
-  fake_launch launch;
-  uint64_t *parameters; /* of a launch; the data of an upload */
-  size_t count;         /* of parameters, or bytes */
-  cu_pointer to, from;
-  unsigned char value;
-  struct CUstream_st
-      *stream; /* whose first `until` operations are waited for */
-  uint64_t until;
-  struct CUevent_st *event;
-} operation;
-
-struct CUstream_st {
-  operation *head, **tail;
-  uint64_t queued, done;
-  double time;
-};
-struct CUevent_st {
-  struct CUstream_st *stream;
-  uint64_t at;
-  double time;
-  bool done;
-};
-
-static fake_control control;
+fake_control control;
 static struct {
   char *data;
   size_t bytes;
 } blocks[MAX_BLOCKS];
 static struct CUctx_st contexts[8];
 static struct CUctx_st *stack[MAX_DEPTH];
-static int sticky; /* the error after which nothing works */
+int sticky;
 
 API fake_control *fake_driver(void) { return &control; }
 
 /* ---- what every call does first ------------------------------------------ */
 
-static cu_result injected(const char *name) {
+cu_result injected(const char *name) {
   if (control.fail && strcmp(control.fail, name) == 0 &&
       control.fail_after-- == 0) {
     control.fail = NULL;
@@ -90,24 +34,6 @@ static cu_result injected(const char *name) {
   }
   return CU_SUCCESS;
 }
-
-#define ENTER()                                                                \
-  do {                                                                         \
-    cu_result injected_ = injected(__func__);                                  \
-    if (injected_ != CU_SUCCESS) {                                             \
-      return injected_;                                                        \
-    }                                                                          \
-  } while (0)
-#define ENTER_CONTEXT()                                                        \
-  do {                                                                         \
-    ENTER();                                                                   \
-    if (control.depth == 0) {                                                  \
-      return ERROR_INVALID_CONTEXT;                                            \
-    }                                                                          \
-    if (sticky) {                                                              \
-      return sticky;                                                           \
-    }                                                                          \
-  } while (0)
 
 /* ---- devices and contexts ------------------------------------------------ */
 
@@ -201,8 +127,7 @@ API cu_result cuCtxPopCurrent_v2(cu_context *context) {
 
 /* ---- memory -------------------------------------------------------------- */
 
-/* The memory behind an address with so many bytes; NULL if there is none. */
-static char *host(cu_pointer pointer, size_t bytes) {
+char *host(cu_pointer pointer, size_t bytes) {
   char *data = (char *)(uintptr_t)(pointer & ~TAG);
   for (int i = 0; i < MAX_BLOCKS && (pointer & TAG); ++i) {
     if (blocks[i].data && data >= blocks[i].data &&
@@ -266,7 +191,7 @@ API cu_result cuMemFree_v2(cu_pointer pointer) {
 
 /* ---- streams ------------------------------------------------------------- */
 
-static operation *push(struct CUstream_st *stream, operation fields) {
+operation *push(struct CUstream_st *stream, operation fields) {
   operation *op = malloc(sizeof(*op));
   *op = fields;
   op->next = NULL;
@@ -275,37 +200,6 @@ static operation *push(struct CUstream_st *stream, operation fields) {
   ++stream->queued;
   ++control.queued;
   return op;
-}
-
-/* A block runs one task. */
-static void run_launch(struct CUstream_st *stream, operation *op) {
-  enum { AFTER = RWKV_SIZE_COUNT + 3 };
-  size_t n = op->count - AFTER;
-  uint64_t *p = op->parameters;
-  for (size_t i = 0; i < op->count; ++i) {
-    if (p[i] & TAG) {
-      p[i] = (uint64_t)(uintptr_t)host(p[i], 0);
-      sticky = p[i] ? sticky : ERROR_ILLEGAL_ADDRESS;
-    }
-  }
-  int64_t sizes[RWKV_SIZE_COUNT];
-  memcpy(sizes, p + n, sizeof(sizes));
-  rwkv_kernel_args args = {(void *const *)p, sizes, NULL,
-                           (int32_t *)(uintptr_t)p[n + 5]};
-  for (unsigned block = 0; block < op->launch.grid && !sticky; ++block) {
-    int64_t task = (int64_t)(p[n + 6] + block);
-    args.scratch = (char *)(uintptr_t)p[n + 4] + block * control.scratch;
-    op->function->kernel(&args, task, task + 1);
-  }
-  op->launch.first = p[n + 6];
-  if (control.launch_count < FAKE_LAUNCHES) {
-    control.launches[control.launch_count] = op->launch;
-  }
-  stream->time += control.duration_count
-                      ? control.durations[(size_t)control.launch_count %
-                                          control.duration_count]
-                      : 1;
-  ++control.launch_count;
 }
 
 static void run_until(struct CUstream_st *stream, uint64_t until);
@@ -462,112 +356,5 @@ API cu_result cuMemsetD8Async(cu_pointer to, unsigned char value, size_t bytes,
   }
   push(stream,
        (operation){.kind = FILL, .to = to, .value = value, .count = bytes});
-  return CU_SUCCESS;
-}
-
-/* ---- code ---------------------------------------------------------------- */
-
-API cu_result cuModuleLoadDataEx(cu_module *module, const void *image,
-                                 unsigned count, int *options, void **values) {
-  ENTER_CONTEXT();
-  static const char object[] = ".version 8.0\n// object: ";
-  const char *text = image;
-  control.image_bytes = strlen(text);
-  if (strncmp(text, object, sizeof(object) - 1) != 0) {
-    if (count == 2 && options[0] == CU_JIT_ERROR_LOG_BUFFER &&
-        options[1] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES) {
-      snprintf(values[0], (size_t)(uintptr_t)values[1],
-               "ptxas: line 3\n\tfatal: %s", text);
-    }
-    return CU_ERROR_INVALID_PTX;
-  }
-  char path[4096];
-  snprintf(path, sizeof(path), "%.*s",
-           (int)strcspn(text + sizeof(object) - 1, "\n"),
-           text + sizeof(object) - 1);
-  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!handle) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  *module = malloc(sizeof(**module));
-  (*module)->object = handle;
-  ++control.modules;
-  return CU_SUCCESS;
-}
-
-enum { MAX_FUNCTIONS = 1024 };
-static struct CUfunc_st functions[MAX_FUNCTIONS];
-static int function_count;
-
-API cu_result cuModuleUnload(cu_module module) {
-  ENTER_CONTEXT();
-  dlclose(module->object);
-  free(module);
-  if (--control.modules == 0) {
-    function_count = 0;
-  }
-  return CU_SUCCESS;
-}
-
-API cu_result cuModuleGetFunction(cu_function *function, cu_module module,
-                                  const char *name) {
-  ENTER_CONTEXT();
-  void *symbol = dlsym(module->object, name);
-  if (!symbol || function_count == MAX_FUNCTIONS) {
-    return CU_ERROR_NOT_FOUND;
-  }
-  struct CUfunc_st *found = *function = &functions[function_count++];
-  memcpy(&found->kernel, &symbol, sizeof(symbol));
-  snprintf(found->name, sizeof(found->name), "%s", name);
-  found->dynamic_shared = 48 << 10;
-  return CU_SUCCESS;
-}
-
-API cu_result cuFuncGetAttribute(int *value, int attribute,
-                                 cu_function function) {
-  ENTER_CONTEXT();
-  (void)function;
-  *value = attribute == CU_FUNC_MAX_THREADS_PER_BLOCK ? control.function_threads
-           : attribute == CU_FUNC_SHARED_SIZE_BYTES   ? control.function_shared
-                                                      : -1;
-  return *value >= 0 ? CU_SUCCESS : CU_ERROR_INVALID_VALUE;
-}
-
-API cu_result cuFuncSetAttribute(cu_function function, int attribute,
-                                 int value) {
-  ENTER_CONTEXT();
-  if (attribute != CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES ||
-      value + control.function_shared > control.shared) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  control.dynamic_shared = function->dynamic_shared = value;
-  return CU_SUCCESS;
-}
-
-API cu_result cuLaunchKernel(cu_function function, unsigned grid_x,
-                             unsigned grid_y, unsigned grid_z, unsigned block_x,
-                             unsigned block_y, unsigned block_z,
-                             unsigned shared, cu_stream stream,
-                             void **parameters, void **extra) {
-  ENTER_CONTEXT();
-  if (grid_x == 0 || grid_y != 1 || grid_z != 1 || block_x == 0 ||
-      block_x > (unsigned)control.function_threads || block_y != 1 ||
-      block_z != 1 || shared > (unsigned)function->dynamic_shared ||
-      parameters || extra[0] != CU_LAUNCH_PARAM_BUFFER_POINTER ||
-      extra[2] != CU_LAUNCH_PARAM_BUFFER_SIZE ||
-      extra[4] != CU_LAUNCH_PARAM_END) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  size_t bytes = *(size_t *)extra[3];
-  uint64_t *copy = malloc(bytes);
-  memcpy(copy, extra[1], bytes);
-  operation *op = push(stream, (operation){.kind = LAUNCH,
-                                           .function = function,
-                                           .parameters = copy,
-                                           .count = bytes / sizeof(*copy)});
-  op->launch.grid = grid_x;
-  op->launch.block = block_x;
-  op->launch.shared = shared;
-  memcpy(op->launch.kernel, function->name, sizeof(function->name));
   return CU_SUCCESS;
 }

@@ -36,6 +36,9 @@ typedef struct fake_control {
   int queued;         /* operations that did not run yet */
   int dynamic_shared; /* as last allowed for a function */
   size_t image_bytes; /* of the last text that was loaded */
+  int texts, codes;   /* loaded as modules */
+  int compiled;       /* codes made of texts by linking */
+  int links;          /* that there are */
   int launch_count;   /* done; the first ones are in the list */
   fake_launch launches[FAKE_LAUNCHES];
 } fake_control;
