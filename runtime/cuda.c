@@ -55,11 +55,13 @@ void rwkvi_cuda_leave(const rwkvi_cuda *c) {
 
 /* ---- order --------------------------------------------------------------- */
 
-/* What comes next on the stream comes after all that was queued between begin
- * and end. What is queued elsewhere is waited for before the runtime returns.
- */
-static cu_result follow(rwkvi_cuda *c, cu_stream stream) {
+/* What is queued elsewhere is waited for before the runtime returns. What is
+ * recorded follows when it is replayed. */
+cu_result rwkvi_cuda_follow(rwkvi_cuda *c, cu_stream stream) {
   cu_result result = CU_SUCCESS;
+  if (c->recording) {
+    return result;
+  }
   if (c->waiting && c->last != stream) {
     result = c->driver.StreamWaitEvent(stream, c->event, 0);
   }
@@ -69,7 +71,7 @@ static cu_result follow(rwkvi_cuda *c, cu_stream stream) {
 
 /* Waits for all work of the runtime. */
 static cu_result wait_for_all(rwkvi_cuda *c) {
-  cu_result result = follow(c, c->own);
+  cu_result result = rwkvi_cuda_follow(c, c->own);
   result = result ? result : c->driver.StreamSynchronize(c->own);
   if (result == CU_SUCCESS) {
     c->waiting = false;
@@ -82,7 +84,7 @@ static rwkv_status begin(rwkv_runtime *rt, void *stream) {
   cu_stream target = stream ? stream : c->own;
   cu_result result = rwkvi_cuda_enter(c);
   if (result == CU_SUCCESS) {
-    result = follow(c, target);
+    result = rwkvi_cuda_follow(c, target);
     rwkvi_cuda_leave(c);
   }
   if (result == CU_SUCCESS) {
@@ -113,7 +115,7 @@ static rwkv_status finish(rwkv_runtime *rt, bool begun, int32_t *bits) {
   const char *call = "waiting for the device";
   cu_result result = rwkvi_cuda_enter(c);
   if (result == CU_SUCCESS) {
-    result = follow(c, c->own);
+    result = rwkvi_cuda_follow(c, c->own);
     result = result
                  ? result
                  : c->driver.MemcpyDtoHAsync(bits, word, sizeof(*bits), c->own);
@@ -171,7 +173,7 @@ static rwkv_status move(rwkv_runtime *rt, copying kind, void *to,
   size_t size = (size_t)bytes;
   cu_result result = rwkvi_cuda_enter(c);
   if (result == CU_SUCCESS) {
-    result = follow(c, c->stream);
+    result = rwkvi_cuda_follow(c, c->stream);
     if (result != CU_SUCCESS) {
       /* nothing more */
     } else if (kind == UPLOAD) {
@@ -236,6 +238,7 @@ static rwkv_status reserve(rwkv_runtime *rt, const rwkvi_kernel *kernel,
   release(rt, to_memory(c->scratch));
   c->scratch = to_pointer(fresh);
   c->scratch_bytes = bytes;
+  ++rt->epoch;
   return RWKV_OK;
 }
 
@@ -284,8 +287,8 @@ static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
   if (result != CU_SUCCESS) {
     return rwkvi_cuda_status(rt, result, "cuCtxPushCurrent");
   }
-  rwkv_status status =
-      rwkvi_cuda_status(rt, follow(c, c->stream), "cuStreamWaitEvent");
+  rwkv_status status = rwkvi_cuda_status(rt, rwkvi_cuda_follow(c, c->stream),
+                                         "cuStreamWaitEvent");
   for (size_t i = 0; i < count && status == RWKV_OK; ++i) {
     const rwkvi_launch *one = &launches[i];
     if (one->buffer_count + OWN_PARAMETERS > MAX_PARAMETERS) {
@@ -373,6 +376,9 @@ static void destroy(rwkv_runtime *rt) {
       wait_for_all(c);
       c->driver.StreamDestroy(c->own);
     }
+    if (c->recorder) {
+      c->driver.StreamDestroy(c->recorder);
+    }
     if (c->event) {
       c->driver.EventDestroy(c->event);
     }
@@ -404,6 +410,9 @@ static const rwkvi_device cuda = {
     .clear = clear,
     .reserve = reserve,
     .launch = launch,
+    .record = rwkvi_cuda_record,
+    .replay = rwkvi_cuda_replay,
+    .forget = rwkvi_cuda_forget,
     .begin = begin,
     .end = end,
     .finish = finish,
@@ -441,6 +450,7 @@ static rwkv_status open_driver(rwkv_runtime *rt, rwkvi_cuda *c) {
 #undef X
 #define X(member, parameters, symbol) find(handle, symbol, &c->driver.member);
   CU_LINK_FUNCTIONS(X)
+  CU_GRAPH_FUNCTIONS(X)
 #undef X
   return RWKV_OK;
 }

@@ -22,6 +22,8 @@ typedef struct rwkvi_cuda {
   int32_t threads, shared; /* the most of a block; shared: bytes */
   cu_context context;      /* the device's primary one */
   cu_stream own, stream;   /* stream: of the work being queued */
+  cu_stream recorder;      /* where work is recorded; NULL before the first */
+  bool recording;          /* the stream is the recorder */
   cu_event event;          /* after the last work between begin and end */
   bool waiting;            /* the event was recorded and not waited for */
   cu_stream last;          /* a stream that is in order with the event */
@@ -50,6 +52,16 @@ const char *rwkvi_cuda_error(const rwkvi_cuda *c, cu_result result, char *text,
 /* RWKV_OK, or the failure of `call`. */
 rwkv_status rwkvi_cuda_status(rwkv_runtime *rt, cu_result result,
                               const char *call);
+
+/* What comes next on the stream comes after all that was queued between begin
+ * and end. */
+cu_result rwkvi_cuda_follow(rwkvi_cuda *c, cu_stream stream);
+
+/* cuda_graph.c */
+bool rwkvi_cuda_record(rwkv_runtime *rt, rwkv_status (*work)(void *data),
+                       void *data, void **recording);
+bool rwkvi_cuda_replay(rwkv_runtime *rt, void *recording);
+void rwkvi_cuda_forget(rwkv_runtime *rt, void *recording);
 
 /* cuda_code.c */
 const char *rwkvi_cuda_target(const rwkv_runtime *rt);

@@ -20,6 +20,14 @@ typedef struct CUfunc_st *cu_function;
 typedef struct CUstream_st *cu_stream;
 typedef struct CUevent_st *cu_event;
 typedef struct CUlinkState_st *cu_link;
+typedef struct CUgraph_st *cu_graph;
+typedef struct CUgraphExec_st *cu_graph_exec;
+typedef struct CUgraphNode_st *cu_graph_node;
+
+typedef struct cu_update_result { /* CUgraphExecUpdateResultInfo */
+  int result;
+  cu_graph_node node, from;
+} cu_update_result;
 
 enum {
   CU_SUCCESS = 0,
@@ -48,7 +56,12 @@ enum { CU_JIT_ERROR_LOG_BUFFER = 5, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6 };
 
 enum { CU_JIT_INPUT_PTX = 1 };
 
-enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
+enum {
+  CU_STREAM_DEFAULT = 0,
+  CU_STREAM_NON_BLOCKING = 1,
+  CU_STREAM_CAPTURE_RELAXED = 2,
+  CU_EVENT_DEFAULT = 0
+};
 
 /* Keys of cuLaunchKernel's `extra`, pointers by type. */
 #define CU_LAUNCH_PARAM_END ((void *)0)
@@ -128,10 +141,26 @@ enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
     "cuLinkComplete")                                                          \
   X(LinkDestroy, (cu_link link), "cuLinkDestroy")
 
+#define CU_GRAPH_FUNCTIONS(X)                                                  \
+  X(StreamBeginCapture, (cu_stream stream, int mode),                          \
+    "cuStreamBeginCapture_v2")                                                 \
+  X(StreamEndCapture, (cu_stream stream, cu_graph *graph),                     \
+    "cuStreamEndCapture")                                                      \
+  X(GraphInstantiate,                                                          \
+    (cu_graph_exec * exec, cu_graph graph, unsigned long long flags),          \
+    "cuGraphInstantiateWithFlags")                                             \
+  X(GraphExecUpdate,                                                           \
+    (cu_graph_exec exec, cu_graph graph, cu_update_result *result),            \
+    "cuGraphExecUpdate_v2")                                                    \
+  X(GraphLaunch, (cu_graph_exec exec, cu_stream stream), "cuGraphLaunch")      \
+  X(GraphExecDestroy, (cu_graph_exec exec), "cuGraphExecDestroy")              \
+  X(GraphDestroy, (cu_graph graph), "cuGraphDestroy")
+
 typedef struct cu_driver {
 #define X(name, parameters, symbol) cu_result(*name) parameters;
   CU_FUNCTIONS(X)
   CU_LINK_FUNCTIONS(X)
+  CU_GRAPH_FUNCTIONS(X)
 #undef X
 } cu_driver;
 

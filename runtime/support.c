@@ -236,6 +236,7 @@ rwkv_status rwkv_runtime_create(const rwkv_runtime_options *options,
       return rwkvi_no_memory(rt, "a runtime");
     }
   }
+  rt->no_graphs = options && options->no_graphs;
   const char *device = options && options->device ? options->device : "host";
   int32_t threads = options ? options->threads : 0;
   if (threads < 0 || threads > RWKVI_MAX_THREADS) {

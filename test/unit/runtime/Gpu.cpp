@@ -96,6 +96,7 @@ GpuTest::~GpuTest() {
   EXPECT_EQ(fake->depth, 0);
   EXPECT_EQ(fake->modules, 0);
   EXPECT_EQ(fake->links, 0);
+  EXPECT_EQ(fake->graphs, 0);
   EXPECT_EQ(fake->streams, 0);
   EXPECT_EQ(fake->events, 0);
   EXPECT_EQ(fake->freed_busy, 0);
@@ -104,8 +105,9 @@ GpuTest::~GpuTest() {
   unsetenv("RWKV_MODULE_CACHE");
 }
 
-Runtime GpuTest::open(const std::string &device, const char *cache) {
-  rwkv_runtime_options options = {device.c_str(), 0, cache};
+Runtime GpuTest::open(const std::string &device, const char *cache,
+                      bool noGraphs) {
+  rwkv_runtime_options options = {device.c_str(), 0, cache, noGraphs};
   rwkv_runtime *rt = nullptr;
   EXPECT_EQ(rwkv_runtime_create(&options, &rt), RWKV_OK) << rwkv_message(rt);
   return Runtime(rt);

@@ -75,7 +75,7 @@ class GpuRealTest : public testing::Test {
 protected:
   void SetUp() override {
     unsetenv("RWKV_LIBCUDA");
-    rwkv_runtime_options options = {"cuda", 0, nullptr};
+    rwkv_runtime_options options = {"cuda", 0, nullptr, 0};
     rwkv_runtime *out = nullptr;
     rwkv_status status = rwkv_runtime_create(&options, &out);
     rt.reset(out);

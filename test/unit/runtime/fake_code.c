@@ -171,6 +171,7 @@ API cu_result cuLaunchKernel(cu_function function, unsigned grid_x,
                              unsigned shared, cu_stream stream,
                              void **parameters, void **extra) {
   ENTER_CONTEXT();
+  ++control.launched;
   if (grid_x == 0 || grid_y != 1 || grid_z != 1 || block_x == 0 ||
       block_x > (unsigned)control.function_threads || block_y != 1 ||
       block_z != 1 || shared > (unsigned)function->dynamic_shared ||

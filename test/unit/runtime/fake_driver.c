@@ -195,6 +195,11 @@ operation *push(struct CUstream_st *stream, operation fields) {
   operation *op = malloc(sizeof(*op));
   *op = fields;
   op->next = NULL;
+  if (stream->graph) {
+    *stream->graph->tail = op;
+    stream->graph->tail = &op->next;
+    return op;
+  }
   *stream->tail = op;
   stream->tail = &op->next;
   ++stream->queued;
@@ -256,6 +261,7 @@ API cu_result cuStreamCreate(cu_stream *stream, unsigned flags) {
 
 API cu_result cuStreamDestroy_v2(cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   run_until(stream, stream->queued);
   free(stream);
   --control.streams;
@@ -264,6 +270,7 @@ API cu_result cuStreamDestroy_v2(cu_stream stream) {
 
 API cu_result cuStreamSynchronize(cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   run_until(stream, stream->queued);
   return sticky;
 }
@@ -271,6 +278,7 @@ API cu_result cuStreamSynchronize(cu_stream stream) {
 API cu_result cuStreamWaitEvent(cu_stream stream, cu_event event,
                                 unsigned flags) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   if (event->stream) {
     push(
         stream,
@@ -295,6 +303,7 @@ API cu_result cuEventDestroy_v2(cu_event event) {
 
 API cu_result cuEventRecord(cu_event event, cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   push(stream, (operation){.kind = RECORD, .event = event});
   event->stream = stream;
   event->at = stream->queued;
@@ -314,6 +323,7 @@ API cu_result cuEventElapsedTime(float *milliseconds, cu_event start,
 API cu_result cuMemcpyHtoDAsync_v2(cu_pointer to, const void *from,
                                    size_t bytes, cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   if (!host(to, bytes)) {
     return CU_ERROR_INVALID_VALUE;
   }
@@ -328,6 +338,7 @@ API cu_result cuMemcpyHtoDAsync_v2(cu_pointer to, const void *from,
 API cu_result cuMemcpyDtoHAsync_v2(void *to, cu_pointer from, size_t bytes,
                                    cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   const char *data = host(from, bytes);
   if (!data) {
     return CU_ERROR_INVALID_VALUE;

@@ -39,7 +39,10 @@ typedef struct fake_control {
   int texts, codes;   /* loaded as modules */
   int compiled;       /* codes made of texts by linking */
   int links;          /* that there are */
-  int launch_count;   /* done; the first ones are in the list */
+  int graphs;         /* and what was instantiated of them, that there are */
+  int instantiated, updated, replayed;
+  int launched;     /* one by one: calls of cuLaunchKernel */
+  int launch_count; /* done; the first ones are in the list */
   fake_launch launches[FAKE_LAUNCHES];
 } fake_control;
 

@@ -17,6 +17,7 @@ enum {
   ERROR_INVALID_CONTEXT = 201,
   ERROR_NOT_READY = 600,
   ERROR_ILLEGAL_ADDRESS = 700,
+  ERROR_CAPTURE_UNSUPPORTED = 900,
   MAX_BLOCKS = 4096,
   MAX_DEPTH = 16,
   LARGE = 64 << 20 /* bytes: such blocks are mapped, as nobody fills them */
@@ -49,7 +50,14 @@ typedef struct operation {
   struct CUevent_st *event;
 } operation;
 
+/* Operations that run when they are launched. */
+struct CUgraph_st {
+  operation *head, **tail;
+  int failure; /* of what cannot be recorded */
+};
+
 struct CUstream_st {
+  struct CUgraph_st *graph; /* that it records; NULL: it queues */
   operation *head, **tail;
   uint64_t queued, done;
   double time;
@@ -86,9 +94,17 @@ cu_result injected(const char *name);
     }                                                                          \
   } while (0)
 
+/* What waits, or comes from elsewhere, cannot be recorded. */
+#define REFUSE_RECORDING(stream)                                               \
+  do {                                                                         \
+    if ((stream)->graph) {                                                     \
+      return (stream)->graph->failure = ERROR_CAPTURE_UNSUPPORTED;             \
+    }                                                                          \
+  } while (0)
+
 /* The memory behind an address with so many bytes; NULL if there is none. */
 char *host(cu_pointer pointer, size_t bytes);
-/* Adds an operation to the stream. */
+/* Adds an operation to the stream, or to the graph that it records. */
 operation *push(struct CUstream_st *stream, operation fields);
 /* A block runs one task. */
 void run_launch(struct CUstream_st *stream, operation *op);
