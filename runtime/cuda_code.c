@@ -294,9 +294,11 @@ rwkv_status rwkvi_cuda_load(rwkv_runtime *rt, rwkv_pack *pack,
   return status;
 }
 
+/* Kernels that are queued need it. */
 void rwkvi_cuda_unload(rwkv_pack *pack) {
-  const rwkvi_cuda *c = rwkvi_cuda_of(pack->rt);
+  rwkvi_cuda *c = rwkvi_cuda_of(pack->rt);
   if (pack->code && rwkvi_cuda_enter(c) == CU_SUCCESS) {
+    rwkvi_cuda_wait(c);
     c->driver.ModuleUnload(pack->code);
     rwkvi_cuda_leave(c);
   }

@@ -24,6 +24,16 @@ typedef struct CUgraph_st *cu_graph;
 typedef struct CUgraphExec_st *cu_graph_exec;
 typedef struct CUgraphNode_st *cu_graph_node;
 
+typedef struct CUmemPoolHandle_st *cu_pool;
+
+typedef struct cu_pool_properties { /* CUmemPoolProps */
+  int allocation, handles, location, id;
+  void *security;
+  size_t most;
+  unsigned short usage;
+  unsigned char reserved[54];
+} cu_pool_properties;
+
 typedef struct cu_update_result { /* CUgraphExecUpdateResultInfo */
   int result;
   cu_graph_node node, from;
@@ -46,6 +56,7 @@ enum {
   CU_DEVICE_COMPUTE_CAPABILITY_MAJOR = 75,
   CU_DEVICE_COMPUTE_CAPABILITY_MINOR = 76,
   CU_DEVICE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97,
+  CU_DEVICE_MEMORY_POOLS_SUPPORTED = 115,
   CU_FUNC_MAX_THREADS_PER_BLOCK = 0,
   CU_FUNC_SHARED_SIZE_BYTES = 1, /* that the code declares */
   CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
@@ -60,7 +71,15 @@ enum {
   CU_STREAM_DEFAULT = 0,
   CU_STREAM_NON_BLOCKING = 1,
   CU_STREAM_CAPTURE_RELAXED = 2,
-  CU_EVENT_DEFAULT = 0
+  CU_EVENT_DEFAULT = 0,
+  CU_EVENT_DISABLE_TIMING = 2
+};
+
+/* Of pools of memory. */
+enum {
+  CU_MEM_ALLOCATION_PINNED = 1,
+  CU_MEM_LOCATION_DEVICE = 1,
+  CU_POOL_RELEASE_THRESHOLD = 4
 };
 
 /* Keys of cuLaunchKernel's `extra`, pointers by type. */
@@ -100,6 +119,9 @@ enum {
     "cuFuncSetAttribute")                                                      \
   X(MemAlloc, (cu_pointer * pointer, size_t bytes), "cuMemAlloc_v2")           \
   X(MemFree, (cu_pointer pointer), "cuMemFree_v2")                             \
+  X(MemHostAlloc, (void **memory, size_t bytes, unsigned flags),               \
+    "cuMemHostAlloc")                                                          \
+  X(MemFreeHost, (void *memory), "cuMemFreeHost")                              \
   X(MemcpyHtoDAsync,                                                           \
     (cu_pointer to, const void *from, size_t bytes, cu_stream stream),         \
     "cuMemcpyHtoDAsync_v2")                                                    \
@@ -119,6 +141,7 @@ enum {
     "cuStreamWaitEvent")                                                       \
   X(EventCreate, (cu_event * event, unsigned flags), "cuEventCreate")          \
   X(EventDestroy, (cu_event event), "cuEventDestroy_v2")                       \
+  X(EventSynchronize, (cu_event event), "cuEventSynchronize")                  \
   X(EventRecord, (cu_event event, cu_stream stream), "cuEventRecord")          \
   X(EventElapsedTime, (float *milliseconds, cu_event start, cu_event stop),    \
     "cuEventElapsedTime")                                                      \
@@ -156,11 +179,23 @@ enum {
   X(GraphExecDestroy, (cu_graph_exec exec), "cuGraphExecDestroy")              \
   X(GraphDestroy, (cu_graph graph), "cuGraphDestroy")
 
+#define CU_POOL_FUNCTIONS(X)                                                   \
+  X(MemPoolCreate, (cu_pool * pool, const cu_pool_properties *properties),     \
+    "cuMemPoolCreate")                                                         \
+  X(MemPoolDestroy, (cu_pool pool), "cuMemPoolDestroy")                        \
+  X(MemPoolSetAttribute, (cu_pool pool, int attribute, void *value),           \
+    "cuMemPoolSetAttribute")                                                   \
+  X(MemAllocFromPoolAsync,                                                     \
+    (cu_pointer * pointer, size_t bytes, cu_pool pool, cu_stream stream),      \
+    "cuMemAllocFromPoolAsync")                                                 \
+  X(MemFreeAsync, (cu_pointer pointer, cu_stream stream), "cuMemFreeAsync")
+
 typedef struct cu_driver {
 #define X(name, parameters, symbol) cu_result(*name) parameters;
   CU_FUNCTIONS(X)
   CU_LINK_FUNCTIONS(X)
   CU_GRAPH_FUNCTIONS(X)
+  CU_POOL_FUNCTIONS(X)
 #undef X
 } cu_driver;
 

@@ -368,7 +368,7 @@ struct rwkvi_device {
    * "out of memory for .. bytes of `what`". */
   rwkv_status (*alloc)(rwkv_runtime *rt, int64_t bytes, const char *what,
                        void **out);
-  /* Waits for what was queued. NULL is accepted. */
+  /* When what was queued is done. NULL is accepted. */
   void (*free)(rwkv_runtime *rt, void *memory);
 
   /* `from` is memory of this process that stays as it is until finish. */

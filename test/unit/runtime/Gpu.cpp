@@ -66,6 +66,7 @@ GpuTest::GpuTest() {
   fake->threads = fake->function_threads = 1024;
   fake->shared = 232448;
   fake->memory = 64 << 20;
+  fake->pools = 1;
   fake->scratch = 4096;
 }
 
@@ -97,6 +98,8 @@ GpuTest::~GpuTest() {
   EXPECT_EQ(fake->modules, 0);
   EXPECT_EQ(fake->links, 0);
   EXPECT_EQ(fake->graphs, 0);
+  EXPECT_EQ(fake->pool_count, 0);
+  EXPECT_EQ(fake->locked, 0u);
   EXPECT_EQ(fake->streams, 0);
   EXPECT_EQ(fake->events, 0);
   EXPECT_EQ(fake->freed_busy, 0);

@@ -298,7 +298,7 @@ TEST_F(GpuGraphTest, FailuresLeaveTheStateAlone) {
   std::vector<int32_t> many(3000, 1);
   const int64_t lengths[] = {1000, 2000};
   for (int after = 0; after < 2; ++after) {
-    fail("cuMemAlloc_v2", CU_ERROR_OUT_OF_MEMORY, after);
+    fail("cuMemAllocFromPoolAsync", CU_ERROR_OUT_OF_MEMORY, after);
     EXPECT_FAILS(rwkv_prefill(model.get(), p.there.get(), many.data(), lengths,
                               logits.data()),
                  RWKV_E_MEMORY, rt.get(), "out of memory");

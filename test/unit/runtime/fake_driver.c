@@ -11,14 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 fake_control control;
-static struct {
-  char *data;
-  size_t bytes;
-} blocks[MAX_BLOCKS];
 static struct CUctx_st contexts[8];
+static struct CUstream_st *streams[MAX_STREAMS];
 static struct CUctx_st *stack[MAX_DEPTH];
 int sticky;
 
@@ -88,6 +84,7 @@ API cu_result cuDeviceGetAttribute(int *value, int attribute,
   *value = attribute == CU_DEVICE_COMPUTE_CAPABILITY_MAJOR   ? control.major
            : attribute == CU_DEVICE_COMPUTE_CAPABILITY_MINOR ? control.minor
            : attribute == CU_DEVICE_MAX_THREADS_PER_BLOCK    ? control.threads
+           : attribute == CU_DEVICE_MEMORY_POOLS_SUPPORTED   ? control.pools
            : attribute == CU_DEVICE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
                ? control.shared
                : -1;
@@ -125,70 +122,6 @@ API cu_result cuCtxPopCurrent_v2(cu_context *context) {
   return CU_SUCCESS;
 }
 
-/* ---- memory -------------------------------------------------------------- */
-
-char *host(cu_pointer pointer, size_t bytes) {
-  char *data = (char *)(uintptr_t)(pointer & ~TAG);
-  for (int i = 0; i < MAX_BLOCKS && (pointer & TAG); ++i) {
-    if (blocks[i].data && data >= blocks[i].data &&
-        data <= blocks[i].data + blocks[i].bytes &&
-        bytes <= (size_t)(blocks[i].data + blocks[i].bytes - data)) {
-      return data;
-    }
-  }
-  return NULL;
-}
-
-API cu_result cuMemAlloc_v2(cu_pointer *pointer, size_t bytes) {
-  ENTER_CONTEXT();
-  int i = 0;
-  while (i < MAX_BLOCKS && blocks[i].data) {
-    ++i;
-  }
-  if (bytes == 0 || i == MAX_BLOCKS) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  if (bytes > control.memory - control.used) {
-    return CU_ERROR_OUT_OF_MEMORY;
-  }
-  char *data = bytes >= LARGE
-                   ? mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-                   : aligned_alloc(256, (bytes + 255) / 256 * 256);
-  if (!data || data == MAP_FAILED) {
-    return CU_ERROR_OUT_OF_MEMORY;
-  }
-  if (bytes < LARGE) {
-    memset(data, 0xa5, bytes); /* not cleared */
-  }
-  blocks[i].data = data;
-  blocks[i].bytes = bytes;
-  control.used += bytes;
-  ++control.blocks;
-  *pointer = (uintptr_t)data | TAG;
-  return CU_SUCCESS;
-}
-
-API cu_result cuMemFree_v2(cu_pointer pointer) {
-  ENTER_CONTEXT();
-  char *data = host(pointer, 0);
-  for (int i = 0; i < MAX_BLOCKS; ++i) {
-    if (data && blocks[i].data == data) {
-      control.freed_busy += control.queued > 0;
-      control.used -= blocks[i].bytes;
-      --control.blocks;
-      if (blocks[i].bytes >= LARGE) {
-        munmap(data, blocks[i].bytes);
-      } else {
-        free(data);
-      }
-      blocks[i].data = NULL;
-      return CU_SUCCESS;
-    }
-  }
-  return CU_ERROR_INVALID_VALUE;
-}
-
 /* ---- streams ------------------------------------------------------------- */
 
 operation *push(struct CUstream_st *stream, operation fields) {
@@ -207,8 +140,6 @@ operation *push(struct CUstream_st *stream, operation fields) {
   return op;
 }
 
-static void run_until(struct CUstream_st *stream, uint64_t until);
-
 static void run_one(struct CUstream_st *stream, operation *op) {
   char *to = op->to ? host(op->to, op->count) : NULL,
        *from = op->from ? host(op->from, op->count) : NULL;
@@ -225,6 +156,15 @@ static void run_one(struct CUstream_st *stream, operation *op) {
   case FILL:
     memset(to, op->value, op->count);
     break;
+  case READ:
+    memcpy(to, op->locked, op->count);
+    break;
+  case WRITE:
+    memcpy(op->locked, from, op->count);
+    break;
+  case FREE:
+    free_block(op->to);
+    break;
   case WAIT:
     run_until(op->stream, op->until);
     break;
@@ -235,7 +175,7 @@ static void run_one(struct CUstream_st *stream, operation *op) {
   }
 }
 
-static void run_until(struct CUstream_st *stream, uint64_t until) {
+void run_until(struct CUstream_st *stream, uint64_t until) {
   while (stream->done < until) {
     operation *op = stream->head;
     stream->head = op->next;
@@ -250,19 +190,47 @@ static void run_until(struct CUstream_st *stream, uint64_t until) {
   }
 }
 
+static bool within(cu_pointer pointer, const char *data, size_t bytes) {
+  const char *at = (const char *)(uintptr_t)(pointer & ~TAG);
+  return (pointer & TAG) && at >= data && at < data + bytes;
+}
+
+int uses_of(const char *data, size_t bytes) {
+  int uses = 0;
+  for (int i = 0; i < MAX_STREAMS; ++i) {
+    const operation *op = streams[i] ? streams[i]->head : NULL;
+    for (; op; op = op->next) {
+      uses += within(op->to, data, bytes) || within(op->from, data, bytes);
+      for (size_t j = 0; op->kind == LAUNCH && j < op->count; ++j) {
+        uses += within(op->parameters[j], data, bytes);
+      }
+    }
+  }
+  return uses;
+}
+
 API cu_result cuStreamCreate(cu_stream *stream, unsigned flags) {
   ENTER_CONTEXT();
   (void)flags;
   *stream = calloc(1, sizeof(**stream));
   (*stream)->tail = &(*stream)->head;
-  ++control.streams;
-  return CU_SUCCESS;
+  for (int i = 0; i < MAX_STREAMS; ++i) {
+    if (!streams[i]) {
+      streams[i] = *stream;
+      ++control.streams;
+      return CU_SUCCESS;
+    }
+  }
+  return CU_ERROR_OUT_OF_MEMORY;
 }
 
 API cu_result cuStreamDestroy_v2(cu_stream stream) {
   ENTER_CONTEXT();
   REFUSE_RECORDING(stream);
   run_until(stream, stream->queued);
+  for (int i = 0; i < MAX_STREAMS; ++i) {
+    streams[i] = streams[i] == stream ? NULL : streams[i];
+  }
   free(stream);
   --control.streams;
   return CU_SUCCESS;
@@ -311,6 +279,14 @@ API cu_result cuEventRecord(cu_event event, cu_stream stream) {
   return CU_SUCCESS;
 }
 
+API cu_result cuEventSynchronize(cu_event event) {
+  ENTER_CONTEXT();
+  if (event->stream) {
+    run_until(event->stream, event->at);
+  }
+  return sticky;
+}
+
 API cu_result cuEventElapsedTime(float *milliseconds, cu_event start,
                                  cu_event stop) {
   ENTER_CONTEXT();
@@ -318,7 +294,7 @@ API cu_result cuEventElapsedTime(float *milliseconds, cu_event start,
   return start->done && stop->done ? CU_SUCCESS : ERROR_NOT_READY;
 }
 
-/* ---- copies, from and to memory that is not locked: as if staged --------- */
+/* ---- copies: of memory that is not locked at once, as if staged ---------- */
 
 API cu_result cuMemcpyHtoDAsync_v2(cu_pointer to, const void *from,
                                    size_t bytes, cu_stream stream) {
@@ -326,6 +302,12 @@ API cu_result cuMemcpyHtoDAsync_v2(cu_pointer to, const void *from,
   REFUSE_RECORDING(stream);
   if (!host(to, bytes)) {
     return CU_ERROR_INVALID_VALUE;
+  }
+  if (is_locked(from, bytes)) {
+    push(stream,
+         (operation){
+             .kind = READ, .to = to, .locked = (char *)from, .count = bytes});
+    return CU_SUCCESS;
   }
   uint64_t *copy = malloc(bytes + 1);
   memcpy(copy, from, bytes);
@@ -342,6 +324,12 @@ API cu_result cuMemcpyDtoHAsync_v2(void *to, cu_pointer from, size_t bytes,
   const char *data = host(from, bytes);
   if (!data) {
     return CU_ERROR_INVALID_VALUE;
+  }
+  if (is_locked(to, bytes)) {
+    push(
+        stream,
+        (operation){.kind = WRITE, .from = from, .locked = to, .count = bytes});
+    return CU_SUCCESS;
   }
   run_until(stream, stream->queued);
   memcpy(to, data, bytes);

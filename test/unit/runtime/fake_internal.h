@@ -20,6 +20,7 @@ enum {
   ERROR_CAPTURE_UNSUPPORTED = 900,
   MAX_BLOCKS = 4096,
   MAX_DEPTH = 16,
+  MAX_STREAMS = 64,
   LARGE = 64 << 20 /* bytes: such blocks are mapped, as nobody fills them */
 };
 
@@ -37,12 +38,13 @@ struct CUfunc_st {
 
 typedef struct operation {
   struct operation *next;
-  enum { LAUNCH, COPY, UPLOAD, FILL, WAIT, RECORD } kind;
+  enum { LAUNCH, COPY, UPLOAD, READ, WRITE, FILL, FREE, WAIT, RECORD } kind;
   struct CUfunc_st *function;
   fake_launch launch;
   uint64_t *parameters; /* of a launch; the data of an upload */
   size_t count;         /* of parameters, or bytes */
   cu_pointer to, from;
+  char *locked; /* of a READ and a WRITE: memory of the process */
   unsigned char value;
   struct CUstream_st
       *stream; /* whose first `until` operations are waited for */
@@ -61,6 +63,9 @@ struct CUstream_st {
   operation *head, **tail;
   uint64_t queued, done;
   double time;
+};
+struct CUmemPoolHandle_st {
+  int device;
 };
 struct CUevent_st {
   struct CUstream_st *stream;
@@ -104,6 +109,14 @@ cu_result injected(const char *name);
 
 /* The memory behind an address with so many bytes; NULL if there is none. */
 char *host(cu_pointer pointer, size_t bytes);
+/* Whether all of it is locked memory of the process. */
+bool is_locked(const void *memory, size_t bytes);
+/* Runs what is queued up to here. */
+void run_until(struct CUstream_st *stream, uint64_t until);
+/* Counts operations that use the block and did not run. */
+int uses_of(const char *data, size_t bytes);
+/* Gives the block at the address back. */
+cu_result free_block(cu_pointer pointer);
 /* Adds an operation to the stream, or to the graph that it records. */
 operation *push(struct CUstream_st *stream, operation fields);
 /* A block runs one task. */
