@@ -51,7 +51,8 @@ void rwkvi_cuda_leave(const rwkvi_cuda *c) {
 /* ---- order --------------------------------------------------------------- */
 
 /* What is queued elsewhere is waited for before the runtime returns. What is
- * recorded follows when it is replayed. */
+ * recorded follows when it is replayed, by us; when a caller does that is not
+ * known here. */
 cu_result rwkvi_cuda_follow(rwkvi_cuda *c, cu_stream stream) {
   cu_result result = CU_SUCCESS;
   if (c->recording) {
@@ -73,32 +74,44 @@ cu_result rwkvi_cuda_wait(rwkvi_cuda *c) {
   return result;
 }
 
+static bool is_capturing(const rwkvi_cuda *c, cu_stream stream) {
+  int status = CU_STREAM_CAPTURE_NONE;
+  return stream != c->own && c->driver.StreamIsCapturing &&
+         c->driver.StreamIsCapturing(stream, &status) == CU_SUCCESS &&
+         status != CU_STREAM_CAPTURE_NONE;
+}
+
 static rwkv_status begin(rwkv_runtime *rt, void *stream) {
   rwkvi_cuda *c = rwkvi_cuda_of(rt);
   cu_stream target = stream ? stream : c->own;
   cu_result result = rwkvi_cuda_enter(c);
   if (result == CU_SUCCESS) {
+    c->recording = is_capturing(c, target);
     result = rwkvi_cuda_follow(c, target);
     rwkvi_cuda_leave(c);
   }
-  if (result == CU_SUCCESS) {
+  c->begun = result == CU_SUCCESS;
+  c->recording &= c->begun;
+  if (c->begun) {
     c->stream = target;
-    c->begun = true;
   }
   return rwkvi_cuda_status(rt, result, "cuStreamWaitEvent");
 }
 
 static rwkv_status end(rwkv_runtime *rt) {
   rwkvi_cuda *c = rwkvi_cuda_of(rt);
-  cu_result result = rwkvi_cuda_enter(c);
-  if (result == CU_SUCCESS) {
-    result = c->driver.EventRecord(c->event, c->stream);
-    rwkvi_cuda_leave(c);
+  cu_result result = CU_SUCCESS;
+  if (!c->recording) {
+    result = rwkvi_cuda_enter(c);
+    if (result == CU_SUCCESS) {
+      result = c->driver.EventRecord(c->event, c->stream);
+      rwkvi_cuda_leave(c);
+    }
+    c->waiting |= result == CU_SUCCESS;
+    c->last = c->stream;
   }
-  c->waiting |= result == CU_SUCCESS;
-  c->last = c->stream;
   c->stream = c->own;
-  c->begun = false;
+  c->begun = c->recording = false;
   return rwkvi_cuda_status(rt, result, "cuEventRecord");
 }
 

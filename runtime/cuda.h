@@ -33,7 +33,8 @@ typedef struct rwkvi_cuda {
   cu_context context;      /* the device's primary one */
   cu_stream own, stream;   /* stream: of the work being queued */
   cu_stream recorder;      /* where work is recorded; NULL before the first */
-  bool recording;          /* the stream is the recorder */
+  bool recording;          /* the stream is the recorder, or a caller's that
+                              captures what is queued */
   cu_event event;          /* after the last work between begin and end */
   bool waiting;            /* the event was recorded and not waited for */
   cu_stream last;          /* a stream that is in order with the event */

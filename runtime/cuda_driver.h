@@ -71,6 +71,7 @@ enum {
   CU_STREAM_DEFAULT = 0,
   CU_STREAM_NON_BLOCKING = 1,
   CU_STREAM_CAPTURE_RELAXED = 2,
+  CU_STREAM_CAPTURE_NONE = 0, /* status of a stream that captures nothing */
   CU_EVENT_DEFAULT = 0,
   CU_EVENT_DISABLE_TIMING = 2
 };
@@ -167,6 +168,8 @@ enum {
 #define CU_GRAPH_FUNCTIONS(X)                                                  \
   X(StreamBeginCapture, (cu_stream stream, int mode),                          \
     "cuStreamBeginCapture_v2")                                                 \
+  X(StreamIsCapturing, (cu_stream stream, int *status),                        \
+    "cuStreamIsCapturing")                                                     \
   X(StreamEndCapture, (cu_stream stream, cu_graph *graph),                     \
     "cuStreamEndCapture")                                                      \
   X(GraphInstantiate,                                                          \

@@ -209,7 +209,11 @@ RWKV_API rwkv_status rwkv_call(rwkv_model *model, const char *name, const rwkv_a
  * stay until the work is done. On the host it is rwkv_call, and `stream` is not used.
  *  - `data` of every array is a multiple of 16 bytes (rwkv_device_alloc's are).
  *  - The elements of inputs with role "sequences" or a bound `below` are checked before anything is queued. They are copied to
- *    this process for that, which waits for what `stream` holds: functions with such inputs are not for capturing in a graph.
+ *    this process for that, which waits for what `stream` holds.
+ *  - A stream of the caller's that captures a graph gets the kernels and copies, of functions without such inputs and of sizes
+ *    that were launched before (nothing can be allocated then). The graph must have come to its end before the runtime, or
+ *    another graph with launches of it, is used again: temporaries and scratch are shared. Another function or a larger size
+ *    may move them, after which the graph must be captured again; the arrays must stay.
  *  - Memory for temporaries is allocated when a function meets new sizes; RWKV_E_MEMORY queues nothing.
  *  - A violated bound is found by rwkv_finish only; the outputs are then what the kernels made of them. On any other failure
  *    here the outputs may be written in part. */

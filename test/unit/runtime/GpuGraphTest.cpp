@@ -394,7 +394,6 @@ TEST_F(GpuGraphCallTest, TimesReplays) {
   EXPECT_EQ(download(y), (std::vector<float>{sum(1), sum(2), sum(3)}));
 }
 
-// The caller may record it.
 TEST_F(GpuGraphCallTest, LaunchesAreNotReplayed) {
   makeSums(4096);
   std::vector<float> values = {1, 2, 3};
@@ -406,6 +405,68 @@ TEST_F(GpuGraphCallTest, LaunchesAreNotReplayed) {
   ASSERT_OK(rwkv_finish(rt.get()), rt.get());
   EXPECT_EQ(fake->replayed + fake->instantiated, 0);
   EXPECT_EQ(download(y), (std::vector<float>{sum(1), sum(2), sum(3)}));
+}
+
+// The caller may record launches.
+TEST_F(GpuGraphCallTest, CallersCapture) {
+  decltype(cu_driver::StreamBeginCapture) beginCapture;
+  decltype(cu_driver::StreamEndCapture) endCapture;
+  decltype(cu_driver::GraphInstantiate) instantiate;
+  decltype(cu_driver::GraphLaunch) replay;
+  decltype(cu_driver::GraphDestroy) destroyGraph;
+  decltype(cu_driver::GraphExecDestroy) destroy;
+  decltype(cu_driver::CtxPushCurrent) push;
+  decltype(cu_driver::CtxPopCurrent) pop;
+  driver("cuStreamBeginCapture_v2", beginCapture);
+  driver("cuStreamEndCapture", endCapture);
+  driver("cuGraphInstantiateWithFlags", instantiate);
+  driver("cuGraphLaunch", replay);
+  driver("cuGraphDestroy", destroyGraph);
+  driver("cuGraphExecDestroy", destroy);
+  driver("cuCtxPushCurrent_v2", push);
+  driver("cuCtxPopCurrent_v2", pop);
+  auto inContext = [&](auto call) {
+    cu_context context = reinterpret_cast<cu_context>(fake); // any
+    push(context);
+    EXPECT_EQ(call(), CU_SUCCESS);
+    pop(&context);
+  };
+  makeSums(4096);
+  std::vector<float> values = {1, 2, 3}, others = {4, 5, 6};
+  rwkv_array x = upload(values), y = upload(values), z = upload(others);
+  cu_stream mine = stream(), second = stream();
+  // Work elsewhere that was not waited for is not part of it.
+  ASSERT_OK(rwkv_launch(model.get(), "f", &x, 1, &y, 1, second), rt.get());
+  inContext([&] { return beginCapture(mine, 1); });
+  const int queued = fake->queued;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(rwkv_launch(model.get(), "f", &y, 1, &z, 1, mine), rt.get());
+  }
+  EXPECT_EQ(fake->queued, queued);
+  cu_graph graph = nullptr;
+  cu_graph_exec exec = nullptr;
+  inContext([&] { return endCapture(mine, &graph); });
+  EXPECT_OK(rwkv_finish(rt.get()), rt.get());
+  EXPECT_EQ(download(z), others);
+  inContext([&] { return instantiate(&exec, graph, 0); });
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK(rwkv_upload(rt.get(), z.data, others.data(), 12), rt.get());
+    inContext([&] { return replay(exec, mine); });
+    // What is launched there comes after it.
+    ASSERT_OK(rwkv_launch(model.get(), "f", &x, 1, &y, 1, mine), rt.get());
+    EXPECT_EQ(download(z),
+              (std::vector<float>{sum(sum(1)), sum(sum(2)), sum(sum(3))}));
+  }
+  inContext([&] { return destroy(exec); });
+  inContext([&] { return destroyGraph(graph); });
+  // A failure leaves nothing behind.
+  inContext([&] { return beginCapture(mine, 1); });
+  fail("cuLaunchKernel", 999, 1);
+  EXPECT_FAILS(rwkv_launch(model.get(), "f", &y, 1, &z, 1, mine), RWKV_E_DEVICE,
+               rt.get(), "(999)");
+  inContext([&] { return endCapture(mine, &graph); });
+  inContext([&] { return destroyGraph(graph); });
+  check(3);
 }
 
 } // namespace

@@ -52,6 +52,12 @@ API cu_result cuStreamBeginCapture_v2(cu_stream stream, int mode) {
   return CU_SUCCESS;
 }
 
+API cu_result cuStreamIsCapturing(cu_stream stream, int *status) {
+  ENTER_CONTEXT();
+  *status = stream->graph ? 1 : CU_STREAM_CAPTURE_NONE;
+  return CU_SUCCESS;
+}
+
 API cu_result cuStreamEndCapture(cu_stream stream, cu_graph *graph) {
   *graph = NULL;
   struct CUgraph_st *recorded = stream->graph;
