@@ -7,7 +7,8 @@
 
 enum {
   SLOT_BYTES = 1 << 20,
-  KEPT_BYTES = 64 << 20 /* that nobody has and the pool does not give back */
+  SMALL_BYTES = 64 << 10, /* drivers do not wait for so few */
+  KEPT_BYTES = 64 << 20   /* that nobody has and the pool does not give back */
 };
 
 /* ---- the pool ------------------------------------------------------------ */
@@ -209,7 +210,8 @@ static rwkv_status move(rwkv_runtime *rt, copying kind, void *to,
   cu_pointer there = rwkvi_cuda_pointer(kind == DOWNLOAD ? from : to);
   cu_result result = rwkvi_cuda_enter(c);
   if (result == CU_SUCCESS) {
-    bool slots = (kind == UPLOAD || kind == DOWNLOAD) && has_slots(c);
+    bool slots = (kind == UPLOAD || kind == DOWNLOAD) && size > SMALL_BYTES &&
+                 has_slots(c);
     result = rwkvi_cuda_follow(c, c->stream);
     if (result != CU_SUCCESS) {
       /* nothing more */
