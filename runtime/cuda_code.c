@@ -116,17 +116,25 @@ static cu_module load_kept(const rwkvi_cuda *c, const rwkvi_cache *cache,
   return module;
 }
 
+/* Code for one capability only is for a target that a linker may not choose by
+ * itself. */
+static cu_result create_link(const rwkvi_cuda *c, bool exact, cu_link *link) {
+  int options[] = {CU_JIT_TARGET};
+  void *values[] = {(void *)(uintptr_t)(CU_JIT_TARGET_EXACT + c->capability)};
+  return c->driver.LinkCreate(exact, options, values, link);
+}
+
 /* Compiles by way of the driver's linker, as it gives the code away. */
 static cu_module compile(const rwkvi_cuda *c, const rwkvi_cache *cache,
-                         const char *key, size_t key_size, char *text) {
+                         const char *key, size_t key_size, char *text,
+                         bool exact) {
   const cu_driver *driver = &c->driver;
   cu_link link = NULL;
   cu_module module = NULL;
   void *code = NULL;
   size_t bytes = 0;
   if (!driver->LinkCreate || !driver->LinkAddData || !driver->LinkComplete ||
-      !driver->LinkDestroy ||
-      driver->LinkCreate(0, NULL, NULL, &link) != CU_SUCCESS) {
+      !driver->LinkDestroy || create_link(c, exact, &link) != CU_SUCCESS) {
     return NULL;
   }
   cu_result result = driver->LinkAddData(
@@ -144,11 +152,13 @@ static cu_module compile(const rwkvi_cuda *c, const rwkvi_cache *cache,
 /* The module of a text, from the cache or for it; NULL if there is no cache or
  * anything is wrong, which loading the text will say. Other code than text is
  * what the driver would make of it. */
-static cu_module load_by_cache(const rwkv_runtime *rt, char *image,
-                               size_t size) {
+static cu_module load_by_cache(const rwkv_runtime *rt,
+                               const rwkvi_target *target, char *image) {
   const rwkvi_cuda *c = rwkvi_cuda_of(rt);
   cu_module module = NULL;
-  if (strlen(image) + 1 < size) {
+  bool exact = false;
+  read_capability(target->features[0], &exact);
+  if (strlen(image) + 1 < (size_t)target->size) {
     return NULL;
   }
   rwkvi_cache cache = rwkvi_cache_open(rt->module_cache, CACHE_BYTES);
@@ -156,7 +166,9 @@ static cu_module load_by_cache(const rwkv_runtime *rt, char *image,
   char *key = cache.folder < 0 ? NULL : cache_key(c, image, &key_size);
   if (key) {
     module = load_kept(c, &cache, key, key_size);
-    module = module ? module : compile(c, &cache, key, key_size, image);
+    for (int i = exact; i >= 0 && !module; --i) {
+      module = compile(c, &cache, key, key_size, image, i);
+    }
   }
   free(key);
   rwkvi_cache_close(&cache);
@@ -169,7 +181,7 @@ static cu_module load_by_cache(const rwkv_runtime *rt, char *image,
 static rwkv_status load_module(rwkv_runtime *rt, rwkv_pack *pack,
                                const rwkvi_target *target, char *image) {
   const rwkvi_cuda *c = rwkvi_cuda_of(rt);
-  pack->code = load_by_cache(rt, image, (size_t)target->size);
+  pack->code = load_by_cache(rt, target, image);
   if (pack->code) {
     return RWKV_OK;
   }

@@ -62,8 +62,13 @@ enum {
   CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
 };
 
-/* Options of cuModuleLoadDataEx. */
-enum { CU_JIT_ERROR_LOG_BUFFER = 5, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6 };
+/* Options of cuModuleLoadDataEx and cuLinkCreate. */
+enum {
+  CU_JIT_ERROR_LOG_BUFFER = 5,
+  CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
+  CU_JIT_TARGET = 9,
+  CU_JIT_TARGET_EXACT = 0x10000 /* added to 90: sm_90a */
+};
 
 enum { CU_JIT_INPUT_PTX = 1 };
 

@@ -26,7 +26,7 @@ protected:
   };
   /// What opening a pack makes the driver do.
   Loads open(const std::string &blob = code(), rwkv_runtime *rt = nullptr,
-             rwkv_status expected = RWKV_OK) {
+             rwkv_status expected = RWKV_OK, const char *feature = "sm_90") {
     Runtime own;
     if (!rt) {
       own = GpuTest::open();
@@ -35,7 +35,7 @@ protected:
     fake->texts = fake->compiled = fake->codes = 0;
     std::string bytes =
         packBytes(manifest("[" + kernel("which") + "]", "[]", "[]",
-                           "[" + target("gpu", "sm_90", 0, blob.size()) + "]"),
+                           "[" + target("gpu", feature, 0, blob.size()) + "]"),
                   blob);
     rwkv_pack *out = nullptr;
     EXPECT_EQ(rwkv_pack_read(rt, bytes.data(), bytes.size(), "p", &out),
@@ -143,6 +143,23 @@ TEST_F(GpuCacheTest, FailuresOfLinkingAreNone) {
             std::string::npos)
       << rwkv_message(rt.get());
   EXPECT_EQ(files().size(), 0u);
+}
+
+// Code for one capability is linked for it; if that fails, for what the linker
+// chooses.
+TEST_F(GpuCacheTest, TellsTheTarget) {
+  EXPECT_EQ(open(), made);
+  EXPECT_EQ(fake->link_target, 0);
+  fs::remove_all(cache);
+  EXPECT_EQ(open(code(), nullptr, RWKV_OK, "sm_90a"), made);
+  EXPECT_EQ(fake->link_target, 0x10000 + 90);
+  for (const char *call : {"cuLinkCreate_v2", "cuLinkAddData_v2"}) {
+    fs::remove_all(cache);
+    fail(call, CU_ERROR_INVALID_PTX);
+    EXPECT_EQ(open(code(), nullptr, RWKV_OK, "sm_90a"), made);
+    EXPECT_EQ(fake->link_target, 0);
+    EXPECT_EQ(open(code(), nullptr, RWKV_OK, "sm_90a"), found);
+  }
 }
 
 // What is no text is loaded as it is.

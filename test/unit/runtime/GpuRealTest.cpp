@@ -98,10 +98,14 @@ protected:
     rt.reset(*out);
     return status;
   }
-  void make(int64_t scratch, int64_t shared = 65536, int copies = 1) {
+  void make(int64_t scratch, int64_t shared = 65536, int copies = 1,
+            const std::string &chip = "sm_80") {
     std::string ptx =
         replaced(replaced(kRows, "SCRATCH", std::to_string(scratch)), "SHARED",
                  std::to_string(shared - 128));
+    ptx = replaced(replaced(ptx, ".target sm_80", ".target " + chip),
+                   ".version 7.0",
+                   chip == "sm_80" ? ".version 7.0" : ".version 8.7");
     model.reset();
     pack.reset();
     std::string bytes = packBytes(
@@ -115,7 +119,7 @@ protected:
                              {"dtype": "f32", "shape": ["T", 32]}])",
                          plan(copies)) +
                 "]",
-            "[]", "[" + target("gpu", "sm_80", 0, ptx.size()) + "]"),
+            "[]", "[" + target("gpu", chip, 0, ptx.size()) + "]"),
         ptx + "rubbish");
     rwkv_pack *out = nullptr;
     ASSERT_OK(
@@ -253,7 +257,11 @@ TEST_F(GpuRealTest, SaysWhatIsWrongWithCode) {
   EXPECT_OK(read(kernel("rows"), good), rt.get());
 }
 
-TEST_F(GpuRealTest, KeepsModules) {
+// Code for all devices from one on, and for this kind of device alone.
+class GpuRealCacheTest : public GpuRealTest,
+                         public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(Targets, GpuRealCacheTest, testing::Bool());
+TEST_P(GpuRealCacheTest, KeepsModules) {
   namespace fs = std::filesystem;
   TempFolder folder;
   const std::string cache = folder.path("modules");
@@ -266,7 +274,7 @@ TEST_F(GpuRealTest, KeepsModules) {
       fs::resize_file(file, fs::file_size(file) / 2);
     }
     ASSERT_OK(open(how == std::string("off") ? "" : cache, false, &out), out);
-    make(128);
+    make(128, 65536, 1, GetParam() ? rwkv_runtime_target(out) : "sm_80");
     std::fill(y.begin(), y.end(), 0.0f);
     ASSERT_OK(call(x, y), rt.get());
     EXPECT_EQ(y, expected(x));

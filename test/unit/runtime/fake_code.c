@@ -71,11 +71,13 @@ API cu_result cuModuleLoadDataEx(cu_module *module, const void *image,
 API cu_result cuLinkCreate_v2(unsigned count, int *options, void **values,
                               cu_link *link) {
   ENTER_CONTEXT();
-  (void)options;
-  (void)values;
+  if (count > 1 || (count == 1 && options[0] != CU_JIT_TARGET)) {
+    return CU_ERROR_INVALID_VALUE;
+  }
+  control.link_target = count ? (int)(uintptr_t)values[0] : 0;
   *link = calloc(1, sizeof(**link));
   ++control.links;
-  return count == 0 ? CU_SUCCESS : CU_ERROR_INVALID_VALUE;
+  return CU_SUCCESS;
 }
 
 API cu_result cuLinkAddData_v2(cu_link link, int type, void *data, size_t bytes,

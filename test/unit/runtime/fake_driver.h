@@ -43,6 +43,7 @@ typedef struct fake_control {
   int texts, codes;   /* loaded as modules */
   int compiled;       /* codes made of texts by linking */
   int links;          /* that there are */
+  int link_target;    /* that the last one was told */
   int graphs;         /* and what was instantiated of them, that there are */
   int instantiated, updated, replayed;
   int launched;     /* one by one: calls of cuLaunchKernel */
