@@ -41,6 +41,20 @@ def kda(o):
     return same(fla("kda", "chunk_kda"), o, *"qkvg", "beta", safe_gate=bool(o["g"].min() >= -5))
 
 
+def kda_cudnn(o):
+    import torch
+
+    batch, tokens, _, keys = o["q"].shape
+    if keys != 128:
+        raise NotImplementedError("the kernel for Hopper is for K = V = 128")
+    function = importlib.import_module("cudnn.linear_attention").kimi_delta_attention
+    # Tokens of all sequences side by side, states V x K; it reads decays and beta in f32.
+    packed = [o[name].flatten(0, 1) for name in "qkv"] + [o[name].float().flatten(0, 1) for name in ("g", "beta")]
+    offsets = torch.arange(batch + 1, dtype=torch.int32, device=o["q"].device) * tokens
+    state = dict(initial_state=o["S"].transpose(2, 3).contiguous(), output_final_state=True, scale=1.0)
+    return lambda: function(*packed, offsets, **state), lambda results: results[0].unflatten(0, (batch, tokens))
+
+
 def deltanet(o):
     return same(fla("delta_rule", "chunk_delta_rule"), o, *"qkv", "beta")
 
@@ -218,6 +232,7 @@ SEQUENCES = [
     ("gla", "fla chunk_gla", gla),
     ("gated-deltanet", "fla chunk_gated_delta_rule", gated_deltanet),
     ("kda", "fla chunk_kda", kda),
+    ("kda", "cudnn kimi_delta_attention", kda_cudnn),
     ("deltanet", "fla chunk_delta_rule", deltanet),
     ("delta-product", "fla chunk_gated_delta_product", delta_product),
     ("retention", "fla chunk_simple_gla (g_gamma)", retention),

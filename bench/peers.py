@@ -7,7 +7,7 @@
 
 Needs torch with Triton. A peer that is not installed is skipped with a message; on a machine without a network:
 
-    pip download fla-core einops rwkv --no-deps -d wheels                                        where there is one
+    pip download fla-core einops rwkv nvidia-cudnn-frontend --no-deps -d wheels                  where there is one
     pip download mamba-ssm --no-deps --no-binary mamba-ssm --no-build-isolation -d wheels       and torch: its setup asks for it
     pip install --no-deps --no-index --target peers wheels/*.whl                                 on the other
     tar -xzf wheels/mamba_ssm-*.tar.gz -C peers --strip-components=1                             only its Triton kernels are used
@@ -190,7 +190,7 @@ def versions():
     import importlib.metadata as metadata
 
     found = {}
-    for package in ("torch", "triton", "fla-core", "mamba-ssm", "rwkv"):
+    for package in ("torch", "triton", "fla-core", "mamba-ssm", "rwkv", "nvidia-cudnn-frontend"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
