@@ -44,29 +44,34 @@ def pairs(rows, steps=False):
     return [(key, best(key, False), best(key, True)) for key in keys]
 
 
+def name_of(layer, size):
+    return layer if size == 64 else f"{layer}, K = V = {size}"
+
+
 def table(rows):
     yield "| layer | B x T x H | ours, ms | best peer, ms | peer | peer / ours | floor, ms | ours / floor | error, ours | peer |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    for (layer, shape, _), ours, peer in pairs(rows):
+    for (layer, shape, size), ours, peer in pairs(rows):
         theirs, ratio, name, error = "", "", "", ""
         if peer:
             theirs, ratio = f"{peer['ms']:#.3g}", f"{peer['ms'] / ours['ms']:.2f}"
             name, error = peer["peer"], f"{peer['error']:.2e}"
         floor = f"{ours['floor_ms']:.3f} | {ours['ms'] / ours['floor_ms']:.1f}"
-        yield f"| {layer} | {shape} | {ours['ms']:#.3g} | {theirs} | {name} | {ratio} | {floor} | {ours['error']:.2e} | {error} |"
+        mine = f"| {name_of(layer, size)} | {shape} | {ours['ms']:#.3g}"
+        yield f"{mine} | {theirs} | {name} | {ratio} | {floor} | {ours['error']:.2e} | {error} |"
 
 
 def steps_table(rows):
     yield "| layer | B x H | ours, µs | best peer, µs | peer | peer / ours | floor, µs | ours / floor | error, ours | peer |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    for (layer, shape, _), ours, peer in pairs(rows, steps=True):
+    for (layer, shape, size), ours, peer in pairs(rows, steps=True):
         batch, _, heads = shape.split("x")
         theirs, ratio, name, error = "", "", "", ""
         if peer:
             theirs, ratio = f"{1e3 * peer['ms']:#.3g}", f"{peer['ms'] / ours['ms']:.2f}"
             name, error = peer["peer"], f"{peer['error']:.2e}"
         floor = f"{1e3 * ours['floor_ms']:#.3g} | {ours['ms'] / ours['floor_ms']:.2f}"
-        mine = f"| {layer} | {batch}x{heads} | {1e3 * ours['ms']:#.3g}"
+        mine = f"| {name_of(layer, size)} | {batch}x{heads} | {1e3 * ours['ms']:#.3g}"
         yield f"{mine} | {theirs} | {name} | {ratio} | {floor} | {ours['error']:.2e} | {error} |"
 
 
@@ -75,7 +80,7 @@ def roofline(rows, bandwidth, ceilings):
     for (layer, shape, size), ours, peer in pairs(rows):
         count = operations(layer, shape, size)
         intensity = count / (ours["floor_ms"] * 1e-3 * bandwidth * 1e12)
-        names.append(f"{layer} {shape}")
+        names.append(f"{name_of(layer, size)} {shape}")
         points.append((intensity, count / ours["ms"] / 1e9, len(names), names[-1], True))
         if peer:
             points.append((intensity, count / peer["ms"] / 1e9, len(names), f"{names[-1]}: {peer['peer']}", False))
