@@ -18,6 +18,7 @@ import re
 LADDER = pathlib.Path(__file__).resolve().parent.parent / "examples" / "ladder"
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 560, 70, 20, 20, 55  # of the picture and its margins
 OURS, PEER = "#0b63b0", "#c0392b"
+WRONG = 0.05  # a peer that errs more computes something else with these operands
 
 
 def operations(layer, shape, size):
@@ -39,6 +40,7 @@ def pairs(rows, steps=False):
 
     def best(key, peers):
         found = [r for r in rows if (r["layer"], r["shape"], r["size"]) == key and ("peer" in r) == peers]
+        found = [r for r in found if not peers or r["error"] < WRONG]
         return min(found, key=lambda r: r["ms"], default=None)
 
     return [(key, best(key, False), best(key, True)) for key in keys]
