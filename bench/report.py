@@ -4,7 +4,7 @@
 
     report.py ours.json peers.json --svg roofline.svg --ceiling 'bf16 products:765' > table.md
 
-The floor is the time that moving operands and outputs once takes at --bandwidth (the one the runs were given). In the roofline
+Shapes of one token (T = 1) have a table of their own, after the other, and are not in the roofline. The floor is the time that moving operands and outputs once takes at --bandwidth (the one the runs were given). In the roofline
 operations are those of the recurrence token by token, whatever a kernel does instead: 2 for every element of the state that is
 read by a key or written to, 1 for every one that decays, counted in examples/ladder. Needs nothing but Python."""
 
@@ -18,6 +18,7 @@ import re
 LADDER = pathlib.Path(__file__).resolve().parent.parent / "examples" / "ladder"
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 560, 70, 20, 20, 55  # of the picture and its margins
 OURS, PEER = "#0b63b0", "#c0392b"
+WRONG = 0.05  # a peer that errs more computes something else with these operands
 
 
 def operations(layer, shape, size):
@@ -29,27 +30,51 @@ def operations(layer, shape, size):
     return math.prod(map(int, shape.split("x"))) * state * per_token
 
 
-def pairs(rows):
+def is_step(row):
+    return row["shape"].split("x")[1] == "1"
+
+
+def pairs(rows, steps=False):
     """[(key, our fastest row, fastest row of a peer or None)], in the order of the rows."""
-    keys = dict.fromkeys((r["layer"], r["shape"], r["size"]) for r in rows if "peer" not in r)
+    keys = dict.fromkeys((r["layer"], r["shape"], r["size"]) for r in rows if "peer" not in r and is_step(r) == steps)
 
     def best(key, peers):
         found = [r for r in rows if (r["layer"], r["shape"], r["size"]) == key and ("peer" in r) == peers]
+        found = [r for r in found if not peers or r["error"] < WRONG]
         return min(found, key=lambda r: r["ms"], default=None)
 
     return [(key, best(key, False), best(key, True)) for key in keys]
 
 
+def name_of(layer, size):
+    return layer if size == 64 else f"{layer}, K = V = {size}"
+
+
 def table(rows):
     yield "| layer | B x T x H | ours, ms | best peer, ms | peer | peer / ours | floor, ms | ours / floor | error, ours | peer |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    for (layer, shape, _), ours, peer in pairs(rows):
+    for (layer, shape, size), ours, peer in pairs(rows):
         theirs, ratio, name, error = "", "", "", ""
         if peer:
             theirs, ratio = f"{peer['ms']:#.3g}", f"{peer['ms'] / ours['ms']:.2f}"
             name, error = peer["peer"], f"{peer['error']:.2e}"
         floor = f"{ours['floor_ms']:.3f} | {ours['ms'] / ours['floor_ms']:.1f}"
-        yield f"| {layer} | {shape} | {ours['ms']:#.3g} | {theirs} | {name} | {ratio} | {floor} | {ours['error']:.2e} | {error} |"
+        mine = f"| {name_of(layer, size)} | {shape} | {ours['ms']:#.3g}"
+        yield f"{mine} | {theirs} | {name} | {ratio} | {floor} | {ours['error']:.2e} | {error} |"
+
+
+def steps_table(rows):
+    yield "| layer | B x H | ours, µs | best peer, µs | peer | peer / ours | floor, µs | ours / floor | error, ours | peer |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for (layer, shape, size), ours, peer in pairs(rows, steps=True):
+        batch, _, heads = shape.split("x")
+        theirs, ratio, name, error = "", "", "", ""
+        if peer:
+            theirs, ratio = f"{1e3 * peer['ms']:#.3g}", f"{peer['ms'] / ours['ms']:.2f}"
+            name, error = peer["peer"], f"{peer['error']:.2e}"
+        floor = f"{1e3 * ours['floor_ms']:#.3g} | {ours['ms'] / ours['floor_ms']:.2f}"
+        mine = f"| {name_of(layer, size)} | {batch}x{heads} | {1e3 * ours['ms']:#.3g}"
+        yield f"{mine} | {theirs} | {name} | {ratio} | {floor} | {ours['error']:.2e} | {error} |"
 
 
 def roofline(rows, bandwidth, ceilings):
@@ -57,7 +82,7 @@ def roofline(rows, bandwidth, ceilings):
     for (layer, shape, size), ours, peer in pairs(rows):
         count = operations(layer, shape, size)
         intensity = count / (ours["floor_ms"] * 1e-3 * bandwidth * 1e12)
-        names.append(f"{layer} {shape}")
+        names.append(f"{name_of(layer, size)} {shape}")
         points.append((intensity, count / ours["ms"] / 1e9, len(names), names[-1], True))
         if peer:
             points.append((intensity, count / peer["ms"] / 1e9, len(names), f"{names[-1]}: {peer['peer']}", False))
@@ -123,6 +148,8 @@ def main():
     args = parser.parse_args()
     rows = [row for path in args.results for row in json.loads(path.read_text())]
     print("\n".join(table(rows)))
+    if any(map(is_step, rows)):
+        print("", *steps_table(rows), sep="\n")
     if args.svg:
         ceilings = [(name, float(height)) for name, _, height in (c.rpartition(":") for c in args.ceiling)]
         args.svg.write_text("\n".join(roofline(rows, args.bandwidth, ceilings)) + "\n")

@@ -14,11 +14,6 @@ enum {
   OWN_PARAMETERS = RWKV_SIZE_COUNT + 3 /* those after the buffers */
 };
 
-static cu_pointer to_pointer(const void *memory) { return (uintptr_t)memory; }
-static void *to_memory(cu_pointer pointer) {
-  return (void *)(uintptr_t)pointer;
-}
-
 /* ---- errors -------------------------------------------------------------- */
 
 const char *rwkvi_cuda_error(const rwkvi_cuda *c, cu_result result, char *text,
@@ -55,11 +50,14 @@ void rwkvi_cuda_leave(const rwkvi_cuda *c) {
 
 /* ---- order --------------------------------------------------------------- */
 
-/* What comes next on the stream comes after all that was queued between begin
- * and end. What is queued elsewhere is waited for before the runtime returns.
- */
-static cu_result follow(rwkvi_cuda *c, cu_stream stream) {
+/* What is queued elsewhere is waited for before the runtime returns. What is
+ * recorded follows when it is replayed, by us; when a caller does that is not
+ * known here. */
+cu_result rwkvi_cuda_follow(rwkvi_cuda *c, cu_stream stream) {
   cu_result result = CU_SUCCESS;
+  if (c->recording) {
+    return result;
+  }
   if (c->waiting && c->last != stream) {
     result = c->driver.StreamWaitEvent(stream, c->event, 0);
   }
@@ -67,9 +65,8 @@ static cu_result follow(rwkvi_cuda *c, cu_stream stream) {
   return result;
 }
 
-/* Waits for all work of the runtime. */
-static cu_result wait_for_all(rwkvi_cuda *c) {
-  cu_result result = follow(c, c->own);
+cu_result rwkvi_cuda_wait(rwkvi_cuda *c) {
+  cu_result result = rwkvi_cuda_follow(c, c->own);
   result = result ? result : c->driver.StreamSynchronize(c->own);
   if (result == CU_SUCCESS) {
     c->waiting = false;
@@ -77,32 +74,44 @@ static cu_result wait_for_all(rwkvi_cuda *c) {
   return result;
 }
 
+static bool is_capturing(const rwkvi_cuda *c, cu_stream stream) {
+  int status = CU_STREAM_CAPTURE_NONE;
+  return stream != c->own && c->driver.StreamIsCapturing &&
+         c->driver.StreamIsCapturing(stream, &status) == CU_SUCCESS &&
+         status != CU_STREAM_CAPTURE_NONE;
+}
+
 static rwkv_status begin(rwkv_runtime *rt, void *stream) {
   rwkvi_cuda *c = rwkvi_cuda_of(rt);
   cu_stream target = stream ? stream : c->own;
   cu_result result = rwkvi_cuda_enter(c);
   if (result == CU_SUCCESS) {
-    result = follow(c, target);
+    c->recording = is_capturing(c, target);
+    result = rwkvi_cuda_follow(c, target);
     rwkvi_cuda_leave(c);
   }
-  if (result == CU_SUCCESS) {
+  c->begun = result == CU_SUCCESS;
+  c->recording &= c->begun;
+  if (c->begun) {
     c->stream = target;
-    c->begun = true;
   }
   return rwkvi_cuda_status(rt, result, "cuStreamWaitEvent");
 }
 
 static rwkv_status end(rwkv_runtime *rt) {
   rwkvi_cuda *c = rwkvi_cuda_of(rt);
-  cu_result result = rwkvi_cuda_enter(c);
-  if (result == CU_SUCCESS) {
-    result = c->driver.EventRecord(c->event, c->stream);
-    rwkvi_cuda_leave(c);
+  cu_result result = CU_SUCCESS;
+  if (!c->recording) {
+    result = rwkvi_cuda_enter(c);
+    if (result == CU_SUCCESS) {
+      result = c->driver.EventRecord(c->event, c->stream);
+      rwkvi_cuda_leave(c);
+    }
+    c->waiting |= result == CU_SUCCESS;
+    c->last = c->stream;
   }
-  c->waiting |= result == CU_SUCCESS;
-  c->last = c->stream;
   c->stream = c->own;
-  c->begun = false;
+  c->begun = c->recording = false;
   return rwkvi_cuda_status(rt, result, "cuEventRecord");
 }
 
@@ -113,11 +122,11 @@ static rwkv_status finish(rwkv_runtime *rt, bool begun, int32_t *bits) {
   const char *call = "waiting for the device";
   cu_result result = rwkvi_cuda_enter(c);
   if (result == CU_SUCCESS) {
-    result = follow(c, c->own);
+    result = rwkvi_cuda_follow(c, c->own);
     result = result
                  ? result
                  : c->driver.MemcpyDtoHAsync(bits, word, sizeof(*bits), c->own);
-    cu_result waited = wait_for_all(c); /* whatever became of the bits */
+    cu_result waited = rwkvi_cuda_wait(c); /* whatever became of the bits */
     result = result ? result : waited;
     if (result == CU_SUCCESS && *bits != 0) {
       result = c->driver.MemsetD8Async(word, 0, sizeof(*bits), c->own);
@@ -125,88 +134,6 @@ static rwkv_status finish(rwkv_runtime *rt, bool begun, int32_t *bits) {
     rwkvi_cuda_leave(c);
   }
   return rwkvi_cuda_status(rt, result, call);
-}
-
-/* ---- memory -------------------------------------------------------------- */
-
-static rwkv_status allocate(rwkv_runtime *rt, int64_t bytes, const char *what,
-                            void **out) {
-  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
-  cu_pointer pointer = 0;
-  *out = NULL;
-  cu_result result = rwkvi_cuda_enter(c);
-  if (result == CU_SUCCESS) {
-    result = c->driver.MemAlloc(&pointer, bytes ? (size_t)bytes : 1);
-    rwkvi_cuda_leave(c);
-  }
-  if (result == CU_ERROR_OUT_OF_MEMORY) {
-    return rwkvi_fail(rt, RWKV_E_MEMORY,
-                      "%s: out of memory for %lld bytes of %s", c->name,
-                      (long long)bytes, what);
-  }
-  *out = result ? NULL : to_memory(pointer);
-  return rwkvi_cuda_status(rt, result, "cuMemAlloc");
-}
-
-static void release(rwkv_runtime *rt, void *memory) {
-  rwkvi_cuda *c = rwkvi_cuda_of(rt);
-  if (memory && rwkvi_cuda_enter(c) == CU_SUCCESS) {
-    wait_for_all(c);
-    c->driver.MemFree(to_pointer(memory));
-    rwkvi_cuda_leave(c);
-  }
-}
-
-typedef enum copying { UPLOAD, DOWNLOAD, COPY, CLEAR } copying;
-
-/* On the current stream. */
-static rwkv_status move(rwkv_runtime *rt, copying kind, void *to,
-                        const void *from, int64_t bytes) {
-  static const char *const calls[] = {"cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync",
-                                      "cuMemcpyDtoDAsync", "cuMemsetD8Async"};
-  rwkvi_cuda *c = rwkvi_cuda_of(rt);
-  if (bytes == 0) {
-    return RWKV_OK;
-  }
-  size_t size = (size_t)bytes;
-  cu_result result = rwkvi_cuda_enter(c);
-  if (result == CU_SUCCESS) {
-    result = follow(c, c->stream);
-    if (result != CU_SUCCESS) {
-      /* nothing more */
-    } else if (kind == UPLOAD) {
-      result = c->driver.MemcpyHtoDAsync(to_pointer(to), from, size, c->stream);
-    } else if (kind == DOWNLOAD) {
-      result = c->driver.MemcpyDtoHAsync(to, to_pointer(from), size, c->stream);
-      result = result ? result : c->driver.StreamSynchronize(c->stream);
-    } else if (kind == COPY) {
-      result = c->driver.MemcpyDtoDAsync(to_pointer(to), to_pointer(from), size,
-                                         c->stream);
-    } else {
-      result = c->driver.MemsetD8Async(to_pointer(to), 0, size, c->stream);
-    }
-    rwkvi_cuda_leave(c);
-  }
-  return rwkvi_cuda_status(rt, result, calls[kind]);
-}
-
-static rwkv_status upload(rwkv_runtime *rt, void *to, const void *from,
-                          int64_t bytes) {
-  return move(rt, UPLOAD, to, from, bytes);
-}
-
-static rwkv_status download(rwkv_runtime *rt, void *to, const void *from,
-                            int64_t bytes) {
-  return move(rt, DOWNLOAD, to, from, bytes);
-}
-
-static rwkv_status copy(rwkv_runtime *rt, void *to, const void *from,
-                        int64_t bytes) {
-  return move(rt, COPY, to, from, bytes);
-}
-
-static rwkv_status clear(rwkv_runtime *rt, void *to, int64_t bytes) {
-  return move(rt, CLEAR, to, NULL, bytes);
 }
 
 /* ---- running ------------------------------------------------------------- */
@@ -232,10 +159,11 @@ static rwkv_status reserve(rwkv_runtime *rt, const rwkvi_kernel *kernel,
   char what[256];
   snprintf(what, sizeof(what), "scratch of kernel %.200s", kernel->symbol);
   void *fresh;
-  RWKVI_TRY(allocate(rt, bytes, what, &fresh));
-  release(rt, to_memory(c->scratch));
-  c->scratch = to_pointer(fresh);
+  RWKVI_TRY(rwkvi_cuda_allocate(rt, bytes, what, &fresh));
+  rwkvi_cuda_release(rt, rwkvi_cuda_memory(c->scratch));
+  c->scratch = rwkvi_cuda_pointer(fresh);
   c->scratch_bytes = bytes;
+  ++rt->epoch;
   return RWKV_OK;
 }
 
@@ -244,7 +172,7 @@ static size_t set_parameters(const rwkvi_cuda *c, const rwkvi_launch *launch,
                              const int64_t *sizes, uint64_t *parameters) {
   size_t n = 0;
   for (; n < launch->buffer_count; ++n) {
-    parameters[n] = to_pointer(launch->buffers[n]);
+    parameters[n] = rwkvi_cuda_pointer(launch->buffers[n]);
   }
   for (int i = 0; i < RWKV_SIZE_COUNT; ++i) {
     parameters[n++] = (uint64_t)sizes[i];
@@ -284,8 +212,8 @@ static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
   if (result != CU_SUCCESS) {
     return rwkvi_cuda_status(rt, result, "cuCtxPushCurrent");
   }
-  rwkv_status status =
-      rwkvi_cuda_status(rt, follow(c, c->stream), "cuStreamWaitEvent");
+  rwkv_status status = rwkvi_cuda_status(rt, rwkvi_cuda_follow(c, c->stream),
+                                         "cuStreamWaitEvent");
   for (size_t i = 0; i < count && status == RWKV_OK; ++i) {
     const rwkvi_launch *one = &launches[i];
     if (one->buffer_count + OWN_PARAMETERS > MAX_PARAMETERS) {
@@ -300,7 +228,7 @@ static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
     if (result != CU_SUCCESS) {
       char text[400];
       status = rwkvi_fail(
-          rt, RWKV_E_DEVICE,
+          rt, result == CU_ERROR_OUT_OF_MEMORY ? RWKV_E_MEMORY : RWKV_E_DEVICE,
           "%s: kernel \"%.200s\": cuLaunchKernel of %lld tasks of %lld threads "
           "and %lld bytes of shared memory: %s",
           c->name, one->kernel->symbol, (long long)one->tasks,
@@ -370,8 +298,10 @@ static void destroy(rwkv_runtime *rt) {
   rwkvi_cuda *c = rwkvi_cuda_of(rt);
   if (c->context && rwkvi_cuda_enter(c) == CU_SUCCESS) {
     if (c->own) {
-      wait_for_all(c);
-      c->driver.StreamDestroy(c->own);
+      rwkvi_cuda_wait(c);
+    }
+    if (c->recorder) {
+      c->driver.StreamDestroy(c->recorder);
     }
     if (c->event) {
       c->driver.EventDestroy(c->event);
@@ -379,8 +309,10 @@ static void destroy(rwkv_runtime *rt) {
     if (c->words) {
       c->driver.MemFree(c->words);
     }
-    if (c->scratch) {
-      c->driver.MemFree(c->scratch);
+    rwkvi_cuda_release(rt, rwkvi_cuda_memory(c->scratch));
+    rwkvi_cuda_close_memory(c);
+    if (c->own) {
+      c->driver.StreamDestroy(c->own);
     }
     rwkvi_cuda_leave(c);
   }
@@ -396,19 +328,29 @@ static const rwkvi_device cuda = {
     .target = rwkvi_cuda_target,
     .load = rwkvi_cuda_load,
     .unload = rwkvi_cuda_unload,
-    .alloc = allocate,
-    .free = release,
-    .upload = upload,
-    .download = download,
-    .copy = copy,
-    .clear = clear,
+    .alloc = rwkvi_cuda_allocate,
+    .free = rwkvi_cuda_release,
+    .upload = rwkvi_cuda_upload,
+    .download = rwkvi_cuda_download,
+    .copy = rwkvi_cuda_copy,
+    .clear = rwkvi_cuda_clear,
     .reserve = reserve,
     .launch = launch,
+    .record = rwkvi_cuda_record,
+    .replay = rwkvi_cuda_replay,
+    .forget = rwkvi_cuda_forget,
     .begin = begin,
     .end = end,
     .finish = finish,
     .time = time_runs,
 };
+
+/* ISO C has no conversion from object to function pointers. */
+static bool find(void *handle, const char *symbol, void *member) {
+  void *function = dlsym(handle, symbol);
+  memcpy(member, &function, sizeof(function));
+  return function != NULL;
+}
 
 /* The library stays loaded: drivers keep threads and handlers of their own. */
 static rwkv_status open_driver(rwkv_runtime *rt, rwkvi_cuda *c) {
@@ -423,19 +365,19 @@ static rwkv_status open_driver(rwkv_runtime *rt, rwkvi_cuda *c) {
                       "%.1000s",
                       reason ? reason : library);
   }
-  /* ISO C has no conversion from object to function pointers. */
 #define X(member, parameters, symbol)                                          \
-  {                                                                            \
-    void *function = dlsym(handle, symbol);                                    \
-    if (!function) {                                                           \
-      return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,                                \
-                        "device \"cuda\": %.1000s: expected the function "     \
-                        "%s, found none",                                      \
-                        library, symbol);                                      \
-    }                                                                          \
-    memcpy(&c->driver.member, &function, sizeof(function));                    \
+  if (!find(handle, symbol, &c->driver.member)) {                              \
+    return rwkvi_fail(rt, RWKV_E_UNSUPPORTED,                                  \
+                      "device \"cuda\": %.1000s: expected the function "       \
+                      "%s, found none",                                        \
+                      library, symbol);                                        \
   }
   CU_FUNCTIONS(X)
+#undef X
+#define X(member, parameters, symbol) find(handle, symbol, &c->driver.member);
+  CU_LINK_FUNCTIONS(X)
+  CU_GRAPH_FUNCTIONS(X)
+  CU_POOL_FUNCTIONS(X)
 #undef X
   return RWKV_OK;
 }
@@ -520,6 +462,9 @@ rwkv_status rwkvi_cuda_open(rwkv_runtime *rt, int32_t number, int32_t threads) {
   result = result ? result
                   : c->driver.MemsetD8Async(c->words, 0, 2 * sizeof(int32_t),
                                             c->own);
+  if (result == CU_SUCCESS) {
+    rwkvi_cuda_open_memory(c);
+  }
   rwkvi_cuda_leave(c);
   return rwkvi_cuda_status(rt, result, "preparing the device");
 }

@@ -19,6 +19,25 @@ typedef struct CUmod_st *cu_module;
 typedef struct CUfunc_st *cu_function;
 typedef struct CUstream_st *cu_stream;
 typedef struct CUevent_st *cu_event;
+typedef struct CUlinkState_st *cu_link;
+typedef struct CUgraph_st *cu_graph;
+typedef struct CUgraphExec_st *cu_graph_exec;
+typedef struct CUgraphNode_st *cu_graph_node;
+
+typedef struct CUmemPoolHandle_st *cu_pool;
+
+typedef struct cu_pool_properties { /* CUmemPoolProps */
+  int allocation, handles, location, id;
+  void *security;
+  size_t most;
+  unsigned short usage;
+  unsigned char reserved[54];
+} cu_pool_properties;
+
+typedef struct cu_update_result { /* CUgraphExecUpdateResultInfo */
+  int result;
+  cu_graph_node node, from;
+} cu_update_result;
 
 enum {
   CU_SUCCESS = 0,
@@ -37,15 +56,37 @@ enum {
   CU_DEVICE_COMPUTE_CAPABILITY_MAJOR = 75,
   CU_DEVICE_COMPUTE_CAPABILITY_MINOR = 76,
   CU_DEVICE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97,
+  CU_DEVICE_MEMORY_POOLS_SUPPORTED = 115,
   CU_FUNC_MAX_THREADS_PER_BLOCK = 0,
   CU_FUNC_SHARED_SIZE_BYTES = 1, /* that the code declares */
   CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
 };
 
-/* Options of cuModuleLoadDataEx. */
-enum { CU_JIT_ERROR_LOG_BUFFER = 5, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6 };
+/* Options of cuModuleLoadDataEx and cuLinkCreate. */
+enum {
+  CU_JIT_ERROR_LOG_BUFFER = 5,
+  CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
+  CU_JIT_TARGET = 9,
+  CU_JIT_TARGET_EXACT = 0x10000 /* added to 90: sm_90a */
+};
 
-enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
+enum { CU_JIT_INPUT_PTX = 1 };
+
+enum {
+  CU_STREAM_DEFAULT = 0,
+  CU_STREAM_NON_BLOCKING = 1,
+  CU_STREAM_CAPTURE_RELAXED = 2,
+  CU_STREAM_CAPTURE_NONE = 0, /* status of a stream that captures nothing */
+  CU_EVENT_DEFAULT = 0,
+  CU_EVENT_DISABLE_TIMING = 2
+};
+
+/* Of pools of memory. */
+enum {
+  CU_MEM_ALLOCATION_PINNED = 1,
+  CU_MEM_LOCATION_DEVICE = 1,
+  CU_POOL_RELEASE_THRESHOLD = 4
+};
 
 /* Keys of cuLaunchKernel's `extra`, pointers by type. */
 #define CU_LAUNCH_PARAM_END ((void *)0)
@@ -84,6 +125,9 @@ enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
     "cuFuncSetAttribute")                                                      \
   X(MemAlloc, (cu_pointer * pointer, size_t bytes), "cuMemAlloc_v2")           \
   X(MemFree, (cu_pointer pointer), "cuMemFree_v2")                             \
+  X(MemHostAlloc, (void **memory, size_t bytes, unsigned flags),               \
+    "cuMemHostAlloc")                                                          \
+  X(MemFreeHost, (void *memory), "cuMemFreeHost")                              \
   X(MemcpyHtoDAsync,                                                           \
     (cu_pointer to, const void *from, size_t bytes, cu_stream stream),         \
     "cuMemcpyHtoDAsync_v2")                                                    \
@@ -103,9 +147,9 @@ enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
     "cuStreamWaitEvent")                                                       \
   X(EventCreate, (cu_event * event, unsigned flags), "cuEventCreate")          \
   X(EventDestroy, (cu_event event), "cuEventDestroy_v2")                       \
+  X(EventSynchronize, (cu_event event), "cuEventSynchronize")                  \
   X(EventRecord, (cu_event event, cu_stream stream), "cuEventRecord")          \
-  X(EventElapsedTime,                                                          \
-    (float *milliseconds, cu_event start, cu_event stop),                      \
+  X(EventElapsedTime, (float *milliseconds, cu_event start, cu_event stop),    \
     "cuEventElapsedTime")                                                      \
   X(LaunchKernel,                                                              \
     (cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,  \
@@ -113,9 +157,53 @@ enum { CU_STREAM_DEFAULT = 0, CU_EVENT_DEFAULT = 0 };
      cu_stream stream, void **parameters, void **extra),                       \
     "cuLaunchKernel")
 
+/* Functions that drivers have since after the first one for the oldest device:
+ * NULL where there is none. Linking makes code of text that can be kept. */
+#define CU_LINK_FUNCTIONS(X)                                                   \
+  X(LinkCreate, (unsigned count, int *options, void **values, cu_link *link),  \
+    "cuLinkCreate_v2")                                                         \
+  X(LinkAddData,                                                               \
+    (cu_link link, int type, void *data, size_t bytes, const char *name,       \
+     unsigned count, int *options, void **values),                             \
+    "cuLinkAddData_v2")                                                        \
+  X(LinkComplete, (cu_link link, void **code, size_t *bytes),                  \
+    "cuLinkComplete")                                                          \
+  X(LinkDestroy, (cu_link link), "cuLinkDestroy")
+
+#define CU_GRAPH_FUNCTIONS(X)                                                  \
+  X(StreamBeginCapture, (cu_stream stream, int mode),                          \
+    "cuStreamBeginCapture_v2")                                                 \
+  X(StreamIsCapturing, (cu_stream stream, int *status),                        \
+    "cuStreamIsCapturing")                                                     \
+  X(StreamEndCapture, (cu_stream stream, cu_graph *graph),                     \
+    "cuStreamEndCapture")                                                      \
+  X(GraphInstantiate,                                                          \
+    (cu_graph_exec * exec, cu_graph graph, unsigned long long flags),          \
+    "cuGraphInstantiateWithFlags")                                             \
+  X(GraphExecUpdate,                                                           \
+    (cu_graph_exec exec, cu_graph graph, cu_update_result *result),            \
+    "cuGraphExecUpdate_v2")                                                    \
+  X(GraphLaunch, (cu_graph_exec exec, cu_stream stream), "cuGraphLaunch")      \
+  X(GraphExecDestroy, (cu_graph_exec exec), "cuGraphExecDestroy")              \
+  X(GraphDestroy, (cu_graph graph), "cuGraphDestroy")
+
+#define CU_POOL_FUNCTIONS(X)                                                   \
+  X(MemPoolCreate, (cu_pool * pool, const cu_pool_properties *properties),     \
+    "cuMemPoolCreate")                                                         \
+  X(MemPoolDestroy, (cu_pool pool), "cuMemPoolDestroy")                        \
+  X(MemPoolSetAttribute, (cu_pool pool, int attribute, void *value),           \
+    "cuMemPoolSetAttribute")                                                   \
+  X(MemAllocFromPoolAsync,                                                     \
+    (cu_pointer * pointer, size_t bytes, cu_pool pool, cu_stream stream),      \
+    "cuMemAllocFromPoolAsync")                                                 \
+  X(MemFreeAsync, (cu_pointer pointer, cu_stream stream), "cuMemFreeAsync")
+
 typedef struct cu_driver {
 #define X(name, parameters, symbol) cu_result(*name) parameters;
   CU_FUNCTIONS(X)
+  CU_LINK_FUNCTIONS(X)
+  CU_GRAPH_FUNCTIONS(X)
+  CU_POOL_FUNCTIONS(X)
 #undef X
 } cu_driver;
 

@@ -108,6 +108,8 @@ rwkv_status rwkv_device_alloc(rwkv_runtime *rt, int64_t bytes, void **out) {
 
 void rwkv_device_free(rwkv_runtime *rt, void *memory) {
   if (rt && memory) {
+    int32_t bits;
+    rt->device->finish(rt, false, &bits); /* others may use it at once */
     rt->device->free(rt, memory);
   }
 }

@@ -43,6 +43,10 @@ struct rwkv_runtime {
   const rwkvi_device *device; /* NULL: the handle takes messages only */
   void *context;              /* the device's own */
   rwkvi_threads *threads;     /* of the host; NULL on other devices */
+  char *module_cache;         /* as of the options */
+  bool no_graphs;             /* as of the options, or recording has failed */
+  uint64_t epoch; /* grows when memory moves that is in recordings, but not
+                     among the buffers of launches */
   int32_t bits; /* that kernels of the run in progress have set, if the device
                    knows already: rwkvi_device.finish gives all */
 };
@@ -364,7 +368,7 @@ struct rwkvi_device {
    * "out of memory for .. bytes of `what`". */
   rwkv_status (*alloc)(rwkv_runtime *rt, int64_t bytes, const char *what,
                        void **out);
-  /* Waits for what was queued. NULL is accepted. */
+  /* When what was queued is done. NULL is accepted. */
   void (*free)(rwkv_runtime *rt, void *memory);
 
   /* `from` is memory of this process that stays as it is until finish. */
@@ -384,6 +388,15 @@ struct rwkvi_device {
   /* Runs all tasks of all launches, in any order. */
   rwkv_status (*launch)(rwkv_runtime *rt, rwkvi_launch *launches, size_t count,
                         const int64_t *sizes);
+
+  /* All NULL where nothing is gained. `record` calls `work`, which launches and
+   * copies between memory of the device, and puts what it would queue into
+   * *recording, in place of what is there (NULL: nothing); `replay` queues it.
+   * What fails queues nothing; *recording is NULL then. */
+  bool (*record)(rwkv_runtime *rt, rwkv_status (*work)(void *data), void *data,
+                 void **recording);
+  bool (*replay)(rwkv_runtime *rt, void *recording);
+  void (*forget)(rwkv_runtime *rt, void *recording);
 
   /* From here to end, work goes to the caller's stream (NULL: the runtime's
    * own), after all that was queued before on any. Its bits are kept apart. */
@@ -436,9 +449,18 @@ bool rwkvi_threads_reserve(rwkvi_threads *threads, int64_t bytes);
 int32_t rwkvi_threads_run(rwkvi_threads *pool, rwkvi_launch *launches,
                           size_t count, const int64_t *sizes);
 
-/* ---- model.c, layout.c, state.c, call.c, run.c --------------------------- */
+/* ---- model.c, layout.c, state.c, call.c, run.c, replay.c ----------------- */
 
-enum { RWKVI_CLASSES = 8 };
+enum { RWKVI_CLASSES = 8, RWKVI_REPLAYS = 8 };
+
+/* A plan on certain memory. */
+typedef struct rwkvi_replay {
+  uint64_t used;    /* tick of the last use; 0: never */
+  uint64_t epoch;   /* of the runtime then */
+  void **addresses; /* of arguments, results and the arena */
+  void *recording;  /* of the device */
+  bool ready;       /* it is of these addresses */
+} rwkvi_replay;
 
 /* What a function needs for one (B, T, S): everything that can fail was
  * evaluated when the class was made. */
@@ -449,6 +471,8 @@ typedef struct rwkvi_class {
   int64_t arena_bytes;
   int64_t *arg_bytes, *result_bytes, *temporary_bytes, *temporary_offset;
   int64_t *arg_slice, *result_slice; /* bytes of one slice along axis 0 */
+  int64_t operations; /* launches and copies of the plan */
+  rwkvi_replay replays[RWKVI_REPLAYS];
 } rwkvi_class;
 
 struct rwkv_model {
@@ -496,10 +520,23 @@ rwkv_status rwkvi_arena_reserve(rwkv_model *model, int64_t bytes);
  * the arena reserved. */
 rwkv_status rwkvi_queue(rwkv_model *model, const rwkvi_function *function,
                         const rwkvi_class *class);
+/* As above, where the same memory may be used again and again: the plan is
+ * recorded and replayed, if the device can. */
+rwkv_status rwkvi_queue_again(rwkv_model *model, const rwkvi_function *function,
+                              rwkvi_class *class);
+/* Whether it will be, from the second time on. */
+bool rwkvi_is_replayed(const rwkv_model *model, const rwkvi_class *class);
+/* Memory for it, when the class is made first. */
+rwkv_status rwkvi_replays_allocate(rwkv_model *model,
+                                   const rwkvi_function *function,
+                                   rwkvi_class *class);
+/* What was recorded is for another plan. */
+void rwkvi_replays_expire(rwkvi_class *class);
+void rwkvi_replays_free(rwkv_model *model);
 /* Queues it and waits. A failure here is the kernels' or the device's: the
  * results were written in part. */
 rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
-                      const rwkvi_class *class);
+                      rwkvi_class *class);
 /* What bits of kernels mean; `what` was run. */
 rwkv_status rwkvi_check_bits(rwkv_runtime *rt, const char *what, int32_t bits);
 /* Moves arguments to the device and gives results a place there, where

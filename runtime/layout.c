@@ -204,12 +204,16 @@ static rwkv_status check_step(const sizing *s, const rwkvi_step *step,
 }
 
 static rwkv_status check_steps(const sizing *s) {
+  int64_t *operations = &s->class->operations;
+  *operations = 0;
   for (size_t i = 0; i < s->function->step_count; ++i) {
     const rwkvi_step *step = &s->function->steps[i];
     if (step->kind != RWKVI_REPEAT) {
       RWKVI_TRY(check_step(s, step, i, 0, 0));
+      ++*operations;
       continue;
     }
+    *operations += (step->to - step->from) * (int64_t)step->step_count;
     for (size_t j = 0; j < step->step_count && step->from < step->to; ++j) {
       RWKVI_TRY(check_step(s, &step->steps[j], i, step->from, step->to));
     }
@@ -224,6 +228,7 @@ static rwkv_status allocate_class(rwkv_model *model,
                                   rwkvi_class *class) {
   size_t args = function->arg_count, results = function->result_count,
          temporaries = function->temporary_count;
+  RWKVI_TRY(rwkvi_replays_allocate(model, function, class));
   int64_t *table = rwkvi_pool_alloc(
       &model->pool, 2 * (args + results + temporaries), sizeof(int64_t));
   if (!table) {
@@ -262,6 +267,7 @@ rwkv_status rwkvi_class_get(rwkv_model *model, const rwkvi_function *function,
     RWKVI_TRY(allocate_class(model, function, oldest));
   }
   oldest->ready = false;
+  rwkvi_replays_expire(oldest);
   memcpy(oldest->sizes, sizes, sizeof(oldest->sizes));
   const sizing s = {model, function, oldest};
   RWKVI_TRY(size_values(&s, function->args, function->arg_count, "argument",

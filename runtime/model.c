@@ -293,6 +293,7 @@ rwkv_status rwkv_model_bind(rwkv_runtime *rt, rwkv_pack *pack,
 
 void rwkv_model_destroy(rwkv_model *model) {
   if (model) {
+    rwkvi_replays_free(model);
     model->device->free(model->rt, model->arena);
     model->device->free(model->rt, model->stage);
     model->device->free(model->rt, model->weight_memory);

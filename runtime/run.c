@@ -121,9 +121,9 @@ rwkv_status rwkvi_check_bits(rwkv_runtime *rt, const char *what,
 }
 
 rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
-                      const rwkvi_class *class) {
+                      rwkvi_class *class) {
   int32_t bits = 0;
-  rwkv_status status = rwkvi_queue(model, function, class);
+  rwkv_status status = rwkvi_queue_again(model, function, class);
   if (status != RWKV_OK) {
     return rwkvi_give_up(model->rt, status);
   }

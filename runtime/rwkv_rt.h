@@ -88,7 +88,18 @@ RWKV_API size_t rwkv_dtype_size(rwkv_dtype dtype);
 typedef struct rwkv_runtime_options {
   const char *device; /* "host" (also the meaning of NULL); "cuda", "cuda:N": the first, the N-th (from 0) NVIDIA GPU */
   int32_t threads;    /* host worker threads including the caller; 0: one per available CPU; other devices use none */
+  const char *module_cache; /* folder for machine code that a driver made of a pack's; NULL: as below; "": none */
+  int32_t no_graphs;        /* nonzero: kernels are launched one by one whenever they run */
 } rwkv_runtime_options;
+
+/* Where a driver compiles the code of packs, the outcome is kept in files, by device, driver and contents, and the least used
+ * go when all take more than 256 MiB: in the folder $RWKV_MODULE_CACHE ("off": none), else $RWKV_CACHE_DIR/modules,
+ * $XDG_CACHE_HOME/rwkv-mlir/modules or ~/.cache/rwkv-mlir/modules. The folder must be this user's, with mode 0700; without one,
+ * and where nothing can be written, packs are compiled whenever they are opened.
+ *
+ * A plan of several kernels that runs for the second time on the same memory, as rwkv_decode does, is recorded as a graph and
+ * replayed from then on. This changes no result; states may be copied, forked and loaded at any time. rwkv_launch always
+ * launches: a caller who captures its stream gets the kernels. */
 
 /* A device "cuda" is used through its driver, libcuda.so.1 (or the library that the environment variable RWKV_LIBCUDA names),
  * in the primary context, so that its memory can be shared with other libraries of the process. It must be of compute
@@ -198,7 +209,11 @@ RWKV_API rwkv_status rwkv_call(rwkv_model *model, const char *name, const rwkv_a
  * stay until the work is done. On the host it is rwkv_call, and `stream` is not used.
  *  - `data` of every array is a multiple of 16 bytes (rwkv_device_alloc's are).
  *  - The elements of inputs with role "sequences" or a bound `below` are checked before anything is queued. They are copied to
- *    this process for that, which waits for what `stream` holds: functions with such inputs are not for capturing in a graph.
+ *    this process for that, which waits for what `stream` holds.
+ *  - A stream of the caller's that captures a graph gets the kernels and copies, of functions without such inputs and of sizes
+ *    that were launched before (nothing can be allocated then). The graph must have come to its end before the runtime, or
+ *    another graph with launches of it, is used again: temporaries and scratch are shared. Another function or a larger size
+ *    may move them, after which the graph must be captured again; the arrays must stay.
  *  - Memory for temporaries is allocated when a function meets new sizes; RWKV_E_MEMORY queues nothing.
  *  - A violated bound is found by rwkv_finish only; the outputs are then what the kernels made of them. On any other failure
  *    here the outputs may be written in part. */

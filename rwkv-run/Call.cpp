@@ -125,7 +125,7 @@ std::vector<rwkv_array> views(std::vector<Input> &inputs) {
 
 void runCall(const CallOptions &options) {
   Log log(options.quiet, options.progress);
-  RuntimeHandle runtime = createRuntime(options.device, static_cast<int32_t>(options.threads));
+  RuntimeHandle runtime = openDevice(options);
   rwkv_runtime *rt = runtime.get();
   std::vector<Input> inputs = readInputs(rt, options.inputs);
   CompileOptions request;

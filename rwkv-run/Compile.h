@@ -13,6 +13,9 @@ namespace rwkv::run {
 /// True for a file that starts like a pack.
 bool isPackFile(const std::string &path);
 
+/// The device of these options.
+RuntimeHandle openDevice(const CommonOptions &options);
+
 /// The tensors of a checkpoint, for the compiler. Tensors of types that the runtime does not know are an error, or left
 /// out with `allowUnused`.
 std::vector<ArrayInfo> describeCheckpoint(rwkv_runtime *rt, const rwkv_checkpoint *checkpoint, bool allowUnused);

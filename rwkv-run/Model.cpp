@@ -15,7 +15,7 @@ Model loadModel(const CommonOptions &options, const std::string &checkpoint, Log
   if (isPackFile(checkpoint)) {
     throw Error(checkpoint + ": expected a checkpoint (.safetensors), found a pack: give it with --pack");
   }
-  model.rt = createRuntime(options.device, static_cast<int32_t>(options.threads));
+  model.rt = openDevice(options);
   rwkv_runtime *rt = model.rt.get();
   model.checkpoint = openCheckpoint(rt, checkpoint);
   CompileOptions request;

@@ -141,6 +141,8 @@ void addCommon(CLI::App *app, CommonOptions &o, bool sourceIsPositional) {
   all.push_back(addInteger(app, "--threads", o.threads, 0, 1024,
                            "Threads of the host; 0: one per available CPU (default); other devices use none"));
   all.push_back(app->add_flag("--no-cache", o.noCache, "Compile anew and keep nothing"));
+  all.push_back(app->add_flag("--no-graphs", o.noGraphs,
+                              "Launch every kernel of a device by itself, also where all have run before"));
   all.push_back(
       app->add_flag("--allow-unused", o.allowUnused, "Ignore tensors of the checkpoint that no weight names"));
   all.push_back(app->add_flag("--quiet", o.quiet, "Only results and errors"));
@@ -159,7 +161,7 @@ void addTokenizer(CLI::App *app, std::string &to) {
 
 const char *const cacheHelp =
     "Compiled packs are kept in $RWKV_CACHE_DIR, $XDG_CACHE_HOME/rwkv-mlir or ~/.cache/rwkv-mlir, which must have mode "
-    "0700.";
+    "0700, and what a device's driver makes of them in its folder modules.";
 
 void addInfo(CLI::App &app, InfoOptions &o) {
   CLI::App *sub = app.add_subcommand("info", "Describe a pack, a checkpoint or a device");

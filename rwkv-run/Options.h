@@ -23,6 +23,7 @@ struct CommonOptions {
   std::string pack; // instead of compiling
   std::vector<std::pair<std::string, double>> params;
   bool noCache = false;
+  bool noGraphs = false;
   bool allowUnused = false;
   bool quiet = false;
   bool progress = false;

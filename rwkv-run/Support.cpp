@@ -286,8 +286,7 @@ void check(rwkv_runtime *rt, rwkv_status status) {
   }
 }
 
-RuntimeHandle createRuntime(const std::string &device, int32_t threads) {
-  rwkv_runtime_options options = {device.c_str(), threads};
+RuntimeHandle createRuntime(const rwkv_runtime_options &options) {
   rwkv_runtime *rt = nullptr;
   rwkv_status status = rwkv_runtime_create(&options, &rt);
   RuntimeHandle handle(rt);

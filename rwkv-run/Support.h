@@ -97,7 +97,7 @@ using StateHandle = std::unique_ptr<rwkv_state, Destroyer<rwkv_state_destroy>>;
 void check(rwkv_runtime *rt, rwkv_status status);
 
 /// Throws UsageError for the name of no device.
-RuntimeHandle createRuntime(const std::string &device, int32_t threads);
+RuntimeHandle createRuntime(const rwkv_runtime_options &options);
 CheckpointHandle openCheckpoint(rwkv_runtime *rt, const std::string &path);
 
 } // namespace rwkv::run

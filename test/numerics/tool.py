@@ -62,7 +62,12 @@ class RwkvArray(ctypes.Structure):
 
 
 class RuntimeOptions(ctypes.Structure):
-    _fields_ = [("device", ctypes.c_char_p), ("threads", ctypes.c_int32)]
+    _fields_ = [
+        ("device", ctypes.c_char_p),
+        ("threads", ctypes.c_int32),
+        ("module_cache", ctypes.c_char_p),
+        ("no_graphs", ctypes.c_int32),
+    ]
 
 
 class BindOptions(ctypes.Structure):
@@ -78,8 +83,8 @@ def view(array, dtype):
 class Library:
     """librwkv_rt.so. One runtime handle per number of threads; other devices than the host have no threads and one handle."""
 
-    def __init__(self, path, device="host"):
-        self.device = device
+    def __init__(self, path, device="host", graphs=True):
+        self.device, self.graphs = device, graphs
         self.lib = ctypes.CDLL(str(path))
         self.lib.rwkv_message.restype = ctypes.c_char_p
         self.lib.rwkv_status_name.restype = ctypes.c_char_p
@@ -91,7 +96,7 @@ class Library:
         threads = threads if self.device == "host" else 0
         if threads not in self.runtimes:
             handle = ctypes.c_void_p()
-            options = RuntimeOptions(self.device.encode(), threads)
+            options = RuntimeOptions(self.device.encode(), threads, None, not self.graphs)
             status = self.lib.rwkv_runtime_create(ctypes.byref(options), ctypes.byref(handle))
             self.check(handle, status)
             self.runtimes[threads] = handle

@@ -53,6 +53,7 @@ void *GpuTest::symbolOf(const char *name) {
 
 GpuTest::GpuTest() {
   setenv("RWKV_LIBCUDA", RWKV_TEST_DRIVER, 1);
+  setenv("RWKV_MODULE_CACHE", "off", 1);
   library = dlopen(RWKV_TEST_DRIVER, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   EXPECT_NE(library, nullptr) << dlerror();
   fake_driver_function control;
@@ -65,6 +66,7 @@ GpuTest::GpuTest() {
   fake->threads = fake->function_threads = 1024;
   fake->shared = 232448;
   fake->memory = 64 << 20;
+  fake->pools = 1;
   fake->scratch = 4096;
 }
 
@@ -94,15 +96,21 @@ GpuTest::~GpuTest() {
   EXPECT_EQ(fake->contexts, 0);
   EXPECT_EQ(fake->depth, 0);
   EXPECT_EQ(fake->modules, 0);
+  EXPECT_EQ(fake->links, 0);
+  EXPECT_EQ(fake->graphs, 0);
+  EXPECT_EQ(fake->pool_count, 0);
+  EXPECT_EQ(fake->locked, 0u);
   EXPECT_EQ(fake->streams, 0);
   EXPECT_EQ(fake->events, 0);
   EXPECT_EQ(fake->freed_busy, 0);
   EXPECT_EQ(fake->queued, 0);
   unsetenv("RWKV_LIBCUDA");
+  unsetenv("RWKV_MODULE_CACHE");
 }
 
-Runtime GpuTest::open(const std::string &device) {
-  rwkv_runtime_options options = {device.c_str(), 0};
+Runtime GpuTest::open(const std::string &device, const char *cache,
+                      bool noGraphs) {
+  rwkv_runtime_options options = {device.c_str(), 0, cache, noGraphs};
   rwkv_runtime *rt = nullptr;
   EXPECT_EQ(rwkv_runtime_create(&options, &rt), RWKV_OK) << rwkv_message(rt);
   return Runtime(rt);

@@ -131,7 +131,9 @@ TEST_F(GpuLaunchTest, MemoryIsNotFreedInUse) {
   }
   EXPECT_EQ(fake->freed_busy, 0);
   model.reset();
-  EXPECT_EQ(fake->queued, 0);
+  EXPECT_GT(fake->queued, 0); // nobody waits
+  pack.reset();
+  EXPECT_EQ(fake->queued, 0); // for its code
   EXPECT_EQ(fake->freed_busy, 0);
 }
 
@@ -234,6 +236,7 @@ TEST_F(GpuLaunchTest, TimesTheMedian) {
   const double durations[] = {100, 5, 1, 2, 9};
   fake->durations = durations;
   fake->duration_count = 5;
+  const int events = fake->events; // the runtime's own
   auto time = [&](int32_t repeats) {
     double milliseconds = 0;
     fake->launch_count = 0; // the first, of 100 ms, is to warm up
@@ -241,7 +244,7 @@ TEST_F(GpuLaunchTest, TimesTheMedian) {
               rt.get());
     EXPECT_EQ(fake->launch_count, repeats + 1);
     EXPECT_EQ(fake->queued, 0);
-    EXPECT_EQ(fake->events, 1); // the runtime's own
+    EXPECT_EQ(fake->events, events);
     return milliseconds;
   };
   EXPECT_EQ(time(1), 5);
@@ -270,7 +273,7 @@ TEST_F(GpuLaunchTest, TimesTheMedian) {
     fail(f.call, 999, f.after);
     EXPECT_FAILS(rwkv_time(model.get(), "f", &x, 1, &y, 1, 3, &milliseconds),
                  RWKV_E_DEVICE, rt.get(), "(999)");
-    EXPECT_EQ(fake->events, 1);
+    EXPECT_EQ(fake->events, events);
     EXPECT_EQ(fake->queued, 0);
   }
   EXPECT_EQ(milliseconds, -1);

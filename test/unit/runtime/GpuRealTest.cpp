@@ -5,6 +5,11 @@
 #include "Gpu.h"
 
 #include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <dlfcn.h>
+#include <filesystem>
+#include <fstream>
 #include <stdlib.h>
 
 using namespace rwkvtest;
@@ -75,20 +80,32 @@ class GpuRealTest : public testing::Test {
 protected:
   void SetUp() override {
     unsetenv("RWKV_LIBCUDA");
-    rwkv_runtime_options options = {"cuda", 0};
     rwkv_runtime *out = nullptr;
-    rwkv_status status = rwkv_runtime_create(&options, &out);
-    rt.reset(out);
+    rwkv_status status = open("", false, &out);
     if (status == RWKV_E_UNSUPPORTED) {
       GTEST_SKIP() << rwkv_message(out);
     }
     ASSERT_OK(status, out);
     make(128);
   }
-  void make(int64_t scratch, int64_t shared = 65536) {
+  rwkv_status open(const std::string &cache, bool noGraphs,
+                   rwkv_runtime **out) {
+    model.reset();
+    pack.reset();
+    rt.reset();
+    rwkv_runtime_options options = {"cuda", 0, cache.c_str(), noGraphs};
+    rwkv_status status = rwkv_runtime_create(&options, out);
+    rt.reset(*out);
+    return status;
+  }
+  void make(int64_t scratch, int64_t shared = 65536, int copies = 1,
+            const std::string &chip = "sm_80") {
     std::string ptx =
         replaced(replaced(kRows, "SCRATCH", std::to_string(scratch)), "SHARED",
                  std::to_string(shared - 128));
+    ptx = replaced(replaced(ptx, ".target sm_80", ".target " + chip),
+                   ".version 7.0",
+                   chip == "sm_80" ? ".version 7.0" : ".version 8.7");
     model.reset();
     pack.reset();
     std::string bytes = packBytes(
@@ -98,11 +115,11 @@ protected:
                 function("f", "[" + value("x", "f32", R"(["T", 32])") + "]",
                          "[" + value("y", "f32", R"(["T", 32])", "output") +
                              "]",
-                         "[]",
-                         R"([{"launch": 0, "tasks": "T",
-                                   "buffers": [["arg", 0], ["result", 0]]}])") +
+                         R"([{"dtype": "f32", "shape": ["T", 32]},
+                             {"dtype": "f32", "shape": ["T", 32]}])",
+                         plan(copies)) +
                 "]",
-            "[]", "[" + target("gpu", "sm_80", 0, ptx.size()) + "]"),
+            "[]", "[" + target("gpu", chip, 0, ptx.size()) + "]"),
         ptx + "rubbish");
     rwkv_pack *out = nullptr;
     ASSERT_OK(
@@ -110,6 +127,17 @@ protected:
         rt.get());
     pack.reset(out);
     model = bindModel(rt.get(), out);
+  }
+  /// y = rows(x), so often, the odd ones backwards; copies in between.
+  static std::string plan(int times) {
+    std::string steps = R"([{"copy": [["temporary", 0], ["arg", 0]]})";
+    for (int i = 0; i < times; ++i) {
+      steps += R"(,
+{"launch": 0, "tasks": "T", "buffers": [["temporary", 0], ["temporary", 1]]},
+{"copy": [["temporary", 0], ["temporary", 1]]})";
+    }
+    return steps + R"(,
+{"copy": [["result", 0], ["temporary", 0]]}])";
   }
   static rwkv_array rows(std::vector<float> &values) {
     return arrayOf(values, {static_cast<int64_t>(values.size() / 32), 32});
@@ -227,6 +255,168 @@ TEST_F(GpuRealTest, SaysWhatIsWrongWithCode) {
   EXPECT_FAILS(read(kernel("rows"), ""), RWKV_E_FORMAT, rt.get(),
                "found: CUDA");
   EXPECT_OK(read(kernel("rows"), good), rt.get());
+}
+
+// Code for all devices from one on, and for this kind of device alone.
+class GpuRealCacheTest : public GpuRealTest,
+                         public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(Targets, GpuRealCacheTest, testing::Bool());
+TEST_P(GpuRealCacheTest, KeepsModules) {
+  namespace fs = std::filesystem;
+  TempFolder folder;
+  const std::string cache = folder.path("modules");
+  std::vector<float> x = inputs(100), y(x.size());
+  std::string file, kept;
+  for (const char *how : {"made", "found", "cut", "made again", "off"}) {
+    SCOPED_TRACE(how);
+    rwkv_runtime *out = nullptr;
+    if (how == std::string("cut")) {
+      fs::resize_file(file, fs::file_size(file) / 2);
+    }
+    ASSERT_OK(open(how == std::string("off") ? "" : cache, false, &out), out);
+    make(128, 65536, 1, GetParam() ? rwkv_runtime_target(out) : "sm_80");
+    std::fill(y.begin(), y.end(), 0.0f);
+    ASSERT_OK(call(x, y), rt.get());
+    EXPECT_EQ(y, expected(x));
+    std::vector<std::string> files;
+    for (const auto &entry : fs::directory_iterator(cache)) {
+      files.push_back(entry.path());
+    }
+    ASSERT_EQ(files.size(), 1u);
+    file = files[0];
+    kept = kept.empty() ? readFile(file) : kept;
+    EXPECT_TRUE(readFile(file) == kept);
+    EXPECT_NE(kept.find("\x7f"
+                        "ELF"),
+              std::string::npos);
+  }
+}
+
+TEST_F(GpuRealTest, Replays) {
+  double milliseconds[2] = {};
+  for (bool noGraphs : {false, true}) {
+    SCOPED_TRACE(noGraphs);
+    rwkv_runtime *out = nullptr;
+    ASSERT_OK(open("", noGraphs, &out), out);
+    make(128, 65536, 101);
+    // Elements stay below 1000.
+    for (int64_t t : {3, 3, 3, 7, 3, 7, 7, 3, 5, 3, 3, 7}) {
+      std::vector<float> x = inputs(t), y(x.size());
+      x[5] = static_cast<float>(t) / 2;
+      ASSERT_OK(call(x, y), rt.get());
+      std::vector<float> then = expected(x);
+      for (float &v : then) {
+        v += 100 * static_cast<float>(t);
+      }
+      ASSERT_EQ(y, then) << t;
+    }
+    std::vector<float> x = inputs(3), y(x.size());
+    for (float bad : {0.0f, 2000.0f, 0.0f, 0.0f}) { // a bound, and none
+      x[40] = bad;
+      EXPECT_EQ(call(x, y), bad ? RWKV_E_BOUND : RWKV_OK);
+    }
+    rwkv_array in = rows(x), result = rows(y);
+    ASSERT_OK(rwkv_device_alloc(rt.get(), 384, &in.data), rt.get());
+    ASSERT_OK(rwkv_device_alloc(rt.get(), 384, &result.data), rt.get());
+    ASSERT_OK(rwkv_upload(rt.get(), in.data, x.data(), 384), rt.get());
+    ASSERT_OK(rwkv_time(model.get(), "f", &in, 1, &result, 1, 51,
+                        &milliseconds[noGraphs]),
+              rt.get());
+    rwkv_device_free(rt.get(), in.data);
+    rwkv_device_free(rt.get(), result.data);
+  }
+  EXPECT_LT(milliseconds[0], milliseconds[1]);
+  printf("204 steps: %.4f ms replayed, %.4f ms launched\n", milliseconds[0],
+         milliseconds[1]);
+}
+
+TEST_F(GpuRealTest, CallersCapture) {
+  void *library = dlopen("libcuda.so.1", RTLD_NOW);
+  ASSERT_NE(library, nullptr);
+  auto find = [&](const char *name, auto &function) {
+    void *address = dlsym(library, name);
+    ASSERT_NE(address, nullptr) << name;
+    memcpy(&function, &address, sizeof(address));
+  };
+  cu_driver d = {};
+  find("cuDevicePrimaryCtxRetain", d.DevicePrimaryCtxRetain);
+  find("cuDevicePrimaryCtxRelease_v2", d.DevicePrimaryCtxRelease);
+  find("cuCtxPushCurrent_v2", d.CtxPushCurrent);
+  find("cuCtxPopCurrent_v2", d.CtxPopCurrent);
+  find("cuStreamCreate", d.StreamCreate);
+  find("cuStreamDestroy_v2", d.StreamDestroy);
+  find("cuStreamSynchronize", d.StreamSynchronize);
+  find("cuStreamBeginCapture_v2", d.StreamBeginCapture);
+  find("cuStreamEndCapture", d.StreamEndCapture);
+  find("cuGraphInstantiateWithFlags", d.GraphInstantiate);
+  find("cuGraphLaunch", d.GraphLaunch);
+  find("cuGraphExecDestroy", d.GraphExecDestroy);
+  find("cuGraphDestroy", d.GraphDestroy);
+  cu_context context;
+  cu_stream mine;
+  ASSERT_EQ(d.DevicePrimaryCtxRetain(&context, 0), 0);
+  ASSERT_EQ(d.CtxPushCurrent(context), 0);
+  ASSERT_EQ(d.StreamCreate(&mine, CU_STREAM_NON_BLOCKING), 0);
+  std::vector<float> x = inputs(20), y(x.size());
+  rwkv_array in = rows(x), out = rows(y);
+  const int64_t bytes = static_cast<int64_t>(x.size() * 4);
+  ASSERT_OK(rwkv_device_alloc(rt.get(), bytes, &in.data), rt.get());
+  ASSERT_OK(rwkv_device_alloc(rt.get(), bytes, &out.data), rt.get());
+  ASSERT_OK(rwkv_upload(rt.get(), in.data, x.data(), bytes), rt.get());
+  ASSERT_OK(rwkv_launch(model.get(), "f", &in, 1, &out, 1, mine), rt.get());
+  for (int mode : {0, 1, 2}) { // global, thread-local, relaxed
+    SCOPED_TRACE(mode);
+    ASSERT_OK(rwkv_launch(model.get(), "f", &in, 1, &out, 1, nullptr),
+              rt.get());
+    ASSERT_EQ(d.StreamBeginCapture(mine, mode), 0);
+    EXPECT_OK(rwkv_launch(model.get(), "f", &in, 1, &out, 1, mine), rt.get());
+    EXPECT_OK(rwkv_launch(model.get(), "f", &out, 1, &in, 1, mine), rt.get());
+    cu_graph graph = nullptr;
+    cu_graph_exec exec = nullptr;
+    ASSERT_EQ(d.StreamEndCapture(mine, &graph), 0);
+    ASSERT_EQ(d.GraphInstantiate(&exec, graph, 0), 0);
+    ASSERT_OK(rwkv_finish(rt.get()), rt.get());
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_OK(rwkv_upload(rt.get(), in.data, x.data(), bytes), rt.get());
+      ASSERT_EQ(d.GraphLaunch(exec, mine), 0);
+      ASSERT_EQ(d.StreamSynchronize(mine), 0);
+      ASSERT_OK(rwkv_download(rt.get(), y.data(), out.data, bytes), rt.get());
+      EXPECT_EQ(y, expected(x));
+      ASSERT_OK(rwkv_download(rt.get(), y.data(), in.data, bytes), rt.get());
+      EXPECT_EQ(y, expected(expected(x)));
+    }
+    EXPECT_EQ(d.GraphExecDestroy(exec), 0);
+    EXPECT_EQ(d.GraphDestroy(graph), 0);
+    ASSERT_OK(rwkv_upload(rt.get(), in.data, x.data(), bytes), rt.get());
+  }
+  EXPECT_EQ(d.StreamDestroy(mine), 0);
+  rwkv_device_free(rt.get(), in.data);
+  rwkv_device_free(rt.get(), out.data);
+  d.CtxPopCurrent(&context);
+  d.DevicePrimaryCtxRelease(0);
+}
+
+TEST_F(GpuRealTest, MemoryRunsOutAndComesBack) {
+  const int64_t piece = int64_t{4} << 30;
+  size_t first = 0;
+  for (int round = 0; round < 2; ++round) {
+    std::vector<void *> pieces;
+    void *memory = nullptr;
+    rwkv_status status = RWKV_OK;
+    while (pieces.size() < 1000 &&
+           (status = rwkv_device_alloc(rt.get(), piece, &memory)) == RWKV_OK) {
+      pieces.push_back(memory);
+    }
+    EXPECT_EQ(status, RWKV_E_MEMORY) << rwkv_message(rt.get());
+    EXPECT_GE(pieces.size(), round ? first : 1); // nothing was lost
+    first = pieces.size();
+    std::vector<float> x = inputs(10), y(x.size());
+    ASSERT_OK(call(x, y), rt.get());
+    EXPECT_EQ(y, expected(x));
+    for (void *each : pieces) {
+      rwkv_device_free(rt.get(), each);
+    }
+  }
 }
 
 TEST_F(GpuRealTest, OutOfMemoryIsNotTheEnd) {

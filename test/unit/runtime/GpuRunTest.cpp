@@ -170,12 +170,13 @@ TEST_F(GpuRunTest, WithoutMemoryNothingChanges) {
   const size_t blocks = fake->blocks;
   rwkv_state *none = nullptr;
   for (int after = 0; after < 4; ++after) {
-    fail("cuMemAlloc_v2", CU_ERROR_OUT_OF_MEMORY, after);
+    fail("cuMemAllocFromPoolAsync", CU_ERROR_OUT_OF_MEMORY, after);
     EXPECT_FAILS(rwkv_state_create(model.get(), 2, &none), RWKV_E_MEMORY,
                  rt.get(),
                  "out of memory for the state of 2 sequences, 36 bytes each, "
                  "twice");
     EXPECT_EQ(none, nullptr);
+    ASSERT_OK(rwkv_finish(rt.get()), rt.get());
     EXPECT_EQ(fake->blocks, blocks);
   }
   // A long call needs more temporaries and staging than what there is.
@@ -185,7 +186,7 @@ TEST_F(GpuRunTest, WithoutMemoryNothingChanges) {
   const char *const what[] = {"bytes of temporaries",
                               "bytes of arguments and results"};
   for (int after = 0; after < 2; ++after) {
-    fail("cuMemAlloc_v2", CU_ERROR_OUT_OF_MEMORY, after);
+    fail("cuMemAllocFromPoolAsync", CU_ERROR_OUT_OF_MEMORY, after);
     EXPECT_FAILS(rwkv_prefill(model.get(), one.get(), many.data(), lengths,
                               untouched.data()),
                  RWKV_E_MEMORY, rt.get(), what[after]);
@@ -193,7 +194,7 @@ TEST_F(GpuRunTest, WithoutMemoryNothingChanges) {
     EXPECT_EQ(untouched, std::vector<float>(3 * 8, 7));
   }
   rwkv_model *unbound = nullptr;
-  fail("cuMemAlloc_v2", CU_ERROR_OUT_OF_MEMORY);
+  fail("cuMemAllocFromPoolAsync", CU_ERROR_OUT_OF_MEMORY);
   EXPECT_FAILS(rwkv_model_bind(rt.get(), pack.get(), checkpoint.get(), nullptr,
                                &unbound),
                RWKV_E_MEMORY, rt.get(),
@@ -209,6 +210,11 @@ TEST_F(GpuRunTest, AFailingCallLeavesTheStateAlone) {
   ASSERT_OK(rwkv_decode(model.get(), one.get(), tokens.data(), nullptr),
             rt.get());
   const std::string before = contents(one.get());
+  // Drivers load code when it is launched first.
+  fail("cuLaunchKernel", CU_ERROR_OUT_OF_MEMORY, 1);
+  EXPECT_FAILS(prefill(one.get()), RWKV_E_MEMORY, rt.get(),
+               "kernel \"layer\": cuLaunchKernel of 3 tasks");
+  EXPECT_EQ(contents(one.get()), before);
   const struct {
     const char *call;
     int after;

@@ -6,83 +6,23 @@
  * and not before. "Code" is text that names a shared object of host kernels
  * (kernels.c), of which a block runs one task.
  */
-#include "fake_driver.h"
+#include "fake_internal.h"
 
-#include "runtime/cuda_driver.h"
-#include "runtime/rwkv_rt_pack.h"
-
-#include <dlfcn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#define API __attribute__((visibility("default")))
-#define TAG (UINT64_C(1) << 62) /* of addresses in the device's memory */
-
-enum {
-  ERROR_INVALID_CONTEXT = 201,
-  ERROR_NOT_READY = 600,
-  ERROR_ILLEGAL_ADDRESS = 700,
-  MAX_BLOCKS = 4096,
-  MAX_DEPTH = 16,
-  LARGE = 64 << 20 /* bytes: such blocks are mapped, as nobody fills them */
-};
-
-struct CUctx_st {
-  int device;
-};
-struct CUmod_st {
-  void *object;
-};
-struct CUfunc_st {
-  rwkv_kernel kernel;
-  char name[64];
-  int dynamic_shared;
-};
-
-typedef struct operation {
-  struct operation *next;
-  enum { LAUNCH, COPY, UPLOAD, FILL, WAIT, RECORD } kind;
-  struct CUfunc_st *function;
-  fake_launch launch;
-  uint64_t *parameters; /* of a launch; the data of an upload */
-  size_t count;         /* of parameters, or bytes */
-  cu_pointer to, from;
-  unsigned char value;
-  struct CUstream_st
-      *stream; /* whose first `until` operations are waited for */
-  uint64_t until;
-  struct CUevent_st *event;
-} operation;
-
-struct CUstream_st {
-  operation *head, **tail;
-  uint64_t queued, done;
-  double time;
-};
-struct CUevent_st {
-  struct CUstream_st *stream;
-  uint64_t at;
-  double time;
-  bool done;
-};
-
-static fake_control control;
-static struct {
-  char *data;
-  size_t bytes;
-} blocks[MAX_BLOCKS];
+fake_control control;
 static struct CUctx_st contexts[8];
+static struct CUstream_st *streams[MAX_STREAMS];
 static struct CUctx_st *stack[MAX_DEPTH];
-static int sticky; /* the error after which nothing works */
+int sticky;
 
 API fake_control *fake_driver(void) { return &control; }
 
 /* ---- what every call does first ------------------------------------------ */
 
-static cu_result injected(const char *name) {
+cu_result injected(const char *name) {
   if (control.fail && strcmp(control.fail, name) == 0 &&
       control.fail_after-- == 0) {
     control.fail = NULL;
@@ -90,24 +30,6 @@ static cu_result injected(const char *name) {
   }
   return CU_SUCCESS;
 }
-
-#define ENTER()                                                                \
-  do {                                                                         \
-    cu_result injected_ = injected(__func__);                                  \
-    if (injected_ != CU_SUCCESS) {                                             \
-      return injected_;                                                        \
-    }                                                                          \
-  } while (0)
-#define ENTER_CONTEXT()                                                        \
-  do {                                                                         \
-    ENTER();                                                                   \
-    if (control.depth == 0) {                                                  \
-      return ERROR_INVALID_CONTEXT;                                            \
-    }                                                                          \
-    if (sticky) {                                                              \
-      return sticky;                                                           \
-    }                                                                          \
-  } while (0)
 
 /* ---- devices and contexts ------------------------------------------------ */
 
@@ -162,6 +84,7 @@ API cu_result cuDeviceGetAttribute(int *value, int attribute,
   *value = attribute == CU_DEVICE_COMPUTE_CAPABILITY_MAJOR   ? control.major
            : attribute == CU_DEVICE_COMPUTE_CAPABILITY_MINOR ? control.minor
            : attribute == CU_DEVICE_MAX_THREADS_PER_BLOCK    ? control.threads
+           : attribute == CU_DEVICE_MEMORY_POOLS_SUPPORTED   ? control.pools
            : attribute == CU_DEVICE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
                ? control.shared
                : -1;
@@ -199,116 +122,23 @@ API cu_result cuCtxPopCurrent_v2(cu_context *context) {
   return CU_SUCCESS;
 }
 
-/* ---- memory -------------------------------------------------------------- */
-
-/* The memory behind an address with so many bytes; NULL if there is none. */
-static char *host(cu_pointer pointer, size_t bytes) {
-  char *data = (char *)(uintptr_t)(pointer & ~TAG);
-  for (int i = 0; i < MAX_BLOCKS && (pointer & TAG); ++i) {
-    if (blocks[i].data && data >= blocks[i].data &&
-        data <= blocks[i].data + blocks[i].bytes &&
-        bytes <= (size_t)(blocks[i].data + blocks[i].bytes - data)) {
-      return data;
-    }
-  }
-  return NULL;
-}
-
-API cu_result cuMemAlloc_v2(cu_pointer *pointer, size_t bytes) {
-  ENTER_CONTEXT();
-  int i = 0;
-  while (i < MAX_BLOCKS && blocks[i].data) {
-    ++i;
-  }
-  if (bytes == 0 || i == MAX_BLOCKS) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  if (bytes > control.memory - control.used) {
-    return CU_ERROR_OUT_OF_MEMORY;
-  }
-  char *data = bytes >= LARGE
-                   ? mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-                   : aligned_alloc(256, (bytes + 255) / 256 * 256);
-  if (!data || data == MAP_FAILED) {
-    return CU_ERROR_OUT_OF_MEMORY;
-  }
-  if (bytes < LARGE) {
-    memset(data, 0xa5, bytes); /* not cleared */
-  }
-  blocks[i].data = data;
-  blocks[i].bytes = bytes;
-  control.used += bytes;
-  ++control.blocks;
-  *pointer = (uintptr_t)data | TAG;
-  return CU_SUCCESS;
-}
-
-API cu_result cuMemFree_v2(cu_pointer pointer) {
-  ENTER_CONTEXT();
-  char *data = host(pointer, 0);
-  for (int i = 0; i < MAX_BLOCKS; ++i) {
-    if (data && blocks[i].data == data) {
-      control.freed_busy += control.queued > 0;
-      control.used -= blocks[i].bytes;
-      --control.blocks;
-      if (blocks[i].bytes >= LARGE) {
-        munmap(data, blocks[i].bytes);
-      } else {
-        free(data);
-      }
-      blocks[i].data = NULL;
-      return CU_SUCCESS;
-    }
-  }
-  return CU_ERROR_INVALID_VALUE;
-}
-
 /* ---- streams ------------------------------------------------------------- */
 
-static operation *push(struct CUstream_st *stream, operation fields) {
+operation *push(struct CUstream_st *stream, operation fields) {
   operation *op = malloc(sizeof(*op));
   *op = fields;
   op->next = NULL;
+  if (stream->graph) {
+    *stream->graph->tail = op;
+    stream->graph->tail = &op->next;
+    return op;
+  }
   *stream->tail = op;
   stream->tail = &op->next;
   ++stream->queued;
   ++control.queued;
   return op;
 }
-
-/* A block runs one task. */
-static void run_launch(struct CUstream_st *stream, operation *op) {
-  enum { AFTER = RWKV_SIZE_COUNT + 3 };
-  size_t n = op->count - AFTER;
-  uint64_t *p = op->parameters;
-  for (size_t i = 0; i < op->count; ++i) {
-    if (p[i] & TAG) {
-      p[i] = (uint64_t)(uintptr_t)host(p[i], 0);
-      sticky = p[i] ? sticky : ERROR_ILLEGAL_ADDRESS;
-    }
-  }
-  int64_t sizes[RWKV_SIZE_COUNT];
-  memcpy(sizes, p + n, sizeof(sizes));
-  rwkv_kernel_args args = {(void *const *)p, sizes, NULL,
-                           (int32_t *)(uintptr_t)p[n + 5]};
-  for (unsigned block = 0; block < op->launch.grid && !sticky; ++block) {
-    int64_t task = (int64_t)(p[n + 6] + block);
-    args.scratch = (char *)(uintptr_t)p[n + 4] + block * control.scratch;
-    op->function->kernel(&args, task, task + 1);
-  }
-  op->launch.first = p[n + 6];
-  if (control.launch_count < FAKE_LAUNCHES) {
-    control.launches[control.launch_count] = op->launch;
-  }
-  stream->time += control.duration_count
-                      ? control.durations[(size_t)control.launch_count %
-                                          control.duration_count]
-                      : 1;
-  ++control.launch_count;
-}
-
-static void run_until(struct CUstream_st *stream, uint64_t until);
 
 static void run_one(struct CUstream_st *stream, operation *op) {
   char *to = op->to ? host(op->to, op->count) : NULL,
@@ -326,6 +156,15 @@ static void run_one(struct CUstream_st *stream, operation *op) {
   case FILL:
     memset(to, op->value, op->count);
     break;
+  case READ:
+    memcpy(to, op->locked, op->count);
+    break;
+  case WRITE:
+    memcpy(op->locked, from, op->count);
+    break;
+  case FREE:
+    free_block(op->to);
+    break;
   case WAIT:
     run_until(op->stream, op->until);
     break;
@@ -336,7 +175,7 @@ static void run_one(struct CUstream_st *stream, operation *op) {
   }
 }
 
-static void run_until(struct CUstream_st *stream, uint64_t until) {
+void run_until(struct CUstream_st *stream, uint64_t until) {
   while (stream->done < until) {
     operation *op = stream->head;
     stream->head = op->next;
@@ -351,18 +190,47 @@ static void run_until(struct CUstream_st *stream, uint64_t until) {
   }
 }
 
+static bool within(cu_pointer pointer, const char *data, size_t bytes) {
+  const char *at = (const char *)(uintptr_t)(pointer & ~TAG);
+  return (pointer & TAG) && at >= data && at < data + bytes;
+}
+
+int uses_of(const char *data, size_t bytes) {
+  int uses = 0;
+  for (int i = 0; i < MAX_STREAMS; ++i) {
+    const operation *op = streams[i] ? streams[i]->head : NULL;
+    for (; op; op = op->next) {
+      uses += within(op->to, data, bytes) || within(op->from, data, bytes);
+      for (size_t j = 0; op->kind == LAUNCH && j < op->count; ++j) {
+        uses += within(op->parameters[j], data, bytes);
+      }
+    }
+  }
+  return uses;
+}
+
 API cu_result cuStreamCreate(cu_stream *stream, unsigned flags) {
   ENTER_CONTEXT();
   (void)flags;
   *stream = calloc(1, sizeof(**stream));
   (*stream)->tail = &(*stream)->head;
-  ++control.streams;
-  return CU_SUCCESS;
+  for (int i = 0; i < MAX_STREAMS; ++i) {
+    if (!streams[i]) {
+      streams[i] = *stream;
+      ++control.streams;
+      return CU_SUCCESS;
+    }
+  }
+  return CU_ERROR_OUT_OF_MEMORY;
 }
 
 API cu_result cuStreamDestroy_v2(cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   run_until(stream, stream->queued);
+  for (int i = 0; i < MAX_STREAMS; ++i) {
+    streams[i] = streams[i] == stream ? NULL : streams[i];
+  }
   free(stream);
   --control.streams;
   return CU_SUCCESS;
@@ -370,6 +238,7 @@ API cu_result cuStreamDestroy_v2(cu_stream stream) {
 
 API cu_result cuStreamSynchronize(cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   run_until(stream, stream->queued);
   return sticky;
 }
@@ -377,6 +246,7 @@ API cu_result cuStreamSynchronize(cu_stream stream) {
 API cu_result cuStreamWaitEvent(cu_stream stream, cu_event event,
                                 unsigned flags) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   if (event->stream) {
     push(
         stream,
@@ -401,11 +271,20 @@ API cu_result cuEventDestroy_v2(cu_event event) {
 
 API cu_result cuEventRecord(cu_event event, cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   push(stream, (operation){.kind = RECORD, .event = event});
   event->stream = stream;
   event->at = stream->queued;
   event->done = false;
   return CU_SUCCESS;
+}
+
+API cu_result cuEventSynchronize(cu_event event) {
+  ENTER_CONTEXT();
+  if (event->stream) {
+    run_until(event->stream, event->at);
+  }
+  return sticky;
 }
 
 API cu_result cuEventElapsedTime(float *milliseconds, cu_event start,
@@ -415,13 +294,20 @@ API cu_result cuEventElapsedTime(float *milliseconds, cu_event start,
   return start->done && stop->done ? CU_SUCCESS : ERROR_NOT_READY;
 }
 
-/* ---- copies, from and to memory that is not locked: as if staged --------- */
+/* ---- copies: of memory that is not locked at once, as if staged ---------- */
 
 API cu_result cuMemcpyHtoDAsync_v2(cu_pointer to, const void *from,
                                    size_t bytes, cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   if (!host(to, bytes)) {
     return CU_ERROR_INVALID_VALUE;
+  }
+  if (is_locked(from, bytes)) {
+    push(stream,
+         (operation){
+             .kind = READ, .to = to, .locked = (char *)from, .count = bytes});
+    return CU_SUCCESS;
   }
   uint64_t *copy = malloc(bytes + 1);
   memcpy(copy, from, bytes);
@@ -434,9 +320,16 @@ API cu_result cuMemcpyHtoDAsync_v2(cu_pointer to, const void *from,
 API cu_result cuMemcpyDtoHAsync_v2(void *to, cu_pointer from, size_t bytes,
                                    cu_stream stream) {
   ENTER_CONTEXT();
+  REFUSE_RECORDING(stream);
   const char *data = host(from, bytes);
   if (!data) {
     return CU_ERROR_INVALID_VALUE;
+  }
+  if (is_locked(to, bytes)) {
+    push(
+        stream,
+        (operation){.kind = WRITE, .from = from, .locked = to, .count = bytes});
+    return CU_SUCCESS;
   }
   run_until(stream, stream->queued);
   memcpy(to, data, bytes);
@@ -462,112 +355,5 @@ API cu_result cuMemsetD8Async(cu_pointer to, unsigned char value, size_t bytes,
   }
   push(stream,
        (operation){.kind = FILL, .to = to, .value = value, .count = bytes});
-  return CU_SUCCESS;
-}
-
-/* ---- code ---------------------------------------------------------------- */
-
-API cu_result cuModuleLoadDataEx(cu_module *module, const void *image,
-                                 unsigned count, int *options, void **values) {
-  ENTER_CONTEXT();
-  static const char object[] = ".version 8.0\n// object: ";
-  const char *text = image;
-  control.image_bytes = strlen(text);
-  if (strncmp(text, object, sizeof(object) - 1) != 0) {
-    if (count == 2 && options[0] == CU_JIT_ERROR_LOG_BUFFER &&
-        options[1] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES) {
-      snprintf(values[0], (size_t)(uintptr_t)values[1],
-               "ptxas: line 3\n\tfatal: %s", text);
-    }
-    return CU_ERROR_INVALID_PTX;
-  }
-  char path[4096];
-  snprintf(path, sizeof(path), "%.*s",
-           (int)strcspn(text + sizeof(object) - 1, "\n"),
-           text + sizeof(object) - 1);
-  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!handle) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  *module = malloc(sizeof(**module));
-  (*module)->object = handle;
-  ++control.modules;
-  return CU_SUCCESS;
-}
-
-enum { MAX_FUNCTIONS = 1024 };
-static struct CUfunc_st functions[MAX_FUNCTIONS];
-static int function_count;
-
-API cu_result cuModuleUnload(cu_module module) {
-  ENTER_CONTEXT();
-  dlclose(module->object);
-  free(module);
-  if (--control.modules == 0) {
-    function_count = 0;
-  }
-  return CU_SUCCESS;
-}
-
-API cu_result cuModuleGetFunction(cu_function *function, cu_module module,
-                                  const char *name) {
-  ENTER_CONTEXT();
-  void *symbol = dlsym(module->object, name);
-  if (!symbol || function_count == MAX_FUNCTIONS) {
-    return CU_ERROR_NOT_FOUND;
-  }
-  struct CUfunc_st *found = *function = &functions[function_count++];
-  memcpy(&found->kernel, &symbol, sizeof(symbol));
-  snprintf(found->name, sizeof(found->name), "%s", name);
-  found->dynamic_shared = 48 << 10;
-  return CU_SUCCESS;
-}
-
-API cu_result cuFuncGetAttribute(int *value, int attribute,
-                                 cu_function function) {
-  ENTER_CONTEXT();
-  (void)function;
-  *value = attribute == CU_FUNC_MAX_THREADS_PER_BLOCK ? control.function_threads
-           : attribute == CU_FUNC_SHARED_SIZE_BYTES   ? control.function_shared
-                                                      : -1;
-  return *value >= 0 ? CU_SUCCESS : CU_ERROR_INVALID_VALUE;
-}
-
-API cu_result cuFuncSetAttribute(cu_function function, int attribute,
-                                 int value) {
-  ENTER_CONTEXT();
-  if (attribute != CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES ||
-      value + control.function_shared > control.shared) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  control.dynamic_shared = function->dynamic_shared = value;
-  return CU_SUCCESS;
-}
-
-API cu_result cuLaunchKernel(cu_function function, unsigned grid_x,
-                             unsigned grid_y, unsigned grid_z, unsigned block_x,
-                             unsigned block_y, unsigned block_z,
-                             unsigned shared, cu_stream stream,
-                             void **parameters, void **extra) {
-  ENTER_CONTEXT();
-  if (grid_x == 0 || grid_y != 1 || grid_z != 1 || block_x == 0 ||
-      block_x > (unsigned)control.function_threads || block_y != 1 ||
-      block_z != 1 || shared > (unsigned)function->dynamic_shared ||
-      parameters || extra[0] != CU_LAUNCH_PARAM_BUFFER_POINTER ||
-      extra[2] != CU_LAUNCH_PARAM_BUFFER_SIZE ||
-      extra[4] != CU_LAUNCH_PARAM_END) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  size_t bytes = *(size_t *)extra[3];
-  uint64_t *copy = malloc(bytes);
-  memcpy(copy, extra[1], bytes);
-  operation *op = push(stream, (operation){.kind = LAUNCH,
-                                           .function = function,
-                                           .parameters = copy,
-                                           .count = bytes / sizeof(*copy)});
-  op->launch.grid = grid_x;
-  op->launch.block = block_x;
-  op->launch.shared = shared;
-  memcpy(op->launch.kernel, function->name, sizeof(function->name));
   return CU_SUCCESS;
 }

@@ -20,6 +20,7 @@ typedef struct fake_control {
   int devices, major, minor, version, threads, shared;
   int function_threads, function_shared; /* of every function */
   size_t memory;                         /* bytes of the device */
+  int pools;                             /* whether it has pools of memory */
   int64_t scratch;                       /* that a task of any kernel takes */
   const double *durations; /* of launches in milliseconds, over and over */
   size_t duration_count;
@@ -32,11 +33,21 @@ typedef struct fake_control {
   size_t used, blocks; /* bytes and allocations now */
   int contexts, depth; /* retained; on the stack of this thread */
   int modules, streams, events;
-  int freed_busy;     /* memory that was freed while work was queued */
-  int queued;         /* operations that did not run yet */
+  int freed_busy; /* memory that was freed while work was queued (of a pool: on
+                     it) */
+  int pool_count; /* that there are */
+  size_t locked;  /* bytes of locked memory */
+  int queued;     /* operations that did not run yet */
   int dynamic_shared; /* as last allowed for a function */
   size_t image_bytes; /* of the last text that was loaded */
-  int launch_count;   /* done; the first ones are in the list */
+  int texts, codes;   /* loaded as modules */
+  int compiled;       /* codes made of texts by linking */
+  int links;          /* that there are */
+  int link_target;    /* that the last one was told */
+  int graphs;         /* and what was instantiated of them, that there are */
+  int instantiated, updated, replayed;
+  int launched;     /* one by one: calls of cuLaunchKernel */
+  int launch_count; /* done; the first ones are in the list */
   fake_launch launches[FAKE_LAUNCHES];
 } fake_control;
 

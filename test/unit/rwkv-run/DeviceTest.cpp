@@ -68,6 +68,19 @@ TEST_F(Gpus, Run) {
   EXPECT_EQ(readAll(onHost), readAll(onDevice));
 }
 
+TEST_F(Gpus, KeepWhatTheDriverCompiled) {
+  std::vector<std::string> arguments = {"--prompt", "a", "--tokens", "1", "--temperature", "0", "--device", "cuda"};
+  EXPECT_EQ(generate(arguments).out, "b");
+  EXPECT_EQ(driver->compiled, 1);
+  arguments.push_back("--no-graphs");
+  EXPECT_EQ(generate(arguments).out, "b");
+  EXPECT_EQ(driver->compiled, 1);
+  EXPECT_EQ(driver->texts, 0);
+  arguments.push_back("--no-cache");
+  EXPECT_EQ(generate(arguments).out, "b");
+  EXPECT_EQ(driver->texts, 1) << "neither used nor kept";
+}
+
 TEST_F(Gpus, Call) {
   auto bytes = [](const std::vector<int32_t> &values) {
     return std::string_view(reinterpret_cast<const char *>(values.data()), values.size() * 4);
