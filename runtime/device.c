@@ -25,6 +25,9 @@ static const struct {
 #ifdef RWKV_RT_EMU /* of tests only */
     {"emu", false, rwkvi_emu_open},
 #endif
+#ifdef RWKV_RT_AMDSIM /* the same */
+    {"amdsim", false, rwkvi_amdsim_open},
+#endif
 };
 
 /* The number after the name: of "cuda" 0, of "cuda:1" 1; -1 if it is none. */

@@ -342,6 +342,7 @@ rwkv_status rwkvi_shape_read(const rwkvi_reader *in, const rwkvi_where *where,
 typedef struct rwkvi_launch {
   const rwkvi_kernel *kernel;
   void *const *buffers;
+  const int64_t *buffer_bytes; /* of each */
   size_t buffer_count;
   int64_t tasks, chunk, chunks;
 } rwkvi_launch;
@@ -417,6 +418,8 @@ rwkv_status rwkvi_device_open(rwkv_runtime *rt, const char *name,
 rwkv_status rwkvi_host_open(rwkv_runtime *rt, int32_t threads);
 /* Of the build for tests, rwkv_rt_emu. */
 rwkv_status rwkvi_emu_open(rwkv_runtime *rt, int32_t number, int32_t threads);
+rwkv_status rwkvi_amdsim_open(rwkv_runtime *rt, int32_t number,
+                              int32_t threads);
 /* For devices that are like the host: its functions, the code of the target
  * that fits this machine, and a symbol of it. */
 const rwkvi_device *rwkvi_host_device(void);
@@ -485,6 +488,7 @@ struct rwkv_model {
   rwkvi_class *classes; /* RWKVI_CLASSES per function */
   uint64_t tick;
   void **buffers, **args, **results; /* tables for the call in progress */
+  int64_t *buffer_bytes;
   void **fetch; /* where each result goes in the end; NULL: it is in place */
   rwkvi_launch *launches;
   unsigned char *arena, *stage; /* of the device: temporaries; arrays of callers

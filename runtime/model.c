@@ -244,12 +244,14 @@ static rwkv_status allocate_tables(rwkv_model *model) {
   model->results = rwkvi_pool_alloc(&model->pool, results, sizeof(void *));
   model->fetch = rwkvi_pool_alloc(&model->pool, results, sizeof(void *));
   model->buffers = rwkvi_pool_alloc(&model->pool, buffers, sizeof(void *));
+  model->buffer_bytes =
+      rwkvi_pool_alloc(&model->pool, buffers, sizeof(int64_t));
   model->launches =
       rwkvi_pool_alloc(&model->pool, launches, sizeof(rwkvi_launch));
   model->classes = rwkvi_pool_alloc(
       &model->pool, pack->function_count * RWKVI_CLASSES, sizeof(rwkvi_class));
   if (!model->args || !model->results || !model->fetch || !model->buffers ||
-      !model->launches || !model->classes) {
+      !model->buffer_bytes || !model->launches || !model->classes) {
     return rwkvi_no_memory(model->rt, "a model");
   }
   for (size_t i = 0; i < pack->kernel_count; ++i) {

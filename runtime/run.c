@@ -62,12 +62,13 @@ static rwkv_status run_launches(running *r, const rwkvi_step *step,
     rwkvi_launch *launch = &model->launches[count];
     launch->kernel = &model->pack->kernels[step[count].kernel];
     launch->buffers = model->buffers + buffers;
+    launch->buffer_bytes = model->buffer_bytes + buffers;
     launch->buffer_count = step[count].ref_count;
     rwkvi_expr_size(&step[count].tasks, r->sizes,
                     &launch->tasks); /* cannot fail: see layout.c */
-    for (size_t i = 0; i < step[count].ref_count; ++i) {
-      int64_t bytes;
-      model->buffers[buffers++] = resolve(r, &step[count].refs[i], &bytes);
+    for (size_t i = 0; i < step[count].ref_count; ++i, ++buffers) {
+      model->buffers[buffers] =
+          resolve(r, &step[count].refs[i], &model->buffer_bytes[buffers]);
     }
   } while (step[count++].beside);
   *launched = count;

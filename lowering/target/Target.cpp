@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The registry of targets. A family of targets adds its table to getTables().
 #include "lowering/target/Target.h"
-#include "lowering/target/amdgcn/AmdgcnShape.h"
+#include "lowering/target/amdgcn/AmdgcnTarget.h"
 #include "lowering/target/cpu/CpuTarget.h"
 #include "lowering/target/emu/EmuTarget.h"
 #include "lowering/target/nvptx/NvptxTarget.h"
@@ -16,7 +16,9 @@ TargetAttr TargetInfo::toAttr(mlir::MLIRContext *context) const {
                          matrix ? matrix->numbers.speed : 0);
 }
 
-static llvm::SmallVector<llvm::ArrayRef<TargetInfo>> getTables() { return {cpu::getRows(), nvptx::getRows()}; }
+static llvm::SmallVector<llvm::ArrayRef<TargetInfo>> getTables() {
+  return {cpu::getRows(), nvptx::getRows(), amdgcn::getRows()};
+}
 
 /// Lanes of other machines on this one's CPU; nothing if this machine has no row.
 static llvm::ArrayRef<TargetInfo> getEmulated() {
@@ -30,7 +32,6 @@ static llvm::ArrayRef<TargetInfo> getEmulated() {
           }
         }
       }
-      rows.push_back(emu::makeRow(*host, amdgcn::getRow(), amdgcn::getShape()));
     }
     return rows;
   }();

@@ -183,7 +183,7 @@
 // RUN: not rwkv-opt %t/delta.mlir --function delta %{x} --rwkv-explain 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: delta.mlir:[[#]]:1: error: expected 5 arguments for 'delta', but got 1
 // RUN: not rwkv-opt %t/delta.mlir --rwkv-explain --target=z80 2>&1 | FileCheck %s --check-prefix=TARGET
-// TARGET: delta.mlir:{{.*}} error: unknown target 'z80'; expected host, x86-64-v3, x86-64-v4, x86-64-amx, aarch64, {{.*}} or sm_120a
+// TARGET: delta.mlir:{{.*}} error: unknown target 'z80'; expected host, x86-64-v3, x86-64-v4, x86-64-amx, aarch64, {{.*}} or gfx942
 
 //--- delta.mlir
 // OPEN: {{^}}-:[[#@LINE+9]]:10: recurrence

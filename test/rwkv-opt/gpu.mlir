@@ -58,7 +58,7 @@
 // PACK: launch heads_0 tasks ["*", "B", 4]: arg0 arg1 arg2 result0 result1
 
 // OBJECT: gpu.mlir:{{[1-9][0-9]*:12:}} error: target 'sm_80' has no object files: expected to emit asm or pack
-// UNKNOWN: gpu.mlir:{{[0-9:]+}} error: unknown target 'sm_81'; expected host, {{.*}}, sm_80, sm_86, sm_89, sm_90a, sm_100a or sm_120a
+// UNKNOWN: gpu.mlir:{{[0-9:]+}} error: unknown target 'sm_81'; expected host, {{.*}}, sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a or gfx942
 
 !H = tensor<?x?x?x?xf32>
 !S = !rwkv.state<?|?xf32>

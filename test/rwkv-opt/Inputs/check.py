@@ -73,7 +73,7 @@ def check_object(path, architecture, name):
         data = file.read()
     assert data[:6] == b"\x7fELF\x02\x01", data[:6]
     kind, machine = struct.unpack("<HH", data[16:20])
-    assert (kind, machine) == (1, {"x86-64": 62, "aarch64": 183}[architecture]), (kind, machine)
+    assert (kind, machine) == (1, {"x86-64": 62, "aarch64": 183, "amdgcn": 224}[architecture]), (kind, machine)
     assert b"\0" + name.encode() + b"\0" in data, name
 
 

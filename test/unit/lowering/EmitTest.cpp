@@ -93,7 +93,7 @@ TEST_F(EmitTest, UnknownTargetNamesTheKnownOnes) {
   std::string error;
   EXPECT_FALSE(lookupTarget("foo", error).has_value());
   EXPECT_EQ(error, "unknown target 'foo'; expected host, x86-64-v3, x86-64-v4, x86-64-amx, aarch64, "
-                   "sm_80, sm_86, sm_89, sm_90a, sm_100a or sm_120a");
+                   "sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a or gfx942");
 }
 
 TEST_F(EmitTest, LanesAreEmulatedWithTheirNumbers) {
@@ -115,7 +115,7 @@ TEST_F(EmitTest, LanesAreEmulatedWithTheirNumbers) {
 
 TEST_F(EmitTest, TargetsHaveTheirNumbers) {
   EXPECT_EQ(listTargets(), (std::vector<std::string>{"host", "x86-64-v3", "x86-64-v4", "x86-64-amx", "aarch64", "sm_80",
-                                                     "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"}));
+                                                     "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a", "gfx942"}));
   const TargetInfo v3 = target("x86-64-v3"), v4 = target("x86-64-v4"), arm = target("aarch64");
   EXPECT_EQ(v3.vectorBits, 256);
   EXPECT_EQ(v3.registers, 16);
