@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Code for a GPU whose warps have 64 lanes and whose runtime loads ELF objects. No GPU, toolkit or linker is needed to make it.
 
-// DEFINE: %{f} = --function scan --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x4x64x64xf32
-// DEFINE: %{chunks} = --schedule=chunk --chunk=16 --target=gfx942
-// RUN: rwkv-opt %s %{f} %{chunks} --emit=asm -o %t.asm
+// DEFINE: %{sizes} = --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x4x64x64xf32
+// DEFINE: %{chunks} = --function chunks %{sizes} --target=gfx942
+// RUN: rwkv-opt %s %{chunks} --emit=asm -o %t.asm
 // RUN: FileCheck %s --input-file=%t.asm --check-prefix=ASM
 // RUN: FileCheck %s --input-file=%t.asm --check-prefix=ALONE
-// RUN: rwkv-opt %s %{f} %{chunks} --emit=llvm | FileCheck %s --check-prefix=LLVM
-// RUN: rwkv-opt %s %{f} %{chunks} --emit=mlir | FileCheck %s --check-prefix=MLIR
-// RUN: rwkv-opt %s %{f} --schedule=step --target=gfx942 --emit=asm | FileCheck %s --check-prefix=STEP
-// RUN: rwkv-opt %s %{f} %{chunks} --emit=obj -o %t.o
+// RUN: rwkv-opt %s %{chunks} --emit=llvm | FileCheck %s --check-prefix=LLVM
+// RUN: rwkv-opt %s %{chunks} --emit=mlir | FileCheck %s --check-prefix=MLIR
+// RUN: rwkv-opt %s --function scan %{sizes} --schedule=step --target=gfx942 --emit=asm | FileCheck %s --check-prefix=STEP
+// RUN: rwkv-opt %s %{chunks} --emit=obj -o %t.o
 // RUN: %python %S/Inputs/check.py object %t.o amdgcn heads_0
-// RUN: env -i %tools_dir/rwkv-opt %s %{f} %{chunks} --emit=pack -o %t.pack
+// RUN: env -i %tools_dir/rwkv-opt %s %{chunks} --emit=pack -o %t.pack
 // RUN: %python %S/Inputs/check.py pack %t.pack | FileCheck %s --check-prefix=PACK
 
 // A task is eight waves: four that prepare chunks, four that apply them. They meet in words of local memory.
@@ -41,7 +41,7 @@
 // LLVM: target triple = "amdgcn-amd-amdhsa"
 // LLVM: @rwkv_meetings = internal addrspace(3) global [16 x i32] poison
 // LLVM: define protected amdgpu_kernel void @heads_0(ptr addrspace(1)
-// MLIR: rwkv.target = #rwkv.target<"gfx942", vector = 2048, registers = 64, scratch = 65472, lanes = 256>
+// MLIR: rwkv.target = #rwkv.target<"gfx942", vector = 2048, registers = 64, scratch = 65472, lanes = 256, units = 304>
 
 // PACK: hash: ok
 // PACK: kernels: heads_0
@@ -59,5 +59,15 @@ func.func @scan(%k: !H, %v: !H, %s0: tensor<?x?x?x?xf32>) -> (!H, tensor<?x?x?x?
     %S1 = rwkv.write %S[%kt], %vt : !S
     rwkv.yield %y, %S1 : tensor<?xf32>, !S
   }
+  return %o, %s : !H, tensor<?x?x?x?xf32>
+}
+
+func.func @chunks(%k: !H, %v: !H, %s0: tensor<?x?x?x?xf32>) -> (!H, tensor<?x?x?x?xf32>) {
+  %o, %s = rwkv.recurrence over(%kt = %k : !H, %vt = %v : !H) init(%S = %s0 : tensor<?x?x?x?xf32>)
+      -> (!H, tensor<?x?x?x?xf32>) {
+    %y = rwkv.read %S[%kt] : !S
+    %S1 = rwkv.write %S[%kt], %vt : !S
+    rwkv.yield %y, %S1 : tensor<?xf32>, !S
+  } attributes {schedule = #rwkv.schedule<chunk, C = 16>}
   return %o, %s : !H, tensor<?x?x?x?xf32>
 }
