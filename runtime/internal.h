@@ -486,6 +486,7 @@ struct rwkv_model {
   const void **weights; /* by slot */
   void *weight_memory;  /* of the device, if it is not here */
   rwkvi_class *classes; /* RWKVI_CLASSES per function */
+  size_t class_count;
   uint64_t tick;
   void **buffers, **args, **results; /* tables for the call in progress */
   int64_t *buffer_bytes;

@@ -254,6 +254,7 @@ static rwkv_status allocate_tables(rwkv_model *model) {
       !model->buffer_bytes || !model->launches || !model->classes) {
     return rwkvi_no_memory(model->rt, "a model");
   }
+  model->class_count = pack->function_count * RWKVI_CLASSES;
   for (size_t i = 0; i < pack->kernel_count; ++i) {
     RWKVI_TRY(model->device->reserve(model->rt, &pack->kernels[i], 1));
   }

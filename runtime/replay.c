@@ -44,9 +44,7 @@ void rwkvi_replays_expire(rwkvi_class *class) {
 }
 
 void rwkvi_replays_free(rwkv_model *model) {
-  size_t count = model->pack->function_count * RWKVI_CLASSES;
-  for (size_t i = 0; i < count && model->classes && model->device->forget;
-       ++i) {
+  for (size_t i = 0; i < model->class_count && model->device->forget; ++i) {
     for (int j = 0; j < RWKVI_REPLAYS; ++j) {
       model->device->forget(model->rt, model->classes[i].replays[j].recording);
     }
