@@ -159,9 +159,8 @@ private:
     return {own, tensor.getElementType(), 0, /*ofLane=*/true};
   }
 
-  bool isOfLanes(scf::ForOp loop, unsigned carried) {
-    return !(pipeline && pipeline->loop == loop) && canBeOfLanes(loop, carried, e.lanes);
-  }
+  /// What is left behind a pipeline is little, and registers are few there.
+  bool isOfLanes(scf::ForOp loop, unsigned carried) { return !pipeline && canBeOfLanes(loop, carried, e.lanes); }
 
   /// Whether a tile, or what a loop makes of it, is multiplied from the left.
   static bool isRightOperand(Value tile) {

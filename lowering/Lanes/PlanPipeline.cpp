@@ -24,7 +24,7 @@ constexpr int64_t kMultiple = 8;
 /// Registers of a lane for a tile that is prepared.
 constexpr int64_t kMostPrepared = 64;
 /// Registers of a lane for all but what is carried: operands and results of products, addresses.
-constexpr int64_t kWorking = 96;
+constexpr int64_t kWorking = 64;
 /// Bytes of a multiprocessor's memory that every task takes beside its own.
 constexpr int64_t kReserved = 1024;
 /// Fewer slots than this are too few where a task shares a multiprocessor with another.
