@@ -14,6 +14,8 @@ constexpr int64_t kMostLanes = 256; // per task
 
 class NvptxHooks : public lanes::Hooks {
 public:
+  explicit NvptxHooks(bool hasPool) : hasPool(hasPool) {}
+
   int64_t getWarp() const override { return 32; }
   int64_t getRegisters() const override { return 65536; }
   int64_t getMostRegisters() const override { return 255; }
@@ -44,6 +46,13 @@ public:
     return call(b, loc, value.getType(), name, operands);
   }
 
+  std::optional<lanes::RegisterPool> getRegisterPool() const override {
+    return hasPool ? std::optional(lanes::RegisterPool{/*warps=*/4, /*piece=*/8}) : std::nullopt;
+  }
+  void emitRegisters(OpBuilder &b, Location loc, int64_t count, bool more) const override {
+    StringRef name = more ? "llvm.nvvm.setmaxnreg.inc.sync.aligned.u32" : "llvm.nvvm.setmaxnreg.dec.sync.aligned.u32";
+    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(name), ValueRange{constant(b, loc, count)});
+  }
   bool roundsToBF16() const override { return true; }
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), "llvm.nvvm.ex2.approx.ftz.f32", value);
@@ -82,6 +91,8 @@ public:
   }
 
 private:
+  const bool hasPool;
+
   static Value constant(OpBuilder &b, Location loc, int64_t value) {
     return arith::ConstantIntOp::create(b, loc, b.getI32Type(), value);
   }
@@ -101,13 +112,25 @@ void prepareKernel(llvm::Function &code) {
 } // namespace
 
 llvm::ArrayRef<TargetInfo> nvptx::getRows() {
-  static const NvptxHooks hooks;
-  // Cost models count the lanes of a warp as one vector.
+  static const NvptxHooks hooks(/*hasPool=*/false), poolHooks(/*hasPool=*/true);
+  // Cost models count the lanes of a warp as one vector. Instructions of one chip only, as those that move registers
+  // between warps, are there where its name ends in "a".
   static const TargetInfo rows[] = {
 #define GPU(name, ptx, shared, units)                                                                                  \
-  TargetInfo{name,   "nvptx64-nvidia-cuda", name,       {ptx},  1024,   64,                                            \
-             shared, /*matrix=*/nullptr,    kMostLanes, &hooks, {name}, units,                                         \
-             /*isText=*/true, prepareKernel},
+  TargetInfo{name,                                                                                                     \
+             "nvptx64-nvidia-cuda",                                                                                    \
+             name,                                                                                                     \
+             {ptx},                                                                                                    \
+             1024,                                                                                                     \
+             64,                                                                                                       \
+             shared,                                                                                                   \
+             /*matrix=*/nullptr,                                                                                       \
+             kMostLanes,                                                                                               \
+             StringRef(name).ends_with("a") ? &poolHooks : &hooks,                                                     \
+             {name},                                                                                                   \
+             units,                                                                                                    \
+             /*isText=*/true,                                                                                          \
+             prepareKernel},
 #include "lowering/target/nvptx/KnownGpu.inc"
   };
   return rows;
