@@ -3,7 +3,10 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/IR/Function.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace rwkv;
@@ -70,6 +73,9 @@ public:
     // product instead of a conversion (four instructions, one of them for NaN), with errors of either sign up to 3/4
     // unit.
     constexpr float kFactor = 1 + 1.5f / 4096;
+    if (Value scaled = scalePower(b, loc, value, kFactor)) {
+      return scaled;
+    }
     return arith::MulFOp::create(b, loc, value, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(kFactor)));
   }
   SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &, ValueRange x, ValueRange y,
@@ -92,6 +98,23 @@ public:
 
 private:
   const bool hasPool;
+
+  /// x 2^(a b + c) times a factor, which goes to the exponent, if nothing else needs the power so far: c is the same
+  /// for many elements.
+  static Value scalePower(OpBuilder &b, Location loc, Value value, double factor) {
+    auto product = value.getDefiningOp<arith::MulFOp>();
+    auto power = product ? product.getRhs().getDefiningOp<math::Exp2Op>() : math::Exp2Op();
+    auto exponent = power ? power.getOperand().getDefiningOp<math::FmaOp>() : math::FmaOp();
+    auto isUnused = [](Operation *user) { return isa<arith::MulFOp>(user) && user->use_empty(); };
+    if (!exponent || !llvm::all_of(power->getUsers(), isUnused)) {
+      return {};
+    }
+    Value more = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(std::log2(factor)));
+    Value rest = arith::AddFOp::create(b, loc, exponent.getC(), more);
+    Value larger = math::FmaOp::create(b, loc, exponent.getA(), exponent.getB(), rest);
+    larger = math::Exp2Op::create(b, loc, larger, power.getFastmath());
+    return arith::MulFOp::create(b, loc, product.getLhs(), larger);
+  }
 
   static Value constant(OpBuilder &b, Location loc, int64_t value) {
     return arith::ConstantIntOp::create(b, loc, b.getI32Type(), value);
