@@ -11,6 +11,7 @@
 #include "dialect/Tile/TileDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
@@ -357,12 +358,39 @@ struct ApproximateExp : OpRewritePattern<math::ExpOp> {
     if (!isApproximate(op)) {
       return failure();
     }
-    Attribute factor = rewriter.getF32FloatAttr(static_cast<float>(numbers32.log2e));
-    if (auto shaped = dyn_cast<ShapedType>(op.getType())) {
-      factor = DenseElementsAttr::get(shaped, factor);
+    auto number = [&](Type type, double value) -> Value {
+      Attribute factor = rewriter.getF32FloatAttr(static_cast<float>(value));
+      if (auto shaped = dyn_cast<ShapedType>(type)) {
+        factor = DenseElementsAttr::get(shaped, factor);
+      }
+      return arith::ConstantOp::create(rewriter, op.getLoc(), cast<TypedAttr>(factor));
+    };
+    // What is broadcast is multiplied before it is: with the rest of a difference that is one instruction. Its own
+    // rounding does not matter where the power of a difference meets that of the opposite one.
+    auto scaleFew = [&](Value x, double factor) -> Value {
+      auto broadcast = x.getDefiningOp<tile::BroadcastOp>();
+      if (!broadcast) {
+        return {};
+      }
+      Value few = broadcast.getX();
+      Value scaled = arith::MulFOp::create(rewriter, op.getLoc(), few, number(few.getType(), factor));
+      IRMapping mapping;
+      mapping.map(few, scaled);
+      return rewriter.clone(*broadcast, mapping)->getResult(0);
+    };
+    const double log2e = numbers32.log2e;
+    Value power;
+    if (auto difference = op.getOperand().getDefiningOp<arith::SubFOp>()) {
+      Value x = difference.getLhs(), y = difference.getRhs();
+      if (Value rest = scaleFew(y, -log2e)) {
+        power = math::FmaOp::create(rewriter, op.getLoc(), x, number(op.getType(), log2e), rest);
+      } else if (Value rest = scaleFew(x, log2e)) {
+        power = math::FmaOp::create(rewriter, op.getLoc(), y, number(op.getType(), -log2e), rest);
+      }
     }
-    Value log2e = arith::ConstantOp::create(rewriter, op.getLoc(), cast<TypedAttr>(factor));
-    Value power = arith::MulFOp::create(rewriter, op.getLoc(), op.getOperand(), log2e);
+    if (!power) {
+      power = arith::MulFOp::create(rewriter, op.getLoc(), op.getOperand(), number(op.getType(), log2e));
+    }
     rewriter.replaceOpWithNewOp<math::Exp2Op>(op, power, op.getFastmath());
     return success();
   }

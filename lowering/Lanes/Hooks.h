@@ -6,6 +6,8 @@
 #include "dialect/Tile/TileDialect.h"
 #include "lowering/Layout/MatrixInstruction.h"
 
+#include <optional>
+
 namespace rwkv::lanes {
 
 /// A task is run by lanes; lanes of a warp run in step, all lanes of a task share fast memory.
@@ -19,6 +21,12 @@ public:
   virtual int64_t getMostRegisters() const = 0;
   /// The matrix instruction of a warp for products whose operands may be rounded like this; null: there is none.
   virtual const MatrixInstruction *findProduct(tile::Precision precision) const = 0;
+};
+
+/// Registers that lanes of a task may give to other lanes of it.
+struct RegisterPool {
+  int64_t warps; // in a row, from a multiple of them on, that give and take together
+  int64_t piece; // what a lane has is a multiple of this
 };
 
 class Hooks : public Shape {
@@ -45,6 +53,10 @@ public:
 
   /// 2 to the power of a number (f32), within a few units of the last place; subnormal results may be zero.
   virtual mlir::Value emitExp2(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
+  /// Whether warps of a task may have different numbers of registers, and what these are made of.
+  virtual std::optional<RegisterPool> getRegisterPool() const { return std::nullopt; }
+  /// From here on a lane has `count` registers; `more`: it had fewer, and waits until they have been given.
+  virtual void emitRegisters(mlir::OpBuilder &, mlir::Location, int64_t /*count*/, bool /*more*/) const {}
   /// Whether a conversion from f32 to bf16 is an instruction of the machine.
   virtual bool roundsToBF16() const = 0;
   /// A number (f32) as operands of matrix instructions must be, still as an f32.

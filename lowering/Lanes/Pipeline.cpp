@@ -14,8 +14,8 @@ using namespace rwkv::warps;
 
 namespace {
 
-/// Registers of a lane for operands of the next chunk.
-constexpr size_t kMostAhead = 80;
+/// Registers of a lane for operands of the next chunk, of those that every lane has.
+constexpr int64_t kMostAhead = 80;
 
 class PipelineEmitter {
 public:
@@ -45,13 +45,25 @@ public:
       Value below = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, e.index(to));
       e.ifTrue(arith::AndIOp::create(b, loc, inside, below), body);
     };
-    role(0, plan.preparers, [&] { prepare(); });
-    role(plan.preparers, plan.warps(), [&] { apply(); });
+    role(0, plan.firstApplier(), [&] {
+      withRegisters(plan.moved, [&] { plan.idle ? role(0, plan.preparers, [&] { prepare(); }) : prepare(); });
+    });
+    role(plan.firstApplier(), plan.warps(), [&] { withRegisters(-plan.moved, [&] { apply(); }); });
     exchangeSize.setValueAttr(b.getIndexAttr(exchangeBytes));
     surroundings.growShared(exchange, exchangeBytes * plan.warps());
   }
 
 private:
+  /// What `body` emits has so many registers more than the rest.
+  void withRegisters(int64_t more, function_ref<void()> body) {
+    if (more == 0) {
+      return body();
+    }
+    e.hooks.emitRegisters(b, loc, plan.registers + more, more > 0);
+    body();
+    e.hooks.emitRegisters(b, loc, plan.registers, more < 0);
+  }
+
   bool isOutside(Value value) {
     Operation *op = value.getDefiningOp();
     bool inside = op ? op->getParentOp() == plan.loop : cast<BlockArgument>(value).getOwner() == loop.getBody();
@@ -182,7 +194,7 @@ private:
     WarpTiles tiles = makeTiles(entry, Value());
     SmallVector<Value> words;
     auto readIfFew = [&](tile::LoadOp load, size_t count, function_ref<SmallVector<Value>()> read) {
-      if (words.size() + count <= kMostAhead) {
+      if (int64_t(words.size() + count) <= kMostAhead + plan.moved) {
         llvm::append_range(words, read());
         ahead.insert(load);
       }
@@ -305,7 +317,7 @@ private:
     OpBuilder entry(b);
     auto mark = arith::ConstantIndexOp::create(b, loc, 0);
     entry.setInsertionPoint(mark);
-    Value applier = arith::SubIOp::create(b, loc, number, e.index(plan.preparers));
+    Value applier = arith::SubIOp::create(b, loc, number, e.index(plan.firstApplier()));
     Value column = arith::MulIOp::create(b, loc, applier, e.index(plan.columns));
     ValueRange args = loop.getRegionIterArgs();
     SmallVector<Placement> placements;

@@ -15,10 +15,11 @@ namespace rwkv::lanes {
 struct Pipeline {
   mlir::scf::ForOp loop;
   programs::Roles roles;
-  int64_t tasksAtOnce = 1;                          // on a multiprocessor
-  int64_t sharedBytes = 0;                          // that each of them may have
-  int64_t preparers = 0, appliers = 0;              // warps
-  int64_t columns = 0;                              // of what is carried, per warp
+  int64_t tasksAtOnce = 1;                       // on a multiprocessor
+  int64_t sharedBytes = 0;                       // that each of them may have
+  int64_t preparers = 0, idle = 0, appliers = 0; // warps, in this order
+  int64_t columns = 0;                           // of what is carried, per warp
+  int64_t registers = 0, moved = 0;              // of a lane; those that lanes which apply give to lanes which prepare
   tile::Precision precision = tile::Precision::f32; // of products
 
   /// Where tiles lie in a slot.
@@ -34,7 +35,8 @@ struct Pipeline {
   int64_t slotBytes = 0;
   bool hasScratch = false; // parts that share memory: they are made in the order of the program
 
-  int64_t warps() const { return preparers + appliers; }
+  int64_t firstApplier() const { return preparers + idle; }
+  int64_t warps() const { return firstApplier() + appliers; }
 };
 
 /// The pipeline of a loop, whose prepared systems are inverted for it, if there is one; otherwise the loop stays as it

@@ -34,7 +34,9 @@ class Planner {
 public:
   Planner(Pipeline &plan, const Machine &machine, std::string &why) : plan(plan), machine(machine), why(why) {}
 
-  bool run() { return checkOps() && chooseWarps() && checkProducts() && checkRegisters() && layOut(); }
+  bool run() {
+    return checkOps() && chooseWarps() && checkProducts() && checkRegisters() && layOut() && moveRegisters();
+  }
 
 private:
   bool refuse(const Twine &reason) {
@@ -163,13 +165,13 @@ private:
   }
 
   bool checkRegisters() {
-    int64_t warp = machine.hooks->getWarp(), carried = 0;
+    int64_t warp = machine.hooks->getWarp();
     for (Value arg : plan.loop.getRegionIterArgs()) {
       carried += tile::getTileShape(arg.getType())[0] * plan.columns / warp;
     }
     const lanes::Hooks &hooks = *machine.hooks;
-    int64_t registers = std::min(hooks.getMostRegisters(), hooks.getRegisters() / (plan.tasksAtOnce * kWarps * warp));
-    if (carried + kWorking > registers) {
+    plan.registers = std::min(hooks.getMostRegisters(), hooks.getRegisters() / (plan.tasksAtOnce * kWarps * warp));
+    if (carried + kWorking > plan.registers) {
       return refuse("more is carried than registers hold");
     }
     for (Operation *op : plan.roles.prepare) {
@@ -180,6 +182,36 @@ private:
       }
     }
     return true;
+  }
+
+  /// Where all registers are taken and can be moved, lanes that apply leave some to those that prepare: whole groups of
+  /// warps do the one or the other then.
+  bool moveRegisters() {
+    constexpr int64_t kReading = 40; // of those that apply, beside what is carried and the same as operands
+    constexpr int64_t kEnough = 24;  // for those that prepare
+    constexpr int64_t kMuch = 64;    // words that are read for a chunk: with fewer, registers are not short
+    if (countWords() < kMuch) {
+      return true;
+    }
+    std::optional<RegisterPool> pool = machine.hooks->getRegisterPool();
+    if (pool && plan.tasksAtOnce > 1 && 2 * plan.appliers == kWarps && plan.appliers % pool->warps == 0) {
+      int64_t free = std::clamp<int64_t>(plan.registers - 2 * carried - kReading, 0, kEnough);
+      plan.moved = free / pool->piece * pool->piece;
+      plan.idle = plan.moved > 0 ? plan.appliers - plan.preparers : 0;
+    }
+    return true;
+  }
+
+  /// Words of the tiles that a lane reads for a chunk.
+  int64_t countWords() {
+    int64_t bits = 0;
+    for (auto load : plan.loop.getBody()->getOps<tile::LoadOp>()) {
+      if (auto type = dyn_cast<RankedTensorType>(load.getResult().getType())) {
+        Type element = cast<tile::BufferType>(load.getBuffer().getType()).getElementType();
+        bits += type.getNumElements() * element.getIntOrFloatBitWidth();
+      }
+    }
+    return bits / (32 * machine.hooks->getWarp());
   }
 
   // ---- slots
@@ -358,6 +390,7 @@ private:
     return {columns + 16 * 8 / element.getIntOrFloatBitWidth(), {}};
   }
 
+  int64_t carried = 0; // registers of a lane
   Pipeline &plan;
   const Machine &machine;
   std::string &why;

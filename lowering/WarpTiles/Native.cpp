@@ -45,9 +45,21 @@ void WarpTiles::computeCumsum(tile::CumsumOp op) {
 void WarpTiles::computeReduce(tile::ReduceOp op) {
   bool isVector = getRank(op.getX()) == 1;
   int64_t axis = isVector ? 1 : op.getAxis();
-  Placement from = prefer(op.getX());
-  SmallVector<Value> values = get(op.getX(), from);
+  // The largest of what is at least a number, where NaN counts as the number: that is compared once, at the end.
+  Value x = op.getX(), least;
+  if (auto clamped = x.getDefiningOp<arith::MaxNumFOp>(); clamped && op.getKind() == tile::ReduceKind::max) {
+    if (auto constant = clamped.getRhs().getDefiningOp<arith::ConstantOp>()) {
+      x = clamped.getLhs();
+      least =
+          arith::ConstantOp::create(b, loc, cast<DenseElementsAttr>(constant.getValue()).getSplatValue<TypedAttr>());
+    }
+  }
+  Placement from = prefer(x);
+  SmallVector<Value> values = get(x, from);
   auto combine = [&](Value x, Value y) -> Value {
+    if (least) {
+      return arith::MaxNumFOp::create(b, loc, x, y);
+    }
     if (op.getKind() == tile::ReduceKind::max) {
       return arith::MaximumFOp::create(b, loc, x, y);
     }
@@ -86,6 +98,11 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
     }
     for (Value &result : results) {
       result = combine(result, hooks.emitShuffle(b, loc, result, int64_t(1) << bit));
+    }
+  }
+  if (least) {
+    for (Value &result : results) {
+      result = combine(result, least);
     }
   }
   hold(op.getResult(), to, results);

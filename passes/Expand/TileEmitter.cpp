@@ -298,10 +298,20 @@ void TileEmitter::checkBound(const StateStep &step, Value log) {
   if (!step.bound || step.isCertified || !checked.insert({step.op, log}).second) {
     return;
   }
-  Type type = log.getType();
-  Value excess = arith::MaximumFOp::create(b, loc, sub(constant(step.bound->first, type), log),
-                                           sub(log, constant(step.bound->second, type)));
-  // A NaN is no violation, and must not hide one.
+  // Of many tokens the largest and the smallest first. A NaN is no violation, and must not hide one.
+  auto [low, high] = *step.bound;
+  Value most = log, least = log;
+  if (tile::getTileShape(log.getType()).size() == 2 && std::isfinite(low) && std::isfinite(high)) {
+    auto mostOf = [&](Value x, double atLeast) -> Value {
+      Type row = tileType(tile::getTileShape(x.getType()).drop_front(), getElementTypeOrSelf(x.getType()));
+      x = arith::MaxNumFOp::create(b, loc, x, constant(atLeast, x.getType()));
+      return tile::ReduceOp::create(b, loc, row, tile::ReduceKind::max, x, /*axis=*/0);
+    };
+    most = mostOf(log, high);
+    least = arith::NegFOp::create(b, loc, mostOf(arith::NegFOp::create(b, loc, log), -low));
+  }
+  Type type = most.getType();
+  Value excess = arith::MaximumFOp::create(b, loc, sub(constant(low, type), least), sub(most, constant(high, type)));
   flagAbove(arith::MaxNumFOp::create(b, loc, excess, constant(0, type)), 0);
 }
 

@@ -42,6 +42,35 @@ tile.kernel @number(%task: index, %B: index, %T: index, %S: index, %x: !tile.buf
   tile.store %1, %y[%task] : f32, <f32>
 }
 
+// What is broadcast is multiplied before it is: the power of a difference takes one instruction for each element.
+// CHECK-LABEL: tile.kernel @difference(
+// NATIVE: %[[X:.*]] = tile.load %{{.*}} -> tensor<2x8xf32>
+// NATIVE: %[[ROW:.*]] = tile.load %{{.*}} -> tensor<8xf32>
+// NATIVE: %[[MINUS:.*]] = arith.constant dense<-1.44269502> : tensor<8xf32>
+// NATIVE: %[[SCALED:.*]] = arith.mulf %[[ROW]], %[[MINUS]] : tensor<8xf32>
+// NATIVE: %[[REST:.*]] = tile.broadcast %[[SCALED]] on 1
+// NATIVE: %[[LOG2E:.*]] = arith.constant dense<1.44269502> : tensor<2x8xf32>
+// NATIVE: %[[POWER:.*]] = math.fma %[[X]], %[[LOG2E]], %[[REST]] : tensor<2x8xf32>
+// NATIVE: math.exp2 %[[POWER]] fastmath<afn> : tensor<2x8xf32>
+// NATIVE: %[[LOG2E:.*]] = arith.constant dense<1.44269502> : tensor<8xf32>
+// NATIVE: %[[SCALED:.*]] = arith.mulf %[[ROW]], %[[LOG2E]] : tensor<8xf32>
+// NATIVE: %[[REST:.*]] = tile.broadcast %[[SCALED]] on 1
+// NATIVE: %[[MINUS:.*]] = arith.constant dense<-1.44269502> : tensor<2x8xf32>
+// NATIVE: %[[POWER:.*]] = math.fma %[[X]], %[[MINUS]], %[[REST]] : tensor<2x8xf32>
+// NATIVE: math.exp2 %[[POWER]] fastmath<afn> : tensor<2x8xf32>
+// CHECK: tile.store
+tile.kernel @difference(%task: index, %B: index, %T: index, %S: index, %x: !tile.buffer<f32>, %y: !tile.buffer<f32>) {
+  %0 = tile.load %x[%task] : <f32> -> tensor<2x8xf32>
+  %1 = tile.load %y[%task] : <f32> -> tensor<8xf32>
+  %2 = tile.broadcast %1 on 1 : tensor<8xf32> -> tensor<2x8xf32>
+  %3 = arith.subf %0, %2 : tensor<2x8xf32>
+  %4 = math.exp %3 fastmath<afn> : tensor<2x8xf32>
+  %5 = arith.subf %2, %0 : tensor<2x8xf32>
+  %6 = math.exp %5 fastmath<afn> : tensor<2x8xf32>
+  %7 = arith.mulf %4, %6 : tensor<2x8xf32>
+  tile.store %7, %y[%task] : tensor<2x8xf32>, <f32>
+}
+
 // The machine has no such instruction for f64, and none for other functions.
 // CHECK-LABEL: tile.kernel @others(
 // CHECK-NOT: math.exp

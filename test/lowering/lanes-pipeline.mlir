@@ -7,12 +7,16 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 
 // 64 columns are four times 16, so that four warps apply and four prepare, each one chunk in four. A slot is met at twice:
 // when it has been filled (barriers 1 to 4) and when it has been applied (5 to 8), by the warp that fills it and the four that
-// apply it, 160 lanes. Two tasks fit a multiprocessor.
+// apply it, 160 lanes. Two tasks fit a multiprocessor, so that a lane has 128 registers, of which those that apply leave 24 to
+// those that prepare while they do so.
 // CHECK-LABEL: func.func @chunks(
 // CHECK-SAME: %[[X:[a-z0-9]+]]: !llvm.ptr<1> {llvm.noalias}, %{{[a-z0-9]+}}: !llvm.ptr<1> {llvm.noalias}, %[[Y:[a-z0-9]+]]: !llvm.ptr<1> {llvm.noalias},
 // CHECK-SAME: ["rwkv-lanes", "256"], ["rwkv-blocks", "2"]
 // CHECK-SAME: tile.lanes = 256
 // CHECK-DAG: %[[LANES:.*]] = arith.constant 160 : i32
+// CHECK-DAG: %[[EACH:.*]] = arith.constant 128 : i32
+// CHECK-DAG: %[[MORE:.*]] = arith.constant 152 : i32
+// CHECK-DAG: %[[FEWER:.*]] = arith.constant 104 : i32
 // CHECK-DAG: %[[C1:.*]] = arith.constant 1 : index
 // CHECK-DAG: %[[C4:.*]] = arith.constant 4 : index
 // CHECK-DAG: %[[C5:.*]] = arith.constant 5 : index
@@ -24,6 +28,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // Operands of the first chunk are read, then those of the next one before the last one has been applied.
 // CHECK: %[[IS_FIRST:.*]] = arith.cmpi ult, %[[WARP]], %[[C4]]
 // CHECK: scf.if
+// CHECK:   setmaxnreg.inc.sync.aligned.u32"(%[[MORE]])
 // CHECK:   scf.if
 // CHECK:     %[[FIRST:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
 // CHECK:     scf.for %{{[a-z0-9]+}} = %[[WARP]] to %{{[0-9]+}} step %[[C4]] iter_args(%{{[a-z0-9]+}} = %[[FIRST]],
@@ -42,10 +47,12 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-COUNT-4: llvm.store %{{.*}} : vector<4xi32>, !llvm.ptr<1>
 // CHECK:       nvvm.bar.warp.sync
 // CHECK:       scf.yield %[[AHEAD]],
+// CHECK:   setmaxnreg.dec.sync.aligned.u32"(%[[EACH]])
 
 // Sixteen columns of a 64 x 64 state are 32 registers of a lane, from the first chunk to the last: products add to them.
 // CHECK: arith.cmpi ult, %[[WARP]], %[[C8]]
 // CHECK: scf.if
+// CHECK:   setmaxnreg.dec.sync.aligned.u32"(%[[FEWER]])
 // CHECK:   %[[BEFORE:[0-9]+]] = llvm.load %[[STATE:[0-9]+]] {{.*}} : !llvm.ptr -> f32
 // CHECK:   %[[AFTER:[0-9]+]]:32 = scf.for %[[CHUNK:[a-z0-9]+]] = %{{.*}} step %[[C1]] iter_args(%[[CARRIED:[a-z0-9]+]] = %[[BEFORE]],
 // CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32) {
@@ -64,6 +71,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:     barrier.cta.arrive.aligned.count"(%[[APPLIED]], %[[LANES]])
 // CHECK-NEXT: scf.yield
 // CHECK:   llvm.store %[[AFTER]]#0, %[[STATE]]
+// CHECK:   setmaxnreg.inc.sync.aligned.u32"(%[[EACH]])
 // CHECK: barrier.cta.sync.aligned.all
 // CHECK-NOT: aligned.count
 // CHECK: return

@@ -3,7 +3,10 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/IR/Function.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace rwkv;
@@ -14,6 +17,8 @@ constexpr int64_t kMostLanes = 256; // per task
 
 class NvptxHooks : public lanes::Hooks {
 public:
+  explicit NvptxHooks(bool hasPool) : hasPool(hasPool) {}
+
   int64_t getWarp() const override { return 32; }
   int64_t getRegisters() const override { return 65536; }
   int64_t getMostRegisters() const override { return 255; }
@@ -44,6 +49,13 @@ public:
     return call(b, loc, value.getType(), name, operands);
   }
 
+  std::optional<lanes::RegisterPool> getRegisterPool() const override {
+    return hasPool ? std::optional(lanes::RegisterPool{/*warps=*/4, /*piece=*/8}) : std::nullopt;
+  }
+  void emitRegisters(OpBuilder &b, Location loc, int64_t count, bool more) const override {
+    StringRef name = more ? "llvm.nvvm.setmaxnreg.inc.sync.aligned.u32" : "llvm.nvvm.setmaxnreg.dec.sync.aligned.u32";
+    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(name), ValueRange{constant(b, loc, count)});
+  }
   bool roundsToBF16() const override { return true; }
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), "llvm.nvvm.ex2.approx.ftz.f32", value);
@@ -61,6 +73,9 @@ public:
     // product instead of a conversion (four instructions, one of them for NaN), with errors of either sign up to 3/4
     // unit.
     constexpr float kFactor = 1 + 1.5f / 4096;
+    if (Value scaled = scalePower(b, loc, value, kFactor)) {
+      return scaled;
+    }
     return arith::MulFOp::create(b, loc, value, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(kFactor)));
   }
   SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &, ValueRange x, ValueRange y,
@@ -82,6 +97,25 @@ public:
   }
 
 private:
+  const bool hasPool;
+
+  /// x 2^(a b + c) times a factor, which goes to the exponent, if nothing else needs the power so far: c is the same
+  /// for many elements.
+  static Value scalePower(OpBuilder &b, Location loc, Value value, double factor) {
+    auto product = value.getDefiningOp<arith::MulFOp>();
+    auto power = product ? product.getRhs().getDefiningOp<math::Exp2Op>() : math::Exp2Op();
+    auto exponent = power ? power.getOperand().getDefiningOp<math::FmaOp>() : math::FmaOp();
+    auto isUnused = [](Operation *user) { return isa<arith::MulFOp>(user) && user->use_empty(); };
+    if (!exponent || !llvm::all_of(power->getUsers(), isUnused)) {
+      return {};
+    }
+    Value more = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(std::log2(factor)));
+    Value rest = arith::AddFOp::create(b, loc, exponent.getC(), more);
+    Value larger = math::FmaOp::create(b, loc, exponent.getA(), exponent.getB(), rest);
+    larger = math::Exp2Op::create(b, loc, larger, power.getFastmath());
+    return arith::MulFOp::create(b, loc, product.getLhs(), larger);
+  }
+
   static Value constant(OpBuilder &b, Location loc, int64_t value) {
     return arith::ConstantIntOp::create(b, loc, b.getI32Type(), value);
   }
@@ -101,13 +135,25 @@ void prepareKernel(llvm::Function &code) {
 } // namespace
 
 llvm::ArrayRef<TargetInfo> nvptx::getRows() {
-  static const NvptxHooks hooks;
-  // Cost models count the lanes of a warp as one vector.
+  static const NvptxHooks hooks(/*hasPool=*/false), poolHooks(/*hasPool=*/true);
+  // Cost models count the lanes of a warp as one vector. Instructions of one chip only, as those that move registers
+  // between warps, are there where its name ends in "a".
   static const TargetInfo rows[] = {
 #define GPU(name, ptx, shared, units)                                                                                  \
-  TargetInfo{name,   "nvptx64-nvidia-cuda", name,       {ptx},  1024,   64,                                            \
-             shared, /*matrix=*/nullptr,    kMostLanes, &hooks, {name}, units,                                         \
-             /*isText=*/true, prepareKernel},
+  TargetInfo{name,                                                                                                     \
+             "nvptx64-nvidia-cuda",                                                                                    \
+             name,                                                                                                     \
+             {ptx},                                                                                                    \
+             1024,                                                                                                     \
+             64,                                                                                                       \
+             shared,                                                                                                   \
+             /*matrix=*/nullptr,                                                                                       \
+             kMostLanes,                                                                                               \
+             StringRef(name).ends_with("a") ? &poolHooks : &hooks,                                                     \
+             {name},                                                                                                   \
+             units,                                                                                                    \
+             /*isText=*/true,                                                                                          \
+             prepareKernel},
 #include "lowering/target/nvptx/KnownGpu.inc"
   };
   return rows;

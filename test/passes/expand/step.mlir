@@ -39,11 +39,19 @@
 // CHECK: %[[LARGEST:.*]] = tile.reduce max %[[KNOWN]] over 0 : tensor<8xf32> -> f32
 // CHECK: %[[VIOLATED:.*]] = arith.cmpf ogt, %[[LARGEST]], %[[ZERO]]
 // CHECK: tile.flag %[[VIOLATED]]
-// One number needs no reduction, a matrix two.
+// One number needs no reduction. Of the rows of a matrix the largest and the smallest are found first.
 // CHECK-NOT: tile.reduce
 // CHECK: tile.flag
-// CHECK: tile.reduce max %{{.*}} over 0 : tensor<8x4xf32> -> tensor<4xf32>
-// CHECK-NEXT: tile.reduce max %{{.*}} over 0 : tensor<4xf32> -> f32
+// CHECK: %[[KNOWN:.*]] = arith.maxnumf %[[LOG:.*]], %{{.*}} : tensor<8x4xf32>
+// CHECK: %[[MOST:.*]] = tile.reduce max %[[KNOWN]] over 0 : tensor<8x4xf32> -> tensor<4xf32>
+// CHECK: %[[OPPOSITE:.*]] = arith.negf %[[LOG]]
+// CHECK: %[[KNOWN:.*]] = arith.maxnumf %[[OPPOSITE]], %{{.*}} : tensor<8x4xf32>
+// CHECK: %[[REDUCED:.*]] = tile.reduce max %[[KNOWN]] over 0 : tensor<8x4xf32> -> tensor<4xf32>
+// CHECK: %[[LEAST:.*]] = arith.negf %[[REDUCED]]
+// CHECK-DAG: %[[BELOW:.*]] = arith.subf %{{.*}}, %[[LEAST]] : tensor<4xf32>
+// CHECK-DAG: %[[ABOVE:.*]] = arith.subf %[[MOST]], %{{.*}} : tensor<4xf32>
+// CHECK: arith.maximumf %[[BELOW]], %[[ABOVE]]
+// CHECK: tile.reduce max %{{.*}} over 0 : tensor<4xf32> -> f32
 // CHECK: tile.flag
 
 // A state without keys is a vector.

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: rwkv-opt %s --tile-expand-math=native-exp2 --tile-lower-kernels --canonicalize --cse | FileCheck %s
+
+module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
+
+// Keys that a power of a difference scales are rounded by its exponent, once for each column of a lane, not one by one.
+// CHECK-LABEL: func.func @powers(
+// CHECK-DAG: %[[FACTOR:.*]] = arith.constant 1.00036621 : f32
+// CHECK-DAG: %[[LOG2E:.*]] = arith.constant 1.44269502 : f32
+// CHECK-DAG: %[[UP:.*]] = arith.constant 5.282340e-04 : f32
+// CHECK: scf.for
+// CHECK-NOT: %[[FACTOR]] : f32
+// CHECK: %[[REST:.*]] = arith.addf %{{.*}}, %[[UP]]
+// CHECK-NOT: %[[FACTOR]] : f32
+// CHECK: %[[POWER:.*]] = math.fma %{{.*}}, %[[LOG2E]], %[[REST]]
+// CHECK-NOT: %[[FACTOR]] : f32
+// CHECK: "llvm.nvvm.ex2.approx.ftz.f32"(%[[POWER]])
+// CHECK-NOT: %[[FACTOR]] : f32
+// CHECK: barrier.cta.arrive
+// CHECK: arith.mulf %{{.*}}, %[[FACTOR]] : f32
+tile.kernel @powers(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                    %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %c1024 = arith.constant 1024 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %w = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %row = tile.slice %w[%c8, %c0] : tensor<16x64xf32> -> tensor<64xf32>
+    %middle = tile.broadcast %row on 1 : tensor<64xf32> -> tensor<16x64xf32>
+    %d = arith.subf %w, %middle : tensor<16x64xf32>
+    %e = math.exp %d fastmath<afn> : tensor<16x64xf32>
+    %ke = arith.mulf %k, %e : tensor<16x64xf32>
+    %o = tile.dot %ke, %S precision tf32 : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
+    tile.store %o, %y[%at] : tensor<16x64xf32>, <bf16>
+    %kt = tile.transpose %ke : tensor<16x64xf32> -> tensor<64x16xf32>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+}
