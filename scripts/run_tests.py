@@ -135,12 +135,22 @@ def closing_line(text):
     return Counts(*(int(number or 0) for number in found[-1])) if found else Counts()
 
 
-COMPILER_TESTS = ["lowering/rwkv_lowering_test", "passes/rwkv_passes_test", "emu/rwkv_emu_test"]
-# Lane programs that run without a device: which kernels, of how many tokens.
-EMULATED = [
-    ("emu-sm_90a", ["ladder-*/step/*", "ladder-*/scan/*", "ladder-*/chunk3/*", "ladder-*/chunk16/*"], 40),
-    ("emu-gfx942", ["ladder-*/f32/*/step/*", "ladder-*/chunk16/*"], 17),
+COMPILER_TESTS = [
+    "lowering/rwkv_lowering_test",
+    "passes/rwkv_passes_test",
+    "emu/rwkv_emu_test",
+    "amdsim/rwkv_amdsim_test",
 ]
+# Lane programs that run without a device: lane by lane (emu), or their machine code instruction by instruction (amdsim);
+# which kernels, of how many tokens.
+WAVES = ["ladder-*/f32/*/step/*", "ladder-*/chunk16/*"]
+DECODED = ["rwkv?", "gla", "*delta*", "mamba?", "kda", "retention", "hgrn", "?lstm", "comba", "symmetric-power", "t*"]
+EMULATED = [
+    ("emu-sm_90a", "emu", ["ladder-*/step/*", "ladder-*/scan/*", "ladder-*/chunk3/*", "ladder-*/chunk16/*"], 40),
+    ("emu-gfx942", "emu", WAVES, 17),
+    ("gfx942", "amdsim", [pattern.replace("*", layer, 1) for layer in DECODED for pattern in WAVES], 40),
+]
+EMULATED_FULL = EMULATED[:-1] + [("gfx942", "amdsim", WAVES, 40)]
 
 
 class Suites:
@@ -190,9 +200,9 @@ class Suites:
         return settle(unittest(text), code)
 
     def emulation(self):
-        """GPU programs of the layers, lane by lane on this machine's CPU, against float64"""
+        """GPU programs of the layers, lane by lane or instruction by instruction on this machine's CPU, against float64"""
         total = Counts()
-        for target, patterns, longest in EMULATED:
+        for target, device, patterns, longest in EMULATED_FULL if self.full else EMULATED:
             packs = self.build / "emulation" / target
             shutil.rmtree(packs, ignore_errors=True)
             common = ["--packs", packs, *(f"--only={pattern}" for pattern in patterns), f"--longest={longest}"]
@@ -202,7 +212,7 @@ class Suites:
             if code != 0:
                 total.add(Counts(failed=1))
                 continue
-            command = [*script, "check", "--device", "emu", "--library", tools["library"], *common]
+            command = [*script, "check", "--device", device, "--library", tools["library"], *common]
             code, text = run(command, 1200, self.env, capture=True)
             total.add(settle(closing_line(text), code))
         return total

@@ -21,6 +21,13 @@ constexpr Row rows[] = {
     INTEGERS(uint64_t, "u64"),
     INTEGERS(int64_t, "i64"),
 
+    lanes("v_cmp_lt_u16", [](Half x, Half y) { return x.bits < y.bits; }),
+    lanes("v_cmp_eq_u16", [](Half x, Half y) { return x.bits == y.bits; }),
+    lanes("v_cmp_le_u16", [](Half x, Half y) { return x.bits <= y.bits; }),
+    lanes("v_cmp_gt_u16", [](Half x, Half y) { return x.bits > y.bits; }),
+    lanes("v_cmp_ne_u16", [](Half x, Half y) { return x.bits != y.bits; }),
+    lanes("v_cmp_ge_u16", [](Half x, Half y) { return x.bits >= y.bits; }),
+
     lanes("v_cmp_lt_f32", [](float x, float y) { return x < y; }),
     lanes("v_cmp_eq_f32", [](float x, float y) { return x == y; }),
     lanes("v_cmp_le_f32", [](float x, float y) { return x <= y; }),

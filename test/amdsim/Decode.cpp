@@ -9,6 +9,7 @@
 #include <llvm-c/Disassembler.h>
 #include <llvm-c/Target.h>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 
 using namespace amdsim;
@@ -111,9 +112,10 @@ std::string parse(Text text, Instruction &instruction) {
   instruction.text = text;
   const size_t space = text.find(' ');
   Text name = text.substr(0, space);
-  for (Text suffix : {"_e32", "_e64"}) {
+  for (Text suffix : {"_e32", "_e64", "_sdwa"}) {
     if (name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix) {
       name.remove_suffix(suffix.size());
+      instruction.hasParts = suffix == "_sdwa";
     }
   }
   instruction.name = name;
@@ -168,6 +170,9 @@ std::string bindOperand(const Slot &slot, const Registers &registers, Operand &o
     return "negated, where an integer is expected";
   }
   if (operand.bank == constant) {
+    if (operand.isReal && slot.isHalf) {
+      return "a number of 16 bits";
+    }
     if (operand.isReal) {
       operand.bits = slot.words == 2 ? std::bit_cast<uint64_t>(operand.real)
                                      : std::bit_cast<uint32_t>(static_cast<float>(operand.real));
@@ -190,6 +195,27 @@ std::string bindOperand(const Slot &slot, const Registers &registers, Operand &o
   return "";
 }
 
+/// Which bits of the sources count, and that all of the result is written. Says what is not implemented.
+std::string bindParts(const Row &row, Instruction &instruction) {
+  static const std::map<Text, std::pair<unsigned, uint32_t>> kParts = {
+      {"DWORD", {0, ~0u}},    {"BYTE_0", {0, 0xff}},   {"BYTE_1", {8, 0xff}},   {"BYTE_2", {16, 0xff}},
+      {"BYTE_3", {24, 0xff}}, {"WORD_0", {0, 0xffff}}, {"WORD_1", {16, 0xffff}}};
+  if (instruction.modifiers["dst_sel"] != "DWORD" || row.firstSource == 0) {
+    return "a result that is a part of a register is not implemented";
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    auto part = kParts.find(instruction.modifiers["src" + std::to_string(i) + "_sel"]);
+    if (part != kParts.end() && row.firstSource + i < instruction.operands.size()) {
+      Operand &operand = instruction.operands[row.firstSource + i];
+      std::tie(operand.shift, operand.mask) = part->second;
+    }
+  }
+  for (const char *known : {"dst_sel", "dst_unused", "src0_sel", "src1_sel"}) {
+    instruction.modifiers.erase(known);
+  }
+  return "";
+}
+
 std::string bind(const Row &row, const Registers &registers, Instruction &instruction) {
   if (row.takesAnything) {
     return "";
@@ -201,6 +227,12 @@ std::string bind(const Row &row, const Registers &registers, Instruction &instru
     std::string why = bindOperand(row.slots[i], registers, instruction.operands[i]);
     if (!why.empty()) {
       return "operand " + std::to_string(i) + " is " + why;
+    }
+  }
+  if (instruction.hasParts) {
+    std::string why = bindParts(row, instruction);
+    if (!why.empty()) {
+      return why;
     }
   }
   for (const auto &[name, value] : instruction.modifiers) {
@@ -275,12 +307,6 @@ struct Disassembler {
   LLVMDisasmContextRef context;
 };
 
-std::string locate(const Instruction &instruction) {
-  char at[32];
-  snprintf(at, sizeof(at), "byte 0x%x: ", instruction.offset);
-  return at + instruction.text + ": ";
-}
-
 /// Jumps name a distance in words from the next instruction.
 bool resolveJumps(std::vector<Instruction> &program, std::string &error) {
   std::unordered_map<int64_t, unsigned> numbers;
@@ -303,6 +329,12 @@ bool resolveJumps(std::vector<Instruction> &program, std::string &error) {
 }
 
 } // namespace
+
+std::string amdsim::locate(const Instruction &instruction) {
+  char at[32];
+  snprintf(at, sizeof(at), "byte 0x%x: ", instruction.offset);
+  return at + instruction.text + ": ";
+}
 
 std::optional<std::vector<Instruction>> amdsim::decode(std::span<const uint8_t> code, const char *chip,
                                                        const Registers &registers, std::string &error) {

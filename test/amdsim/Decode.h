@@ -19,6 +19,9 @@ struct Registers {
 std::optional<std::vector<Instruction>> decode(std::span<const uint8_t> code, const char *chip,
                                                const Registers &registers, std::string &error);
 
+/// "byte 0x8: s_nop 0: ", for messages.
+std::string locate(const Instruction &instruction);
+
 } // namespace amdsim
 
 #endif // RWKV_TEST_AMDSIM_DECODE_H

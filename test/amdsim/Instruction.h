@@ -27,6 +27,8 @@ struct Operand {
   bool isReal = false;           // a constant like 0.5, whose bits depend on the width of the operand
   double real = 0;
   bool isNegated = false, isAbsolute = false;
+  unsigned shift = 0; // of a part of the register, the lowest bit
+  uint32_t mask = ~0u;
 };
 
 /// What may stand at one place of an instruction's operands.
@@ -34,6 +36,7 @@ struct Slot {
   uint8_t banks;       // a set of Bank
   uint8_t words;       // registers; 0: as many as there are
   bool isReal = false; // may be negated
+  bool isHalf = false; // 16 bits of a register
 };
 
 class Wave;
@@ -45,12 +48,13 @@ struct Row {
   /// What becomes of the wave after it.
   enum class Next : uint8_t { goesOn, mayJump, sleeps, waits, ends };
 
-  const char *name; // without the suffix of an encoding, _e32 or _e64
+  const char *name; // without the suffix of an encoding: _e32, _e64 or _sdwa
   Execute execute;
   std::span<const Slot> slots = {};
   const char *modifiers = ""; // that it may have, each followed by a space
   Next next = Next::goesOn;
   bool takesAnything = false; // operands and modifiers do not matter
+  size_t firstSource = 0;     // among the slots, of a function of lanes
 };
 
 struct Instruction {
@@ -60,6 +64,7 @@ struct Instruction {
   std::map<std::string, std::string> modifiers;
   unsigned offset = 0, size = 0; // bytes, in the program
   uint32_t word = 0;             // the first one of the encoding
+  bool hasParts = false;         // operands are parts of registers: _sdwa
   const Row *row = nullptr;
   // What execution needs of the modifiers.
   int64_t shift = 0, otherShift = 0; // offset or offset0, offset1: in bytes, or elements if there are two

@@ -75,6 +75,11 @@ constexpr Row rows[] = {
             const u64 product = u64(x) * y;
             return Flagged<u64>{product + z, product + z < product};
           }),
+    lanes("v_mad_i64_i32",
+          [](i32 x, i32 y, i64 z) {
+            const __int128 sum = __int128(i64(x) * y) + z;
+            return Flagged<i64>{i64(sum), sum != i64(sum)};
+          }),
 
     // Bits.
     lanes("v_and_b32", [](u32 x, u32 y) { return x & y; }),
@@ -124,6 +129,17 @@ constexpr Row rows[] = {
     lanes("v_max_u32", [](u32 x, u32 y) { return std::max(x, y); }),
     lanes("v_min_i32", [](i32 x, i32 y) { return std::min(x, y); }),
     lanes("v_max_i32", [](i32 x, i32 y) { return std::max(x, y); }),
+
+    // 16 bits: the upper half of the result is 0.
+    lanes("v_add_u16", [](Half x, Half y) { return u32(uint16_t(x.bits + y.bits)); }),
+    lanes("v_sub_u16", [](Half x, Half y) { return u32(uint16_t(x.bits - y.bits)); }),
+    lanes("v_subrev_u16", [](Half x, Half y) { return u32(uint16_t(y.bits - x.bits)); }),
+    lanes("v_mul_lo_u16", [](Half x, Half y) { return u32(uint16_t(u32(x.bits) * y.bits)); }),
+    lanes("v_lshlrev_b16", [](Half shift, Half x) { return u32(uint16_t(x.bits << (shift.bits & 15))); }),
+    lanes("v_lshrrev_b16", [](Half shift, Half x) { return u32(x.bits >> (shift.bits & 15)); }),
+    lanes("v_ashrrev_i16", [](Half shift, Half x) { return u32(uint16_t(int16_t(x.bits) >> (shift.bits & 15))); }),
+    lanes("v_min_u16", [](Half x, Half y) { return u32(std::min(x.bits, y.bits)); }),
+    lanes("v_max_u16", [](Half x, Half y) { return u32(std::max(x.bits, y.bits)); }),
 
     // How many lanes below this one are in a mask.
     lanes("v_mbcnt_lo_u32_b32",

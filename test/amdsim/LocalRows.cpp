@@ -11,7 +11,7 @@ namespace {
 /// Operand `place` is the address.
 uint8_t *locate(Wave &wave, const Instruction &instruction, unsigned place, int64_t offset, unsigned lane,
                 unsigned bytes, bool writes) {
-  const uint64_t address = wave.vectors[instruction.operands[place].first][lane] + uint64_t(offset);
+  const uint32_t address = wave.vectors[instruction.operands[place].first][lane] + uint32_t(offset); // modulo 2^32
   std::vector<uint8_t> &local = wave.group.local;
   if (address > local.size() || bytes > local.size() - address) {
     wave.fail("lane " + std::to_string(lane) + (writes ? " writes " : " reads ") + std::to_string(bytes) +

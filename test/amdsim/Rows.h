@@ -70,12 +70,12 @@ template <typename T> uint32_t wordOf(T value, unsigned word) {
 /// One word of an operand for all lanes; `buffer` is used if it is not in a register of its own.
 inline const uint32_t *readLanes(const Wave &wave, const Operand &operand, unsigned word, uint32_t (&buffer)[kLanes]) {
   const uint32_t *from = operand.bank == vector ? wave.vectors[operand.first + word] : nullptr;
-  if (from && !operand.isNegated && !operand.isAbsolute) {
+  if (from && !operand.isNegated && !operand.isAbsolute && operand.mask == ~0u) {
     return from;
   }
   const uint32_t value = from ? 0 : wave.readScalar(operand, word);
   for (unsigned lane = 0; lane < kLanes; ++lane) {
-    uint32_t bits = from ? from[lane] : value;
+    uint32_t bits = (from ? from[lane] : value) >> operand.shift & operand.mask;
     bits = operand.isAbsolute ? bits & 0x7fffffff : bits;
     buffer[lane] = operand.isNegated ? bits ^ 0x80000000 : bits;
   }
@@ -115,7 +115,7 @@ private:
 template <> class LaneSource<Half> {
 public:
   static constexpr bool isOperand = true;
-  static constexpr Slot slot{vector | scalar, 1};
+  static constexpr Slot slot{.banks = vector | scalar | constant, .words = 1, .isHalf = true};
   LaneSource(const Wave &wave, const Instruction &instruction, unsigned &next) : bits(wave, instruction, next) {}
   Half operator[](unsigned lane) const { return {uint16_t(bits[lane])}; }
 
@@ -293,9 +293,10 @@ struct HeldSources<std::index_sequence<numbers...>, Sources...> : Held<numbers, 
 };
 
 template <typename Function, typename R, typename... P> struct LaneRow {
+  static constexpr size_t firstSource = LaneResult<R>::slots.size();
   static constexpr auto slots = makeSlots<LaneResult<R>, LaneSource<P>...>();
   static void execute(Wave &wave, const Instruction &instruction) {
-    unsigned next = LaneResult<R>::slots.size();
+    unsigned next = firstSource;
     const HeldSources<std::index_sequence_for<P...>, LaneSource<P>...> sources(wave, instruction, next);
     LaneResult<R> result;
     for (unsigned lane = 0; lane < kLanes; ++lane) {
@@ -306,6 +307,7 @@ template <typename Function, typename R, typename... P> struct LaneRow {
 };
 
 template <typename Function, typename R, typename... P> struct ScalarRow {
+  static constexpr size_t firstSource = 0;
   static constexpr auto slots = makeSlots<ScalarResult<R>, ScalarSource<P>...>();
   static void execute(Wave &wave, const Instruction &instruction) {
     [[maybe_unused]] unsigned next = ScalarResult<R>::slots.size();
@@ -314,12 +316,12 @@ template <typename Function, typename R, typename... P> struct ScalarRow {
   }
 };
 
-/// The row Made<Function, R, P...> of a function R(P...) that captures nothing.
-template <template <typename...> typename Made, typename Function, typename R, typename... P>
+/// The row of a function R(P...) that captures nothing.
+template <template <typename...> typename Rows, typename Function, typename R, typename... P>
 constexpr Row makeRow(const char *name, R (*)(P...)) {
   static_assert(std::is_empty_v<Function>, "a lambda, of which another one can be made");
-  using Row = Made<Function, R, P...>;
-  return {name, &Row::execute, Row::slots};
+  using Made = Rows<Function, R, P...>;
+  return {.name = name, .execute = &Made::execute, .slots = Made::slots, .firstSource = Made::firstSource};
 }
 
 /// A row whose function is given the values of one lane.

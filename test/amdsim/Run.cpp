@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Run.h"
 
+#include "Decode.h"
 #include "Wave.h"
 
 #include <atomic>
@@ -140,8 +141,7 @@ private:
     const Wave &wave = members[at].wave;
     std::string where = "wave " + std::to_string(at) + ": ";
     if (wave.pc < kernel.program.size()) {
-      const Instruction &instruction = kernel.program[wave.pc];
-      where += "byte " + std::to_string(instruction.offset) + ": " + instruction.text + ": ";
+      where += locate(kernel.program[wave.pc]);
     }
     return where + wave.failure;
   }

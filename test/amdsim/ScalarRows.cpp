@@ -129,6 +129,8 @@ constexpr Row rows[] = {
     scalars("s_bfe_i32", [](i32 x, u32 where) { return nonZero<i32>(extract<i32>(x, where)); }),
     scalars("s_bfe_u64", [](u64 x, u32 where) { return nonZero<u64>(extract<u64>(x, where)); }),
     scalars("s_bfm_b32", [](u32 width, u32 first) { return ((1u << (width & 31)) - 1) << (first & 31); }),
+    scalars("s_bitset0_b32", [](Before<u32> x, u32 bit) { return x.value & ~(1u << (bit & 31)); }),
+    scalars("s_bitset1_b32", [](Before<u32> x, u32 bit) { return x.value | 1u << (bit & 31); }),
     scalars("s_brev_b32", [](u32 x) { return reversed(x); }),
     scalars("s_brev_b64", [](u64 x) { return reversed(x); }),
     scalars("s_bcnt1_i32_b32", [](u32 x) { return nonZero<u32>(std::popcount(x)); }),

@@ -29,16 +29,24 @@ NAMES = "ladder-rwkv[67]/f32/H2K16V32/chunk16/*"  # two kernels
 class Emulated(Kernel):
     """A kernel that rwkv-opt compiles and emu runs."""
 
+    target = "emu-sm_90a"
+
     def run(self, inputs, more=()):
         if not self.pack().exists():
             arguments = ["x".join([*map(str, x.shape), t]) for x, t in zip(inputs, self.types)]
-            command = [OPT, self.spec, "--function", self.function, "--target=emu-sm_90a", "--emit=pack", *more]
+            command = [OPT, self.spec, "--function", self.function, f"--target={self.target}", "--emit=pack", *more]
             command += [f"--argument={a}" for a in arguments] + ["-o", self.pack()]
             subprocess.run([*map(str, command)], check=True, timeout=120)
         return self.call(inputs)
 
     def pack(self):
         return self.folder / "emulated.pack"
+
+
+class Decoded(Emulated):
+    """The same as machine code, which amdsim runs."""
+
+    target = "gfx942"
 
 
 class Device(unittest.TestCase):
@@ -109,8 +117,8 @@ class Device(unittest.TestCase):
         with np.load(models / "rwkv7-small.expected.npz") as file:
             expected = dict(file)
         tokens = expected["tokens"][:12].tolist()
-        library = Library(EMULATOR, "emu")
-        for target in ("emu-sm_90a", "emu-gfx942"):
+        for device, target in (("emu", "emu-sm_90a"), ("emu", "emu-gfx942"), ("amdsim", "gfx942")):
+            library = Library(EMULATOR, device)
             pack = self.folder / f"{target}.pack"
             command = [OPT, models.parent / "rwkv7.mlir", "--checkpoint", weights, "--emit=pack", f"--target={target}"]
             subprocess.run([*map(str, command), "-o", str(pack)], check=True, timeout=120)
@@ -124,11 +132,25 @@ class Device(unittest.TestCase):
             self.assertLess(error, 1e-4 * np.abs(expected["logits"]).max(), target)
 
     def test_emulates_asserted_bounds(self):
-        report = Report(1, False)
-        tool = types.SimpleNamespace(folder=self.folder / "asserted", library=Library(EMULATOR, "emu"))
-        tool.folder.mkdir()
-        asserted.run(tool, report, 1, ["step", "scan", "chunk"], lambda name: True, Emulated)
-        self.assertEqual((report.passed, report.failed), (82, 0))
+        for device, kind in (("emu", Emulated), ("amdsim", Decoded)):
+            report = Report(1, False)
+            tool = types.SimpleNamespace(folder=self.folder / f"asserted-{device}", library=Library(EMULATOR, device))
+            tool.folder.mkdir()
+            asserted.run(tool, report, 1, ["step", "scan", "chunk"], lambda name: True, kind)
+            self.assertEqual((report.passed, report.failed), (82, 0), device)
+
+    def test_executes_machine_code(self):
+        packs = self.folder / "decoded"
+        prepared = self.run_device("prepare", "--target", "gfx942", "--opt", OPT, packs=packs)
+        self.assertEqual((prepared.stdout, prepared.returncode), ("2 packs, 0 failed\n", 0), prepared.stderr)
+        result = self.check("amdsim", "--longest=17", library=EMULATOR, packs=packs)
+        self.assertRegex(result.stdout, r"(?m)^schedule chunk: 2 kernels, error \d+\.\d\d of its tolerance")
+        self.assertRegex(result.stdout, r"\n[1-9]\d* passed, 0 failed, 0 skipped\n$")
+        result = self.check("amdsim", "--longest=17", library=EMULATOR)
+        self.assertIn("expected a target amdgcn gfx942, found x86-64", result.stdout)
+        self.assertRegex(result.stdout, r"\n0 passed, [1-9]\d* failed, 0 skipped\n$")
+        result = self.check("host", "--longest=17", packs=packs)
+        self.assertIn("expected a target for this machine", result.stdout)
 
     def test_mistakes(self):
         result = self.run_device("prepare", "--target", "sm_1", "--opt", OPT, packs=self.folder / "none")

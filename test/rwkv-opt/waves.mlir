@@ -9,6 +9,8 @@
 // RUN: rwkv-opt %s %{chunks} --emit=llvm | FileCheck %s --check-prefix=LLVM
 // RUN: rwkv-opt %s %{chunks} --emit=mlir | FileCheck %s --check-prefix=MLIR
 // RUN: rwkv-opt %s --function scan %{sizes} --schedule=step --target=gfx942 --emit=asm | FileCheck %s --check-prefix=STEP
+// RUN: rwkv-opt %s --function delta %{sizes} --target=gfx942 --emit=llvm | FileCheck %s --check-prefix=SIGNS
+// RUN: rwkv-opt %s --function delta %{sizes} --target=gfx942 --emit=asm | FileCheck %s --check-prefix=FOLDED
 // RUN: rwkv-opt %s %{chunks} --emit=obj -o %t.o
 // RUN: %python %S/Inputs/check.py object %t.o amdgcn heads_0
 // RUN: env -i %tools_dir/rwkv-opt %s %{chunks} --emit=pack -o %t.pack
@@ -43,6 +45,14 @@
 // LLVM: define protected amdgpu_kernel void @heads_0(ptr addrspace(1)
 // MLIR: rwkv.target = #rwkv.target<"gfx942", vector = 2048, registers = 64, scratch = 65472, lanes = 256, units = 304>
 
+// Negations are operations on bits in front of the code generator, and modifiers of operands behind it.
+// SIGNS-NOT: = fneg
+// SIGNS: xor i32 %{{.*}}, -2147483648
+// SIGNS-NOT: = fneg
+// FOLDED-NOT: v_xor_b32{{.*}} 0x80000000
+// FOLDED: v_fma_f32 v{{.*}}, -v
+// FOLDED-NOT: v_xor_b32{{.*}} 0x80000000
+
 // PACK: hash: ok
 // PACK: kernels: heads_0
 // PACK-NEXT: kernel: heads_0 threads 512 shared {{[1-9][0-9]*}} scratch {{[0-9]+}}
@@ -67,6 +77,17 @@ func.func @chunks(%k: !H, %v: !H, %s0: tensor<?x?x?x?xf32>) -> (!H, tensor<?x?x?
       -> (!H, tensor<?x?x?x?xf32>) {
     %y = rwkv.read %S[%kt] : !S
     %S1 = rwkv.write %S[%kt], %vt : !S
+    rwkv.yield %y, %S1 : tensor<?xf32>, !S
+  } attributes {schedule = #rwkv.schedule<chunk, C = 16>}
+  return %o, %s : !H, tensor<?x?x?x?xf32>
+}
+
+func.func @delta(%k: !H, %v: !H, %s0: tensor<?x?x?x?xf32>) -> (!H, tensor<?x?x?x?xf32>) {
+  %o, %s = rwkv.recurrence over(%kt = %k : !H, %vt = %v : !H) init(%S = %s0 : tensor<?x?x?x?xf32>)
+      -> (!H, tensor<?x?x?x?xf32>) {
+    %y = rwkv.read %S[%kt] : !S
+    %e = arith.subf %vt, %y : tensor<?xf32>
+    %S1 = rwkv.write %S[%kt], %e : !S
     rwkv.yield %y, %S1 : tensor<?xf32>, !S
   } attributes {schedule = #rwkv.schedule<chunk, C = 16>}
   return %o, %s : !H, tensor<?x?x?x?xf32>

@@ -94,10 +94,9 @@ TEST(DecodeTest, WhatIsNotKnown) {
             "byte 0x0: v_mul_f32_e64 v1, v2, v3 mul:2: the modifier mul is not implemented");
   EXPECT_EQ(refusal("v_mov_b32_dpp v1, v2 row_shl:1 row_mask:0xf bank_mask:0xf"),
             "byte 0x0: v_mov_b32_dpp v1, v2 row_shl:1 row_mask:0xf bank_mask:0xf: this instruction is not implemented");
-  EXPECT_EQ(
-      refusal("v_or_b32_sdwa v1, v2, v3 dst_sel:DWORD src0_sel:WORD_1 src1_sel:DWORD"),
-      "byte 0x0: v_or_b32_sdwa v1, v2, v3 dst_sel:DWORD dst_unused:UNUSED_PRESERVE src0_sel:WORD_1 src1_sel:DWORD: "
-      "this instruction is not implemented");
+  EXPECT_EQ(refusal("v_or_b32_sdwa v1, v2, v3 dst_sel:WORD_1 src0_sel:WORD_1 src1_sel:DWORD"),
+            "byte 0x0: v_or_b32_sdwa v1, v2, v3 dst_sel:WORD_1 dst_unused:UNUSED_PRESERVE src0_sel:WORD_1 "
+            "src1_sel:DWORD: a result that is a part of a register is not implemented");
   EXPECT_EQ(refusal("v_mfma_f32_16x16x4_f32 v[0:3], v4, v5, v[0:3] cbsz:1"),
             "byte 0x0: v_mfma_f32_16x16x4_f32 v[0:3], v4, v5, v[0:3] cbsz:1: the modifier cbsz is not implemented");
   EXPECT_EQ(refusal("s_mov_b32 s0, src_shared_base"),
@@ -105,6 +104,7 @@ TEST(DecodeTest, WhatIsNotKnown) {
   EXPECT_EQ(refusal("s_mov_b64 s[0:1], 0xffffffff"),
             "byte 0x0: s_mov_b64 s[0:1], 0xffffffff: operand 1 is a literal of "
             "which it is not known how it is extended");
+  EXPECT_EQ(refusal("v_cvt_f32_f16 v1, 1.0"), "byte 0x0: v_cvt_f32_f16_e32 v1, 1.0: operand 1 is a number of 16 bits");
   EXPECT_EQ(refusal("s_branch 5\n s_nop 0"), "byte 0x0: s_branch 5: expected to jump to an instruction");
   EXPECT_EQ(refusal("v_add_f32 v1, v2, v24", {.vectors = 24, .accumulators = 0}),
             "byte 0x0: v_add_f32_e32 v1, v2, v24: operand 2 is beyond the 24 registers of the kernel");

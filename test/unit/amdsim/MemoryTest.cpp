@@ -159,6 +159,9 @@ TEST(MemoryTest, LocalMemory) {
     EXPECT_EQ(machine.wave.vectors[16][lane], 0x10000 * lane + 2);
     EXPECT_EQ(machine.wave.vectors[23][lane], 0x10000 * (2 * lane + 3) + 2);
   }
+  machine.fill(24, uint32_t(-16)); // addresses wrap around
+  machine.run("ds_read_b32 v25, v24 offset:24");
+  EXPECT_EQ(machine.wave.vectors[25][0], 0x20001u);
   machine.fill(13, 0);
   machine.fill(14, 2);
   machine.run("ds_write_b32 v13, v13\n ds_add_u32 v13, v14\n ds_add_rtn_u32 v15, v13, v14");

@@ -96,8 +96,9 @@ TEST(RunTest, WaitingForMemory) {
 TEST(RunTest, Failures) {
   Grid outside("s_nop 0\n v_lshlrev_b32 v1, 2, v0\n global_store_dword v1, v0, s[0:1] offset:4000\n s_endpgm");
   EXPECT_FALSE(outside.run());
-  EXPECT_EQ(outside.error, "kernel \"k\": task 0: wave 0: byte 8: global_store_dword v1, v0, s[0:1] offset:4000: lane "
-                           "24 writes 4 bytes at 0 bytes behind the array of 4096 bytes");
+  EXPECT_EQ(outside.error,
+            "kernel \"k\": task 0: wave 0: byte 0x8: global_store_dword v1, v0, s[0:1] offset:4000: lane "
+            "24 writes 4 bytes at 0 bytes behind the array of 4096 bytes");
   Grid endless("s_branch 65535");
   EXPECT_FALSE(endless.run());
   EXPECT_NE(endless.error.find("expected it to end"), std::string::npos) << endless.error;

@@ -96,6 +96,8 @@ TEST(ScalarTest, Bits) {
            Case{"s_bfe_i32 s6, s2, s4", 0xabcd, 0x80004, false, 0xffffffbc, true},
            Case{"s_bfe_u64 s[6:7], s[2:3], s4", 0xabcd00000000, 0x80024, false, 0xbc, true},
            Case{"s_bfm_b32 s6, s2, s4", 4, 8, true, 0xf00, true},
+           Case{"s_mov_b32 s6, -1\n s_bitset0_b32 s6, s2", 36, 0, true, 0xffffffef, true},
+           Case{"s_bitset1_b32 s6, s2", 31, 0, true, 0x80000000, true},
            Case{"s_brev_b32 s6, s2", 1, 0, true, 0x80000000, true},
            Case{"s_brev_b64 s[6:7], s[2:3]", 2, 0, true, uint64_t(1) << 62, true},
            Case{"s_bcnt1_i32_b32 s6, s2", 0xf0f, 0, false, 8, true},

@@ -95,6 +95,19 @@ TEST(VectorTest, Integers) {
            Case{"v_max_u32 v10, v1, v2", 0xffffffff, 1, 0, 0xffffffff},
            Case{"v_min_i32 v10, v1, v2", 0xffffffff, 1, 0, 0xffffffff},
            Case{"v_max_i32 v10, v1, v2", 0xffffffff, 1, 0, 1},
+           Case{"v_sub_u32_sdwa v10, v1, v2 dst_sel:DWORD src0_sel:DWORD src1_sel:BYTE_1", 0x500, 0x11223344, 0, 0x4cd},
+           Case{"v_or_b32_sdwa v10, v1, v2 dst_sel:DWORD src0_sel:WORD_1 src1_sel:BYTE_3", 0xab000000, 0x11223344, 0,
+                0xab11},
+           // What is above 16 bits does not count, and becomes 0.
+           Case{"v_add_u16 v10, v1, v2", 0x7777ffff, 0x11110002, 0, 1},
+           Case{"v_sub_u16 v10, v1, v2", 0x77770001, 2, 0, 0xffff},
+           Case{"v_subrev_u16 v10, v1, v2", 0x77770001, 2, 0, 1},
+           Case{"v_mul_lo_u16 v10, 0xf1, v2", 0, 0x77770111, 0, 0x0101},
+           Case{"v_lshlrev_b16 v10, v1, v2", 0x10004, 0x7777ff01, 0, 0xf010},
+           Case{"v_lshrrev_b16 v10, 4, v2", 0, 0x7777ff01, 0, 0x0ff0},
+           Case{"v_ashrrev_i16 v10, 4, v2", 0, 0x7777ff01, 0, 0xfff0},
+           Case{"v_min_u16 v10, v1, v2", 0x10005, 0x00006, 0, 5},
+           Case{"v_max_u16 v10, v1, v2", 0x10005, 0x00006, 0, 6},
        }) {
     check(each);
   }
@@ -190,6 +203,10 @@ TEST(VectorTest, WideIntegers) {
   const uint64_t product = uint64_t(uint32_t(x)) * uint32_t(y);
   EXPECT_EQ(machine.pair(10, 17), product + y);
   EXPECT_EQ(machine.wave.readMask(kVcc), product + y < product ? ~uint64_t(0) : 0);
+  machine.fill(7, -3);
+  machine.run("v_mad_i64_i32 v[10:11], vcc, v6, v7, v[2:3]");
+  EXPECT_EQ(machine.pair(10, 17), x - 21);
+  EXPECT_EQ(machine.wave.readMask(kVcc), 0u);
 }
 
 TEST(VectorTest, Carries) {
@@ -250,6 +267,10 @@ TEST(VectorTest, Comparisons) {
     machine.run(code);
     EXPECT_EQ(machine.wave.readMask(kVcc), uint64_t(mask)) << code;
   }
+  machine.run("v_cmp_lt_u16 vcc, 1, v3"); // 0xfffe, 0xffff, 0, 1
+  EXPECT_EQ(machine.wave.readMask(kVcc), 0x3u);
+  machine.run("v_cmp_eq_u16 vcc, -1, v3");
+  EXPECT_EQ(machine.wave.readMask(kVcc), 0x2u);
   machine.fill(4, 1);
   machine.fill(5, [](unsigned lane) { return lane == 2 ? 0x80000000 : 0; });
   machine.run("v_cmp_lt_i64 vcc, v[4:5], 0");
