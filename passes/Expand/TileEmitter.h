@@ -80,8 +80,8 @@ public:
   tile::PrecisionAttr getPrecision() { return tile::PrecisionAttr::get(b.getContext(), precision); }
 
 private:
-  /// Flags that any number of a tile is above a limit; NaN is not.
-  void flagAbove(mlir::Value x, double limit);
+  /// Flags that any number of a tile is above a limit, against what the step claims; NaN is not.
+  void flagAbove(mlir::Value x, double limit, const StateStep &step, const std::string &claim);
 };
 
 /// Runs the token region of a recurrence on tiles: the semantics of the state ops. `args` are tiles for the region's
