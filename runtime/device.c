@@ -156,6 +156,9 @@ rwkv_status rwkv_finish(rwkv_runtime *rt) {
     return RWKV_E_ARGUMENT;
   }
   int32_t bits = 0;
+  const rwkv_pack *launched = rt->launched_others ? NULL : rt->launched;
+  rt->launched = NULL;
+  rt->launched_others = false;
   RWKVI_TRY(rt->device->finish(rt, true, &bits));
-  return rwkvi_check_bits(rt, "rwkv_launch", bits);
+  return rwkvi_check_bits(rt, launched, "rwkv_launch", bits);
 }

@@ -49,6 +49,8 @@ struct rwkv_runtime {
                      among the buffers of launches */
   int32_t bits; /* that kernels of the run in progress have set, if the device
                    knows already: rwkvi_device.finish gives all */
+  const rwkv_pack *launched; /* by rwkv_launch since the last rwkv_finish, */
+  bool launched_others;      /* and whether others were, too */
 };
 
 /* Records the message and returns `status`, so that a failing function can end
@@ -310,7 +312,9 @@ struct rwkv_pack {
   const char *file, *name;
   char *manifest;
   int64_t vocab; /* dims.V, 0 if there is none */
-  size_t weight_count, function_count, kernel_count, target_count, state_count;
+  size_t weight_count, function_count, kernel_count, target_count, state_count,
+      assertion_count;
+  const char **assertions; /* what bits of a kernel's status say is not so */
   rwkvi_weight *weights;
   rwkvi_function *functions;
   rwkvi_kernel *kernels;
@@ -542,8 +546,10 @@ void rwkvi_replays_free(rwkv_model *model);
  * results were written in part. */
 rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
                       rwkvi_class *class);
-/* What bits of kernels mean; `what` was run. */
-rwkv_status rwkvi_check_bits(rwkv_runtime *rt, const char *what, int32_t bits);
+/* What bits of the kernels of a pack mean; NULL: of several packs. `what` was
+ * run. */
+rwkv_status rwkvi_check_bits(rwkv_runtime *rt, const rwkv_pack *pack,
+                             const char *what, int32_t bits);
 /* Moves arguments to the device and gives results a place there, where
  * model->args and model->results point to memory of this process (a result of
  * NULL is not wanted); arrays of state are on the device already if `states`.

@@ -16,6 +16,9 @@ static rwkv_status launch(rwkv_model *model, const char *name,
   RWKVI_TRY(rwkvi_call_check(model, name, inputs, n_inputs, outputs, n_outputs,
                              true, &function, &class));
   RWKVI_TRY(rwkvi_arena_reserve(model, class->arena_bytes));
+  rwkv_runtime *rt = model->rt;
+  rt->launched_others |= rt->launched && rt->launched != model->pack;
+  rt->launched = model->pack;
   return rwkvi_queue(model, function, class);
 }
 
@@ -98,7 +101,8 @@ rwkv_status rwkv_time(rwkv_model *model, const char *name,
   rwkv_status status = rt->device->time(rt, run_timed, &t, repeats, times);
   status =
       status ? rwkvi_give_up(rt, status) : rt->device->finish(rt, false, &bits);
-  status = status ? status : rwkvi_check_bits(rt, t.function->name, bits);
+  status = status ? status
+                  : rwkvi_check_bits(rt, model->pack, t.function->name, bits);
   if (status == RWKV_OK) {
     qsort(times, (size_t)repeats, sizeof(*times), compare);
     *milliseconds = (times[(repeats - 1) / 2] + times[repeats / 2]) / 2;

@@ -505,6 +505,23 @@ static rwkv_status read_targets(const rwkvi_reader *in, const json_t *root,
   return RWKV_OK;
 }
 
+static rwkv_status read_assertions(const rwkvi_reader *in, const json_t *root,
+                                   rwkv_pack *pack) {
+  if (!json_object_get(root, "assertions")) {
+    return RWKV_OK;
+  }
+  list texts;
+  RWKVI_TRY(open_list(in, NULL, root, "assertions", &texts));
+  RWKVI_TRY(allocate(in, texts.count, sizeof(char *), &pack->assertions));
+  for (size_t i = 0; i < texts.count; ++i) {
+    RWKVI_TRY(rwkvi_json_string(in, &(rwkvi_where){&texts.where, NULL, i},
+                                json_array_get(texts.array, i),
+                                &pack->assertions[i]));
+  }
+  pack->assertion_count = texts.count;
+  return RWKV_OK;
+}
+
 /* dims and params are information for people and tools, except the vocabulary,
  * which bounds token ids. */
 static rwkv_status read_numbers(const rwkvi_reader *in, const json_t *root,
@@ -539,9 +556,9 @@ static rwkv_status read_numbers(const rwkvi_reader *in, const json_t *root,
 
 rwkv_status rwkvi_manifest_read(const rwkvi_reader *in, rwkv_pack *pack,
                                 int64_t blob_bytes) {
-  static const char *const keys[] = {"name",    "generator", "dims",
-                                     "params",  "weights",   "functions",
-                                     "kernels", "targets",   NULL};
+  static const char *const keys[] = {
+      "name",    "generator", "dims",        "params", "weights", "functions",
+      "kernels", "targets",   "?assertions", NULL};
   json_t *root;
   RWKVI_TRY(
       rwkvi_json_parse(in, pack->manifest, strlen(pack->manifest), &root));
@@ -552,6 +569,7 @@ rwkv_status rwkvi_manifest_read(const rwkvi_reader *in, rwkv_pack *pack,
       status ? status : read_string(in, NULL, root, "generator", &generator);
   status = status ? status : read_numbers(in, root, pack);
   status = status ? status : read_weights(in, root, pack);
+  status = status ? status : read_assertions(in, root, pack);
   status = status ? status : read_kernels(in, root, pack);
   status = status ? status : read_functions(in, root, pack);
   status = status ? status : read_targets(in, root, blob_bytes, pack);

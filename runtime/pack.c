@@ -179,6 +179,10 @@ rwkv_status rwkv_pack_open(rwkv_runtime *rt, const char *path,
 
 void rwkv_pack_close(rwkv_pack *pack) {
   if (pack) {
+    if (pack->rt->launched == pack) {
+      pack->rt->launched = NULL;
+      pack->rt->launched_others = true;
+    }
     pack->device->unload(pack);
     rwkvi_pool_free(&pack->pool);
     free(pack);

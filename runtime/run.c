@@ -2,6 +2,7 @@
 /* Running plans, and consuming tokens with a model's state. */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,19 +107,40 @@ rwkv_status rwkvi_queue(rwkv_model *model, const rwkvi_function *function,
   return run_steps(&r, function->steps, function->step_count);
 }
 
-rwkv_status rwkvi_check_bits(rwkv_runtime *rt, const char *what,
-                             int32_t bits) {
-  if (bits & RWKV_KERNEL_BOUND) {
-    return rwkvi_fail(rt, RWKV_E_BOUND,
-                      "%.200s: an asserted bound does not hold for the data",
-                      what);
+rwkv_status rwkvi_check_bits(rwkv_runtime *rt, const rwkv_pack *pack,
+                             const char *what, int32_t bits) {
+  if (bits == 0) {
+    return RWKV_OK;
   }
-  if (bits) {
+  size_t named = pack ? pack->assertion_count : 0;
+  int32_t known = pack ? RWKV_KERNEL_BOUND : INT32_MAX;
+  if (named > 0) {
+    known = named > RWKV_KERNEL_LAST_BIT ? INT32_MAX : (1 << named) - 1;
+  }
+  if (bits & ~known) {
     return rwkvi_fail(rt, RWKV_E_FORMAT,
                       "%.200s: a kernel returned an unknown status %d", what,
                       bits);
   }
-  return RWKV_OK;
+  if (named == 0) {
+    return rwkvi_fail(rt, RWKV_E_BOUND,
+                      "%.200s: an asserted bound does not hold for the data",
+                      what);
+  }
+  size_t first = (size_t)__builtin_ctz((unsigned)bits);
+  int more = __builtin_popcount((unsigned)bits) - 1;
+  bool shared = first == RWKV_KERNEL_LAST_BIT && named > first + 1;
+  char others[64] = "";
+  if (shared) {
+    snprintf(others, sizeof(others), ", or one of %zu that follow it",
+             named - first - 1);
+  } else if (more > 0) {
+    snprintf(others, sizeof(others), "; nor do %d others", more);
+  }
+  return rwkvi_fail(rt, RWKV_E_BOUND,
+                    "%.200s: an asserted bound does not hold for the data: "
+                    "%.500s%s",
+                    what, pack->assertions[first], others);
 }
 
 rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
@@ -129,7 +151,7 @@ rwkv_status rwkvi_run(rwkv_model *model, const rwkvi_function *function,
     return rwkvi_give_up(model->rt, status);
   }
   RWKVI_TRY(model->device->finish(model->rt, false, &bits));
-  return rwkvi_check_bits(model->rt, function->name, bits);
+  return rwkvi_check_bits(model->rt, model->pack, function->name, bits);
 }
 
 /* ---- consuming tokens ---------------------------------------------------- */

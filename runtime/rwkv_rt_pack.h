@@ -20,6 +20,8 @@
  *     "kernels":  [ { "symbol": str, "scratch": int, "threads"?: int, "shared"?: int } ],
  *        scratch: bytes of memory of its own that a host thread needs; threads: of another device, how many run one task
  *        together (absent or 0: a host kernel); scratch is then per task, and shared the bytes that its threads share.
+ *     "assertions"?: [str, ..],
+ *        what is asserted of the data and where, for messages; kernels report by number which one does not hold.
  *     "targets":  [ { "name": str, "arch": str, "features": [str, ..], "offset": int, "size": int } ] }
  *        arch: as in an LLVM triple (x86_64, aarch64); features: LLVM's names, all needed; on the host the first target that
  *        fits is used, on another device the one closest to it (docs/Pack.md); offset: from the start of the blobs.
@@ -61,11 +63,13 @@ typedef struct rwkv_kernel_args {
   void *const *buffers;
   const int64_t *sizes;
   void *scratch;
-  int32_t *status; /* a kernel ORs RWKV_KERNEL_* bits into it */
+  int32_t *status; /* a kernel ORs the bit of what does not hold into it */
 } rwkv_kernel_args;
 
 enum { RWKV_SIZE_B = 0, RWKV_SIZE_T = 1, RWKV_SIZE_S = 2, RWKV_SIZE_L = 3, RWKV_SIZE_COUNT = 4 };
-enum { RWKV_KERNEL_BOUND = 1 }; /* an asserted bound does not hold for the data */
+/* Bits of the status: i for number i of the manifest's "assertions", the last for all from it on; RWKV_KERNEL_BOUND in a pack
+ * that has no list. */
+enum { RWKV_KERNEL_BOUND = 1, RWKV_KERNEL_LAST_BIT = 30 };
 
 /* Runs tasks begin .. end-1. Kernels have no undefined symbols and keep no state. */
 typedef void (*rwkv_kernel)(const rwkv_kernel_args *args, int64_t begin, int64_t end);

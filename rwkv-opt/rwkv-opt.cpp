@@ -154,7 +154,7 @@ int main(int argc, char **argv) {
                          "  rwkv-opt spec.mlir --rwkv-generalize\n"
                          "  rwkv-opt spec.mlir --checkpoint model.safetensors --emit=pack -o model.pack\n"
                          "  rwkv-opt region.mlir --function f --argument 1x1x4x64xf32 .. --emit=asm\n"
-                         "Targets: host, " +
+                         "Targets: " +
                          llvm::join(rwkv::listTargets(), ", ") + "\n";
   auto [inputName, outputName] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);
   if (explain || !emitKind.empty()) {

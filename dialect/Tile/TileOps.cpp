@@ -100,6 +100,11 @@ void LoadIndexOp::getEffects(Effects &effects) {
 void StoreOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Write::get(), &getBufferMutable()); }
 void SequenceOfOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Read::get(), &getCuMutable()); }
 
+LogicalResult FlagOp::verify() { // flag_c1
+  int64_t number = getNumberAttr().getInt();
+  return number >= 0 ? success() : emitOpError("expected a number >= 0, but got ") << number;
+}
+
 void FlagOp::getEffects(Effects &effects) { effects.emplace_back(MemoryEffects::Write::get()); }
 
 // ---- shapes

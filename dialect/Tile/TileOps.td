@@ -261,9 +261,23 @@ def Tile_SequenceOfOp : Tile_Op<"sequence_of", [DeclareOpInterfaceMethods<Memory
 }
 
 def Tile_FlagOp : Tile_Op<"flag", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
-  let summary = "Report to the caller that an asserted bound does not hold";
-  let arguments = (ins I1:$violated);
-  let assemblyFormat = "$violated attr-dict";
+  let summary = "Report to the caller that an assertion does not hold for the data";
+  let description = [{
+    `number` is the place of the assertion in the list `tile.assertions` of the module, strings that say what is asserted
+    where. Kernels report it as a bit of their status, whose last one stands for all assertions from number 30 on.
+
+    Constraints
+    - flag_c1: 0 <= number.
+  }];
+  let arguments = (ins I1:$violated, DefaultValuedAttr<I64Attr, "0">:$number);
+  let assemblyFormat = "$violated (`number` $number^)? attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The module's list.
+    static constexpr ::llvm::StringLiteral kAssertions = "tile.assertions";
+    /// What the status has if this one does not hold.
+    int32_t getStatusBit() { return int32_t(1) << ::std::min<int64_t>(getNumber(), 30); }
+  }];
 }
 
 #endif // RWKV_DIALECT_TILE_TILEOPS_TD

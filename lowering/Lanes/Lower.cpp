@@ -358,12 +358,12 @@ private:
     e.ifFirst([&] { emitStore(b, loc, memory, Value(), Value(), value); });
   }
 
-  void emitFlag(Value violated) override {
-    e.ifTrue(violated, [&] { e.ifFirst([&] { setStatus(); }); });
+  void emitFlag(Value violated, int32_t statusBit) override {
+    e.ifTrue(violated, [&] { e.ifFirst([&] { setStatus(statusBit); }); });
   }
 
-  void setStatus() {
-    Value bit = arith::ConstantIntOp::create(b, loc, b.getI32Type(), 1);
+  void setStatus(int32_t statusBit) {
+    Value bit = arith::ConstantIntOp::create(b, loc, b.getI32Type(), statusBit);
     LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::_or, status, bit, LLVM::AtomicOrdering::monotonic);
   }
 
@@ -394,9 +394,9 @@ private:
     auto it = llvm::find_if(allocations, [&](const Allocation &allocation) { return allocation.pointer == memory; });
     it->bytes = bytes;
   }
-  void emitViolation(Value violated, Value lane) override {
+  void emitViolation(Value violated, int32_t statusBit, Value lane) override {
     Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, e.index(0));
-    e.ifTrue(arith::AndIOp::create(b, loc, violated, isFirst), [&] { setStatus(); });
+    e.ifTrue(arith::AndIOp::create(b, loc, violated, isFirst), [&] { setStatus(statusBit); });
   }
   void forChunk(Value number, function_ref<void()> body) override {
     auto savedScalars = scalars;

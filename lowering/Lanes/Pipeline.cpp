@@ -270,7 +270,7 @@ private:
           continue;
         }
         if (auto flag = dyn_cast<tile::FlagOp>(op)) {
-          surroundings.emitViolation(tiles.getNumber(flag.getViolated()), lane);
+          surroundings.emitViolation(tiles.getNumber(flag.getViolated()), flag.getStatusBit(), lane);
         } else if (plan.hasScratch && isa<tile::DotOp>(op)) { // while its operands are there
           (void)tiles.get(op->getResult(0), tiles.prefer(op->getResult(0)));
         }

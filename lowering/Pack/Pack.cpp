@@ -90,13 +90,21 @@ public:
         return failure();
       }
     }
-    return Object{{"name", name},
-                  {"generator", "rwkv-mlir"},
-                  {"dims", std::move(dims)},
-                  {"params", std::move(params)},
-                  {"weights", std::move(weights)},
-                  {"functions", std::move(functions)},
-                  {"kernels", std::move(kernels)}};
+    Object manifest{{"name", name},
+                    {"generator", "rwkv-mlir"},
+                    {"dims", std::move(dims)},
+                    {"params", std::move(params)},
+                    {"weights", std::move(weights)},
+                    {"functions", std::move(functions)},
+                    {"kernels", std::move(kernels)}};
+    if (auto assertions = module->getAttrOfType<ArrayAttr>(tile::FlagOp::kAssertions)) {
+      Array texts;
+      for (auto text : assertions.getAsRange<StringAttr>()) {
+        texts.push_back(text.getValue());
+      }
+      manifest["assertions"] = std::move(texts);
+    }
+    return manifest;
   }
 
 private:

@@ -102,10 +102,11 @@ private:
     }
   }
 
-  void emitFlag(Value violated) override {
+  void emitFlag(Value violated, int32_t statusBit) override {
     Type i32 = b.getI32Type();
     Value old = LLVM::LoadOp::create(b, loc, i32, status, 4);
-    Value bit = arith::ExtUIOp::create(b, loc, i32, violated);
+    Value bit = arith::SelectOp::create(b, loc, violated, arith::ConstantIntOp::create(b, loc, i32, statusBit),
+                                        arith::ConstantIntOp::create(b, loc, i32, 0));
     LLVM::StoreOp::create(b, loc, arith::OrIOp::create(b, loc, old, bit), status, 4);
   }
 

@@ -246,7 +246,7 @@ void KernelLowering::lowerPiece(ArrayRef<Operation *> piece, ValueRange carried,
       Memory memory = access(store.getBuffer(), store.getOffset(), 1);
       emitScalarStore(memory, getScalar(store.getValue()));
     } else if (auto flag = dyn_cast<tile::FlagOp>(op)) {
-      emitFlag(getScalar(flag.getViolated()));
+      emitFlag(getScalar(flag.getViolated()), flag.getStatusBit());
     }
   }
   if (!plan.delayed.empty()) { // scalars that are carried may be parts of what is overwritten now

@@ -71,7 +71,7 @@ protected:
   virtual void emitCopy(const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute) = 0;
   virtual void emitScalarStore(const Memory &memory, mlir::Value value) = 0;
   /// Sets RWKV_KERNEL_BOUND in the caller's status word.
-  virtual void emitFlag(mlir::Value violated) = 0;
+  virtual void emitFlag(mlir::Value violated, int32_t statusBit) = 0;
   /// A scalar is about to be read from a tile in memory.
   virtual void noteScalarRead() {}
   /// A loop or a branch begins, or ends one of its iterations: other code may have run before.

@@ -4,6 +4,8 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
 
 #include <cmath>
 
@@ -284,14 +286,47 @@ Value TileEmitter::transformState(Value x, StateType state, unsigned axis, Value
 
 // ---- what is asserted
 
-void TileEmitter::flagAbove(Value x, double limit) {
+/// An op's place in the source, what it does, to what: which operand of the recurrence, if it is one.
+static std::string describeAssertion(const StateStep &step, const std::string &claim) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (auto file = step.op->getLoc()->findInstanceOf<FileLineColLoc>()) {
+    os << llvm::sys::path::filename(file.getFilename().getValue()) << ":" << file.getLine() << ":" << file.getColumn()
+       << ": ";
+  }
+  os << "'" << step.op->getName() << "' expected ";
+  if (auto arg = dyn_cast<BlockArgument>(step.factor)) {
+    unsigned over = cast<RecurrenceOp>(step.op->getParentOp()).getOver().size(), number = arg.getArgNumber();
+    os << (number < over ? "over" : "const") << " operand " << (number < over ? number : number - over) << " ";
+  }
+  os << claim;
+  return text;
+}
+
+/// The number of an assertion in the module's list.
+static int64_t getNumber(OpBuilder &b, const std::string &assertion) {
+  auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  auto known = module->getAttrOfType<ArrayAttr>(tile::FlagOp::kAssertions);
+  SmallVector<Attribute> all(known ? known.getValue() : ArrayRef<Attribute>());
+  Attribute text = b.getStringAttr(assertion);
+  auto *it = llvm::find(all, text);
+  int64_t number = it - all.begin();
+  if (it == all.end()) {
+    all.push_back(text);
+    module->setAttr(tile::FlagOp::kAssertions, b.getArrayAttr(all));
+  }
+  return number;
+}
+
+void TileEmitter::flagAbove(Value x, double limit, const StateStep &step, const std::string &claim) {
   while (isa<RankedTensorType>(x.getType())) {
     ArrayRef<int64_t> shape = tile::getTileShape(x.getType());
     Type reduced = tileType(shape.drop_front(), getElementTypeOrSelf(x.getType()));
     x = tile::ReduceOp::create(b, loc, reduced, tile::ReduceKind::max, x, /*axis=*/0);
   }
   Value most = constant(limit, x.getType());
-  tile::FlagOp::create(b, loc, arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, most));
+  Value violated = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, most);
+  tile::FlagOp::create(b, step.op->getLoc(), violated, getNumber(b, describeAssertion(step, claim)));
 }
 
 void TileEmitter::checkBound(const StateStep &step, Value log) {
@@ -312,7 +347,9 @@ void TileEmitter::checkBound(const StateStep &step, Value log) {
   }
   Type type = most.getType();
   Value excess = arith::MaximumFOp::create(b, loc, sub(constant(low, type), least), sub(most, constant(high, type)));
-  flagAbove(arith::MaxNumFOp::create(b, loc, excess, constant(0, type)), 0);
+  std::string claim;
+  llvm::raw_string_ostream(claim) << llvm::format("in [%g, %g]", low, high);
+  flagAbove(arith::MaxNumFOp::create(b, loc, excess, constant(0, type)), 0, step, claim);
 }
 
 /// |x|, or -1 where it is NaN.
@@ -375,5 +412,5 @@ void TileEmitter::checkIsometric(const StateStep &step, Value matrices) {
   Value defects = size < kLarge
                       ? emitSmallDefects(*this, reshape(matrices, tileType({count, size * size}, element)), size)
                       : emitLargeDefects(*this, reshape(matrices, tileType({count * size, size}, element)), size);
-  flagAbove(defects, limit);
+  flagAbove(defects, limit, step, "of orthogonal blocks");
 }

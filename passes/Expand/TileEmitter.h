@@ -90,8 +90,8 @@ public:
   mlir::Value most(mlir::Value x, mlir::Value y) { return mlir::arith::MaxUIOp::create(b, loc, x, y); }
 
 private:
-  /// Flags that any number of a tile is above a limit; NaN is not.
-  void flagAbove(mlir::Value x, double limit);
+  /// Flags that any number of a tile is above a limit, against what the step claims; NaN is not.
+  void flagAbove(mlir::Value x, double limit, const StateStep &step, const std::string &claim);
   llvm::DenseSet<std::pair<mlir::Operation *, mlir::Value>> checked; // what steps assert, and of which tile
 };
 

@@ -73,10 +73,15 @@ tile.kernel @sequence(%task: index, %b: index, %t: index, %s: index, %cu: !tile.
 // CHECK: %[[BIT:.*]] = arith.extui %[[BAD]] : i1 to i32
 // CHECK: %[[NEW:.*]] = arith.ori %[[OLD]], %[[BIT]]
 // CHECK: llvm.store %[[NEW]], %[[STATUS]]
+// Each assertion has a bit, those from the last on share it.
+// CHECK: arith.select %[[BAD]], %c8_i32, %c0_i32 : i32
+// CHECK: arith.select %[[BAD]], %c1073741824_i32, %c0_i32 : i32
 tile.kernel @flag(%task: index, %b: index, %t: index, %s: index, %x: !tile.buffer<f32>) {
   %z = arith.constant 0.0 : f32
   %0 = tile.load %x[%task] : <f32> -> f32
   %1 = arith.cmpf ogt, %0, %z : f32
   tile.flag %1
+  tile.flag %1 number 3
+  tile.flag %1 number 47
 }
 }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """What is asserted, bounds of decays and that matrices are orthogonal: data of that kind runs, at the ends of a bound
-too; one number that is not refuses the call. NaN is no such number: it shows in the results of its head, but must not
-hide one that is."""
+too; one number that is not refuses the call, and the message says of what it was asserted where. NaN is no such number: it
+shows in the results of its head, but must not hide one that is."""
 
 import dataclasses
+import re
 from typing import Callable
 
 import numpy as np
@@ -192,6 +193,15 @@ def run_schedule(tool, report, seed, assertion, prefix, options, in_order, selec
         if not np.array_equal(found, expected):
             raise Failed("expected NaN in the outputs of its head from its token on, and nowhere else")
 
+    def check_named(message):
+        found = re.search(r"asserted\.mlir:(\d+):(\d+): '([\w.]+)' expected over operand (\d+) (in|of) ", message)
+        if not found:
+            raise Failed(f"expected the place of what is asserted, and its operand, found: {message}")
+        text = spec.read_text().splitlines()[int(found[1]) - 1][int(found[2]) - 1 :]
+        words = f"{found[3]} ", "bound [" if found[5] == "in" else "orthogonal"
+        if not all(word in text for word in words) or int(found[4]) != list(r.over).index(operand):
+            raise Failed(f"expected the place and the number of {operand}, found: {message}")
+
     def refused(breach):
         outside = dict(inside, **{operand: inside[operand].copy()})
         with np.errstate(invalid="ignore"):
@@ -202,12 +212,14 @@ def run_schedule(tool, report, seed, assertion, prefix, options, in_order, selec
         except Failed as failure:
             if "bound" not in str(failure):
                 raise
+            check_named(str(failure))
         else:
             raise Failed(f"{operand} was taken though it is not what is asserted of it")
         if tool.library:
             status, outputs = kernel.refuse(arrays)
             if not status.startswith("RWKV_E_BOUND"):
                 raise Failed(f"expected RWKV_E_BOUND, found {status or 'success'}")
+            check_named(status)
             if not all(np.isnan(x).all() for x in outputs):
                 raise Failed("outputs of a refused call are not all NaN")
 

@@ -8,6 +8,10 @@
 // RUN: %{opt} %{f} --emit=asm --target=z80 2>&1 | FileCheck %s --check-prefix=TARGET
 // TARGET: invalid.mlir:{{.*}} error: unknown target 'z80'; expected host, x86-64-v3, x86-64-v4, x86-64-amx, aarch64, sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a or gfx942
 
+// The same names, once each, are in the help.
+// RUN: rwkv-opt --help | FileCheck %s --check-prefix=HELP
+// HELP: Targets: host, x86-64-v3, x86-64-v4, x86-64-amx, aarch64, sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a
+
 // RUN: %{opt} %{f} --emit=exe 2>&1 | FileCheck %s --check-prefix=KIND
 // KIND: error: expected to emit explain, picture, mlir, llvm, asm, obj or pack, but got 'exe'
 

@@ -10,6 +10,10 @@
 !T = !rwkv.state<8|4xf32>
 
 // Decays along keys, along values, of everything by one number, of every element by its own.
+// CHECK: module attributes {tile.assertions = [
+// CHECK-SAME: "step.mlir:[[#BOUND:]]:13: 'rwkv.decay' expected over operand 0 in [-1.5, 0.5]",
+// CHECK-SAME: "step.mlir:[[#BOUND+1]]:13: 'rwkv.decay' expected over operand 1 in [-1.5, 0.5]",
+// CHECK-SAME: "step.mlir:[[#BOUND+2]]:13: 'rwkv.decay' expected over operand 2 in [-1.5, 0.5]"]}
 // CHECK-LABEL: tile.kernel @heads_0(
 // CHECK: scf.for {{.*}} iter_args(%[[S:.*]] = %{{.*}}) -> (tensor<8x4xf32>)
 // CHECK: %[[KEY:.*]] = math.exp %{{.*}} : tensor<8xf32>
@@ -41,7 +45,7 @@
 // CHECK: tile.flag %[[VIOLATED]]
 // One number needs no reduction. Of the rows of a matrix the largest and the smallest are found first.
 // CHECK-NOT: tile.reduce
-// CHECK: tile.flag
+// CHECK: tile.flag %{{.*}} number 1
 // CHECK: %[[KNOWN:.*]] = arith.maxnumf %[[LOG:.*]], %{{.*}} : tensor<8x4xf32>
 // CHECK: %[[MOST:.*]] = tile.reduce max %[[KNOWN]] over 0 : tensor<8x4xf32> -> tensor<4xf32>
 // CHECK: %[[OPPOSITE:.*]] = arith.negf %[[LOG]]
@@ -52,7 +56,7 @@
 // CHECK-DAG: %[[ABOVE:.*]] = arith.subf %[[MOST]], %{{.*}} : tensor<4xf32>
 // CHECK: arith.maximumf %[[BELOW]], %[[ABOVE]]
 // CHECK: tile.reduce max %{{.*}} over 0 : tensor<4xf32> -> f32
-// CHECK: tile.flag
+// CHECK: tile.flag %{{.*}} number 2
 
 // A state without keys is a vector.
 // CHECK-LABEL: tile.kernel @heads_2(

@@ -322,6 +322,60 @@ TEST_F(CallTest, TheFirstViolatedBoundFailsTheCall) {
   EXPECT_EQ(y, x);
 }
 
+TEST_F(CallTest, AViolatedBoundIsNamed) {
+  auto openWith = [&](const std::string &assertions) {
+    std::string text = manifest(
+        R"([{"symbol": "flag", "scratch": 0}])",
+        "[" +
+            function(
+                "f", "[" + value("x", "f32", R"(["T"])") + "]", "[]", "[]",
+                R"([{"launch": 0, "tasks": "T", "buffers": [["arg", 0]]}])") +
+            "]");
+    model.reset();
+    pack = openPack(rt.get(),
+                    replaced(text, "\"dims\"",
+                             "\"assertions\": " + assertions + ", \"dims\""));
+    model = bindModel(rt.get(), pack.get());
+  };
+  const std::string violated =
+      "f: an asserted bound does not hold for the data";
+  auto expect = [&](std::vector<float> bits, const std::string &end) {
+    EXPECT_FAILS(call({arrayOf(bits)}, {}), RWKV_E_BOUND, rt.get(),
+                 (violated + end).c_str());
+    const std::string message = rwkv_message(rt.get());
+    EXPECT_EQ(message.substr(message.size() - end.size()), end);
+  };
+  openWith(R"(["a.mlir:3:4: w in [-1, 0]", "b", "c"])");
+  std::vector<float> none(5), unknown = {4};
+  EXPECT_OK(call({arrayOf(none)}, {}), rt.get());
+  expect({0, 1, 0, 1}, ": a.mlir:3:4: w in [-1, 0]");
+  expect({0, 2}, ": b");
+  expect({3, 2}, ": b; nor do 1 others");
+  EXPECT_FAILS(call({arrayOf(unknown)}, {}), RWKV_E_FORMAT, rt.get(),
+               "f: a kernel returned an unknown status 8");
+  unknown = {32};
+  EXPECT_FAILS(call({arrayOf(unknown)}, {}), RWKV_E_FORMAT, rt.get(),
+               "f: a kernel returned an unknown status");
+
+  // The last bit is that of all that follow.
+  std::string many;
+  for (int i = 0; i < 34; ++i) {
+    many += (i ? ", \"n" : "\"n") + std::to_string(i) + "\"";
+  }
+  openWith("[" + many + "]");
+  expect({30}, ": n29");
+  expect({31}, ": n30, or one of 3 that follow it");
+  EXPECT_FAILS(call({arrayOf(unknown)}, {}), RWKV_E_FORMAT, rt.get(),
+               "f: a kernel returned an unknown status");
+
+  // Without a list there is one bit.
+  openWith("[]");
+  expect({1}, "");
+  unknown = {2};
+  EXPECT_FAILS(call({arrayOf(unknown)}, {}), RWKV_E_FORMAT, rt.get(),
+               "f: a kernel returned an unknown status 2");
+}
+
 // ---- temporaries ------------------------------------------------------------
 
 // Where the runtime puts temporaries, from the kernel that writes down an

@@ -159,6 +159,49 @@ TEST_F(GpuLaunchTest, FinishFindsBounds) {
   EXPECT_OK(rwkv_finish(rt.get()), rt.get());
 }
 
+TEST_F(GpuLaunchTest, FinishNamesWhatDoesNotHold) {
+  auto makeNamed = [&](const std::string &name) {
+    std::string text = manifest(
+        "[" + kernel("flag") + "]",
+        "[" +
+            function("f", "[" + value("x", "f32", R"(["T"])") + "]",
+                     "[" + value("y", "f32", R"(["T"])", "output") + "]", "[]",
+                     R"([{"copy": [["result", 0], ["arg", 0]]},
+ {"launch": 0, "tasks": "T", "buffers": [["arg", 0]]}])") +
+            "]",
+        "[]", "[" + target("gpu", "sm_90a", 0, code().size()) + "]");
+    return openPack(rt.get(),
+                    replaced(text, "\"dims\"",
+                             "\"assertions\": [\"" + name + "\"], \"dims\""));
+  };
+  Pack other = makeNamed("theirs");
+  Model theirs = bindModel(rt.get(), other.get());
+  pack = makeNamed("ours");
+  model = bindModel(rt.get(), pack.get());
+  rwkv_array bad = upload(ones), y = upload(twos), z = upload(twos);
+  const std::string violated =
+      "rwkv_launch: an asserted bound does not hold for the data";
+  auto message = [&] {
+    EXPECT_EQ(rwkv_finish(rt.get()), RWKV_E_BOUND);
+    return std::string(rwkv_message(rt.get()));
+  };
+  ASSERT_OK(launch(bad, y), rt.get());
+  EXPECT_EQ(message(), violated + ": ours");
+  ASSERT_OK(rwkv_launch(theirs.get(), "f", &bad, 1, &z, 1, nullptr), rt.get());
+  EXPECT_EQ(message(), violated + ": theirs");
+  // Bits of several packs could mean either.
+  ASSERT_OK(rwkv_launch(theirs.get(), "f", &bad, 1, &z, 1, nullptr), rt.get());
+  ASSERT_OK(launch(bad, y), rt.get());
+  EXPECT_EQ(message(), violated);
+  // A pack may be gone by then.
+  ASSERT_OK(rwkv_launch(theirs.get(), "f", &bad, 1, &z, 1, nullptr), rt.get());
+  theirs.reset();
+  other.reset();
+  EXPECT_EQ(message(), violated);
+  ASSERT_OK(launch(bad, y), rt.get());
+  EXPECT_EQ(message(), violated + ": ours");
+}
+
 TEST_F(GpuLaunchTest, ChecksIndicesBeforeItQueues) {
   make(kernel("which"),
        "[" + value("i", "i32", R"(["T"])", "input", ", \"below\": 8") + "," +

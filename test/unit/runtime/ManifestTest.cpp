@@ -131,6 +131,18 @@ TEST_F(ManifestTest, Expressions) {
          "at most 8 elements");
 }
 
+TEST_F(ManifestTest, AssertionsAreTexts) {
+  auto build = [](const std::string &assertions) {
+    return replaced(manifest("[]", "[]"), "\"dims\"",
+                    "\"assertions\": " + assertions + ", \"dims\"");
+  };
+  EXPECT_OK(read(build(R"(["w in [-1, 0]"])")), rt.get());
+  EXPECT_FAILS(read(build("1")), RWKV_E_FORMAT, rt.get(),
+               "assertions: expected an array, found 1");
+  EXPECT_FAILS(read(build(R"(["a", 1])")), RWKV_E_FORMAT, rt.get(),
+               "assertions[1]: expected a string that is not empty, found 1");
+}
+
 TEST_F(ManifestTest, SymbolsMustBeBound) {
   auto build = [&](const char *arg, const char *result, const char *temporary,
                    const char *tasks) {
@@ -239,13 +251,13 @@ TEST_F(ManifestTest, SlicesOfConstantAxesAreCheckedEarly) {
 TEST_F(ManifestTest, KernelsAndTargets) {
   refuse(R"("scratch": 100)", R"("scratch": -1)",
          "kernels[1].scratch: expected an integer >= 0, found -1");
-  refuse(R"("scratch": 100)", R"("scratch": 100, "threads": -1)",
-         "kernels[1].threads: expected an integer in 0 .. 2147483647, found -1");
+  refuse(
+      R"("scratch": 100)", R"("scratch": 100, "threads": -1)",
+      "kernels[1].threads: expected an integer in 0 .. 2147483647, found -1");
   refuse(R"("scratch": 100)", R"("scratch": 100, "threads": 2147483648)",
          "kernels[1].threads: expected an integer in 0 .. 2147483647, found "
          "2147483648");
-  refuse(R"("scratch": 100)",
-         R"("scratch": 100, "threads": 32, "shared": -1)",
+  refuse(R"("scratch": 100)", R"("scratch": 100, "threads": 32, "shared": -1)",
          "kernels[1].shared: expected an integer in 0 .. 2147483647, found -1");
   refuse(R"("scratch": 100)", R"("scratch": 100, "shared": 64)",
          "kernels[1].shared: expected an integer in 0 .. 0, found 64");

@@ -150,11 +150,12 @@ KERNEL meet_second(const rwkv_kernel_args *args, int64_t begin, int64_t end) {
   }
 }
 
-// Sets a status bit in the task whose element is 1.
+// A task whose element is n > 0 sets bit n - 1 of the status.
 KERNEL flag(const rwkv_kernel_args *args, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
-    if (((const float *)args->buffers[0])[i] == 1.0f) {
-      *args->status |= RWKV_KERNEL_BOUND;
+    int bit = (int)((const float *)args->buffers[0])[i] - 1;
+    if (bit >= 0) {
+      *args->status |= 1 << bit;
     }
   }
 }
