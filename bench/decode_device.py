@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Decodes with a model on a device, with kernels replayed as graphs and launched one by one, and times how long a pack takes to
-open, with what the driver compiled before and without:
+"""Decodes with a model on a device, with kernels replayed as graphs and launched one by one:
 
     random_model.py --size 0.4B -o 0.4B.safetensors
     rwkv-opt examples/rwkv7.mlir --emit=pack --target=sm_90a --checkpoint 0.4B.safetensors -o 0.4B.pack
@@ -12,9 +11,7 @@ rwkv_decode: tokens there, logits back. Weights are read once per step, but for 
 numpy, and librwkv_rt.so."""
 
 import argparse
-import ctypes
 import json
-import os
 import pathlib
 import statistics
 import sys
@@ -27,24 +24,6 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SOURCE / "test" / "numerics"))
 
 from tool import Library  # noqa: E402
-
-
-def opening(args):
-    """Seconds to open the pack: [without a cache, with an empty one, with what that made]. The driver's own cache is off."""
-    os.environ["CUDA_CACHE_DISABLE"] = "1"
-    times = []
-    with tempfile.TemporaryDirectory() as folder:
-        for cache in ("off", f"{folder}/modules", f"{folder}/modules"):
-            os.environ["RWKV_MODULE_CACHE"] = cache
-            library = Library(args.library, args.device)
-            runtime, pack = library.runtime(0), ctypes.c_void_p()
-            begin = time.perf_counter()
-            status = library.lib.rwkv_pack_open(runtime, os.fsencode(args.pack), ctypes.byref(pack))
-            times.append(time.perf_counter() - begin)
-            library.check(runtime, status)
-            library.lib.rwkv_pack_close(pack)
-        kept = [path.stat().st_size for path in pathlib.Path(folder, "modules").glob("*")]
-    return {"open_s": times, "kept_bytes": sum(kept)}
 
 
 def weight_bytes(path):
@@ -95,9 +74,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, help="write JSON here")
     args = parser.parse_args()
     rows, read = [], weight_bytes(args.weights)
-    found = {"pack": args.pack.name, "device": args.device, **opening(args), "decode": rows}
-    without, empty, kept = found["open_s"]
-    print(f"opening: {without:.3f} s without a cache, {empty:.3f} s with an empty one, {kept:.3f} s with what that made")
+    found = {"pack": args.pack.name, "device": args.device, "decode": rows}
     libraries = {graphs: Library(args.library, args.device, graphs) for graphs in (True, False)}
     different = 0
     for sequences in args.sequences:

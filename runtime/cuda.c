@@ -375,7 +375,6 @@ static rwkv_status open_driver(rwkv_runtime *rt, rwkvi_cuda *c) {
   CU_FUNCTIONS(X)
 #undef X
 #define X(member, parameters, symbol) find(handle, symbol, &c->driver.member);
-  CU_LINK_FUNCTIONS(X)
   CU_GRAPH_FUNCTIONS(X)
   CU_POOL_FUNCTIONS(X)
 #undef X

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /* The code of a pack on an NVIDIA GPU: which target runs there, and loading its
  * module. */
-#include "cache.h"
 #include "cuda.h"
 
 #include <stdio.h>
@@ -12,8 +11,7 @@
 
 enum {
   DEFAULT_SHARED = 48 << 10, /* bytes that need no attribute */
-  LOG_BYTES = 2048,
-  CACHE_BYTES = 256 << 20 /* that all modules kept may take */
+  LOG_BYTES = 2048
 };
 
 /* ---- choosing a target --------------------------------------------------- */
@@ -85,106 +83,12 @@ static rwkv_status no_target(rwkv_runtime *rt, const rwkv_pack *pack) {
                     pack->target_count ? text : "none");
 }
 
-/* ---- modules that are kept ----------------------------------------------- */
-
-/* What the machine code made of a text depends on, the text included. */
-static char *cache_key(const rwkvi_cuda *c, const char *text, size_t *size) {
-  char device[256];
-  size_t length = strlen(text);
-  int n = snprintf(device, sizeof(device), "cuda: %s, sm_%d, driver %d\n",
-                   c->name, c->capability, c->version);
-  char *key = malloc((size_t)n + length);
-  if (key) {
-    memcpy(key, device, (size_t)n);
-    memcpy(key + n, text, length);
-    *size = (size_t)n + length;
-  }
-  return key;
-}
-
-/* The driver refuses code that it did not make so, an older one's perhaps. */
-static cu_module load_kept(const rwkvi_cuda *c, const rwkvi_cache *cache,
-                           const char *key, size_t key_size) {
-  size_t size = 0;
-  cu_module module = NULL;
-  void *code = rwkvi_cache_read(cache, key, key_size, &size);
-  if (code &&
-      c->driver.ModuleLoadDataEx(&module, code, 0, NULL, NULL) != CU_SUCCESS) {
-    module = NULL;
-  }
-  free(code);
-  return module;
-}
-
-/* Code for one capability only is for a target that a linker may not choose by
- * itself. */
-static cu_result create_link(const rwkvi_cuda *c, bool exact, cu_link *link) {
-  int options[] = {CU_JIT_TARGET};
-  void *values[] = {(void *)(uintptr_t)(CU_JIT_TARGET_EXACT + c->capability)};
-  return c->driver.LinkCreate(exact, options, values, link);
-}
-
-/* Compiles by way of the driver's linker, as it gives the code away. */
-static cu_module compile(const rwkvi_cuda *c, const rwkvi_cache *cache,
-                         const char *key, size_t key_size, char *text,
-                         bool exact) {
-  const cu_driver *driver = &c->driver;
-  cu_link link = NULL;
-  cu_module module = NULL;
-  void *code = NULL;
-  size_t bytes = 0;
-  if (!driver->LinkCreate || !driver->LinkAddData || !driver->LinkComplete ||
-      !driver->LinkDestroy || create_link(c, exact, &link) != CU_SUCCESS) {
-    return NULL;
-  }
-  cu_result result = driver->LinkAddData(
-      link, CU_JIT_INPUT_PTX, text, strlen(text) + 1, "pack", 0, NULL, NULL);
-  result = result ? result : driver->LinkComplete(link, &code, &bytes);
-  result =
-      result ? result : driver->ModuleLoadDataEx(&module, code, 0, NULL, NULL);
-  if (result == CU_SUCCESS) {
-    rwkvi_cache_write(cache, key, key_size, code, bytes);
-  }
-  driver->LinkDestroy(link); /* the code is its */
-  return result == CU_SUCCESS ? module : NULL;
-}
-
-/* The module of a text, from the cache or for it; NULL if there is no cache or
- * anything is wrong, which loading the text will say. Other code than text is
- * what the driver would make of it. */
-static cu_module load_by_cache(const rwkv_runtime *rt,
-                               const rwkvi_target *target, char *image) {
-  const rwkvi_cuda *c = rwkvi_cuda_of(rt);
-  cu_module module = NULL;
-  bool exact = false;
-  read_capability(target->features[0], &exact);
-  if (strlen(image) + 1 < (size_t)target->size) {
-    return NULL;
-  }
-  rwkvi_cache cache = rwkvi_cache_open(rt->module_cache, CACHE_BYTES);
-  size_t key_size = 0;
-  char *key = cache.folder < 0 ? NULL : cache_key(c, image, &key_size);
-  if (key) {
-    module = load_kept(c, &cache, key, key_size);
-    for (int i = exact; i >= 0 && !module; --i) {
-      module = compile(c, &cache, key, key_size, image, i);
-    }
-  }
-  free(key);
-  rwkvi_cache_close(&cache);
-  return module;
-}
-
 /* ---- loading ------------------------------------------------------------- */
 
 /* The driver compiles text; its words about it may be many lines. */
 static rwkv_status load_module(rwkv_runtime *rt, rwkv_pack *pack,
-                               const rwkvi_target *target, char *image) {
+                               const rwkvi_target *target, const char *image) {
   const rwkvi_cuda *c = rwkvi_cuda_of(rt);
-  pack->code = load_by_cache(rt, target, image);
-  if (pack->code) {
-    return RWKV_OK;
-  }
   char log[LOG_BYTES] = "", text[400];
   int options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
   void *values[] = {log, (void *)(uintptr_t)(sizeof(log) - 1)};

@@ -19,7 +19,6 @@ typedef struct CUmod_st *cu_module;
 typedef struct CUfunc_st *cu_function;
 typedef struct CUstream_st *cu_stream;
 typedef struct CUevent_st *cu_event;
-typedef struct CUlinkState_st *cu_link;
 typedef struct CUgraph_st *cu_graph;
 typedef struct CUgraphExec_st *cu_graph_exec;
 typedef struct CUgraphNode_st *cu_graph_node;
@@ -62,15 +61,8 @@ enum {
   CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
 };
 
-/* Options of cuModuleLoadDataEx and cuLinkCreate. */
-enum {
-  CU_JIT_ERROR_LOG_BUFFER = 5,
-  CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
-  CU_JIT_TARGET = 9,
-  CU_JIT_TARGET_EXACT = 0x10000 /* added to 90: sm_90a */
-};
-
-enum { CU_JIT_INPUT_PTX = 1 };
+/* Options of cuModuleLoadDataEx. */
+enum { CU_JIT_ERROR_LOG_BUFFER = 5, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6 };
 
 enum {
   CU_STREAM_DEFAULT = 0,
@@ -158,18 +150,7 @@ enum {
     "cuLaunchKernel")
 
 /* Functions that drivers have since after the first one for the oldest device:
- * NULL where there is none. Linking makes code of text that can be kept. */
-#define CU_LINK_FUNCTIONS(X)                                                   \
-  X(LinkCreate, (unsigned count, int *options, void **values, cu_link *link),  \
-    "cuLinkCreate_v2")                                                         \
-  X(LinkAddData,                                                               \
-    (cu_link link, int type, void *data, size_t bytes, const char *name,       \
-     unsigned count, int *options, void **values),                             \
-    "cuLinkAddData_v2")                                                        \
-  X(LinkComplete, (cu_link link, void **code, size_t *bytes),                  \
-    "cuLinkComplete")                                                          \
-  X(LinkDestroy, (cu_link link), "cuLinkDestroy")
-
+ * NULL where there is none. */
 #define CU_GRAPH_FUNCTIONS(X)                                                  \
   X(StreamBeginCapture, (cu_stream stream, int mode),                          \
     "cuStreamBeginCapture_v2")                                                 \
@@ -201,7 +182,6 @@ enum {
 typedef struct cu_driver {
 #define X(name, parameters, symbol) cu_result(*name) parameters;
   CU_FUNCTIONS(X)
-  CU_LINK_FUNCTIONS(X)
   CU_GRAPH_FUNCTIONS(X)
   CU_POOL_FUNCTIONS(X)
 #undef X

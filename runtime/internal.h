@@ -43,7 +43,6 @@ struct rwkv_runtime {
   const rwkvi_device *device; /* NULL: the handle takes messages only */
   void *context;              /* the device's own */
   rwkvi_threads *threads;     /* of the host; NULL on other devices */
-  char *module_cache;         /* as of the options */
   bool no_graphs;             /* as of the options, or recording has failed */
   uint64_t epoch; /* grows when memory moves that is in recordings, but not
                      among the buffers of launches */

@@ -88,16 +88,10 @@ RWKV_API size_t rwkv_dtype_size(rwkv_dtype dtype);
 typedef struct rwkv_runtime_options {
   const char *device; /* "host" (also the meaning of NULL); "cuda", "cuda:N": the first, the N-th (from 0) NVIDIA GPU */
   int32_t threads;    /* host worker threads including the caller; 0: one per available CPU; other devices use none */
-  const char *module_cache; /* folder for machine code that a driver made of a pack's; NULL: as below; "": none */
-  int32_t no_graphs;        /* nonzero: kernels are launched one by one whenever they run */
+  int32_t no_graphs;  /* nonzero: kernels are launched one by one whenever they run */
 } rwkv_runtime_options;
 
-/* Where a driver compiles the code of packs, the outcome is kept in files, by device, driver and contents, and the least used
- * go when all take more than 256 MiB: in the folder $RWKV_MODULE_CACHE ("off": none), else $RWKV_CACHE_DIR/modules,
- * $XDG_CACHE_HOME/rwkv-mlir/modules or ~/.cache/rwkv-mlir/modules. The folder must be this user's, with mode 0700; without one,
- * and where nothing can be written, packs are compiled whenever they are opened.
- *
- * A plan of several kernels that runs for the second time on the same memory, as rwkv_decode does, is recorded as a graph and
+/* A plan of several kernels that runs for the second time on the same memory, as rwkv_decode does, is recorded as a graph and
  * replayed from then on. This changes no result; states may be copied, forked and loaded at any time. rwkv_launch always
  * launches: a caller who captures its stream gets the kernels. */
 

@@ -230,12 +230,6 @@ rwkv_status rwkv_runtime_create(const rwkv_runtime_options *options,
   if (!rt) {
     return RWKV_E_MEMORY;
   }
-  if (options && options->module_cache) {
-    rt->module_cache = strdup(options->module_cache);
-    if (!rt->module_cache) {
-      return rwkvi_no_memory(rt, "a runtime");
-    }
-  }
   rt->no_graphs = options && options->no_graphs;
   const char *device = options && options->device ? options->device : "host";
   int32_t threads = options ? options->threads : 0;
@@ -252,7 +246,6 @@ void rwkv_runtime_destroy(rwkv_runtime *rt) {
     if (rt->device) {
       rt->device->destroy(rt);
     }
-    free(rt->module_cache);
     free(rt);
   }
 }

@@ -56,7 +56,7 @@ static int fail(const llvm::Twine &message) {
 /// Names, dtypes and shapes of a checkpoint's tensors.
 static bool readCheckpoint(std::vector<rwkv::ArrayInfo> &tensors, std::string &error) {
   rwkv_runtime *rt = nullptr;
-  rwkv_runtime_options options = {nullptr, 1, nullptr, 0};
+  rwkv_runtime_options options = {nullptr, 1, 0};
   rwkv_checkpoint *checkpoint = nullptr;
   llvm::scope_exit cleanup([&] {
     rwkv_checkpoint_close(checkpoint);

@@ -177,8 +177,7 @@ PackHandle openPack(rwkv_runtime *rt, const std::string &path) {
 bool isPackFile(const std::string &path) { return readStart(path, 8) == std::string_view(RWKV_PACK_MAGIC, 8); }
 
 RuntimeHandle openDevice(const CommonOptions &options) {
-  return createRuntime({options.device.c_str(), static_cast<int32_t>(options.threads), options.noCache ? "" : nullptr,
-                        options.noGraphs});
+  return createRuntime({options.device.c_str(), static_cast<int32_t>(options.threads), options.noGraphs});
 }
 
 std::vector<ArrayInfo> describeCheckpoint(rwkv_runtime *rt, const rwkv_checkpoint *checkpoint, bool allowUnused) {

@@ -210,7 +210,7 @@ void infoCheckpoint(rwkv_runtime *rt, const InfoOptions &options) {
 } // namespace
 
 void runInfo(const InfoOptions &options) {
-  RuntimeHandle runtime = createRuntime({options.device.empty() ? "host" : options.device.c_str(), 1, nullptr, 0});
+  RuntimeHandle runtime = createRuntime({options.device.empty() ? "host" : options.device.c_str(), 1, 0});
   if (options.file.empty()) {
     printf("device %s: expects packs of target %s\n", options.device.c_str(), rwkv_runtime_target(runtime.get()));
     return;

@@ -161,7 +161,7 @@ void addTokenizer(CLI::App *app, std::string &to) {
 
 const char *const cacheHelp =
     "Compiled packs are kept in $RWKV_CACHE_DIR, $XDG_CACHE_HOME/rwkv-mlir or ~/.cache/rwkv-mlir, which must have mode "
-    "0700, and what a device's driver makes of them in its folder modules.";
+    "0700.";
 
 void addInfo(CLI::App &app, InfoOptions &o) {
   CLI::App *sub = app.add_subcommand("info", "Describe a pack, a checkpoint or a device");

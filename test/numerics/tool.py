@@ -62,12 +62,7 @@ class RwkvArray(ctypes.Structure):
 
 
 class RuntimeOptions(ctypes.Structure):
-    _fields_ = [
-        ("device", ctypes.c_char_p),
-        ("threads", ctypes.c_int32),
-        ("module_cache", ctypes.c_char_p),
-        ("no_graphs", ctypes.c_int32),
-    ]
+    _fields_ = [("device", ctypes.c_char_p), ("threads", ctypes.c_int32), ("no_graphs", ctypes.c_int32)]
 
 
 class BindOptions(ctypes.Structure):
@@ -96,7 +91,7 @@ class Library:
         threads = threads if self.device == "host" else 0
         if threads not in self.runtimes:
             handle = ctypes.c_void_p()
-            options = RuntimeOptions(self.device.encode(), threads, None, not self.graphs)
+            options = RuntimeOptions(self.device.encode(), threads, not self.graphs)
             status = self.lib.rwkv_runtime_create(ctypes.byref(options), ctypes.byref(handle))
             self.check(handle, status)
             self.runtimes[threads] = handle

@@ -113,7 +113,7 @@ TEST_F(BindTest, AbsurdScratchIsOutOfMemory) {
 
 TEST(RuntimeTest, SaysWhatItCannotBe) {
   rwkv_runtime *out = nullptr;
-  rwkv_runtime_options options = {"gpu9", 1, nullptr, 0};
+  rwkv_runtime_options options = {"gpu9", 1, 0};
   for (const char *name : {"gpu9", "", "hos", "host:0", "hostile"}) {
     options.device = name;
     EXPECT_EQ(rwkv_runtime_create(&options, &out), RWKV_E_ARGUMENT);
@@ -123,7 +123,7 @@ TEST(RuntimeTest, SaysWhatItCannotBe) {
                   name + "\"");
     rwkv_runtime_destroy(out);
   }
-  options = {nullptr, -1, nullptr, 0};
+  options = {nullptr, -1, 0};
   EXPECT_EQ(rwkv_runtime_create(&options, &out), RWKV_E_ARGUMENT);
   EXPECT_STREQ(rwkv_message(out), "threads: expected 0 .. 1024, found -1");
   rwkv_runtime_destroy(out);

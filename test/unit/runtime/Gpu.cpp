@@ -53,7 +53,6 @@ void *GpuTest::symbolOf(const char *name) {
 
 GpuTest::GpuTest() {
   setenv("RWKV_LIBCUDA", RWKV_TEST_DRIVER, 1);
-  setenv("RWKV_MODULE_CACHE", "off", 1);
   library = dlopen(RWKV_TEST_DRIVER, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   EXPECT_NE(library, nullptr) << dlerror();
   fake_driver_function control;
@@ -96,7 +95,6 @@ GpuTest::~GpuTest() {
   EXPECT_EQ(fake->contexts, 0);
   EXPECT_EQ(fake->depth, 0);
   EXPECT_EQ(fake->modules, 0);
-  EXPECT_EQ(fake->links, 0);
   EXPECT_EQ(fake->graphs, 0);
   EXPECT_EQ(fake->pool_count, 0);
   EXPECT_EQ(fake->locked, 0u);
@@ -105,12 +103,10 @@ GpuTest::~GpuTest() {
   EXPECT_EQ(fake->freed_busy, 0);
   EXPECT_EQ(fake->queued, 0);
   unsetenv("RWKV_LIBCUDA");
-  unsetenv("RWKV_MODULE_CACHE");
 }
 
-Runtime GpuTest::open(const std::string &device, const char *cache,
-                      bool noGraphs) {
-  rwkv_runtime_options options = {device.c_str(), 0, cache, noGraphs};
+Runtime GpuTest::open(const std::string &device, bool noGraphs) {
+  rwkv_runtime_options options = {device.c_str(), 0, noGraphs};
   rwkv_runtime *rt = nullptr;
   EXPECT_EQ(rwkv_runtime_create(&options, &rt), RWKV_OK) << rwkv_message(rt);
   return Runtime(rt);

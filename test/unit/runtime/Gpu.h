@@ -27,8 +27,7 @@ protected:
   /// Nothing is left behind on the device.
   ~GpuTest() override;
 
-  Runtime open(const std::string &device = "cuda", const char *cache = nullptr,
-               bool noGraphs = false);
+  Runtime open(const std::string &device = "cuda", bool noGraphs = false);
   /// Opens the pack of a manifest whose blob is `code()`.
   Pack openPack(rwkv_runtime *rt, const std::string &manifest);
   /// The next call of this name but `after` fails.

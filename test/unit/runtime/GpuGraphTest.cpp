@@ -95,7 +95,7 @@ TEST_F(GpuGraphTest, DecodingReplays) {
 }
 
 TEST_F(GpuGraphTest, CanBeSwitchedOff) {
-  Runtime plain = open("cuda", nullptr, true);
+  Runtime plain = open("cuda", true);
   Pack other = openPack(plain.get(), forDevice(Toy::manifestText()));
   Model on = bindModel(plain.get(), other.get(), checkpoint.get());
   Pair p = {state(on.get(), 2), host.state(2)};

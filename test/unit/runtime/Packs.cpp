@@ -21,7 +21,7 @@ extern "C" const char *__tsan_default_options() {
 namespace rwkvtest {
 
 Runtime makeRuntime(int32_t threads) {
-  rwkv_runtime_options options = {"host", threads, nullptr, 0};
+  rwkv_runtime_options options = {"host", threads, 0};
   rwkv_runtime *rt = nullptr;
   EXPECT_EQ(rwkv_runtime_create(&options, &rt), RWKV_OK) << rwkv_message(rt);
   return Runtime(rt);

@@ -7,48 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Text of which code is made, up to the object's path. Code starts like the
- * driver's, with the version of the driver that made it, and ends like text. */
+/* Text of which code is made, up to the object's path. */
 static const char kText[] = ".version 8.0\n// object: ";
-static const char kCode[] = "\x7f"
-                            "ELF";
-enum { CODE_HEADER = 16, MAX_CODE = 4096 };
-
-struct CUlinkState_st {
-  char code[MAX_CODE];
-  size_t bytes;
-};
 
 /* ---- modules ------------------------------------------------------------- */
-
-/* The path in a text; false if it is no good text. */
-static bool read_path(const char *text, char *path, size_t size) {
-  if (strncmp(text, kText, sizeof(kText) - 1) != 0) {
-    return false;
-  }
-  text += sizeof(kText) - 1;
-  snprintf(path, size, "%.*s", (int)strcspn(text, "\n"), text);
-  return true;
-}
 
 API cu_result cuModuleLoadDataEx(cu_module *module, const void *image,
                                  unsigned count, int *options, void **values) {
   ENTER_CONTEXT();
   const char *text = image;
-  char path[MAX_CODE];
-  if (memcmp(text, kCode, sizeof(kCode) - 1) == 0) {
-    int version;
-    memcpy(&version, text + sizeof(kCode), sizeof(version));
-    if (version != control.version) {
-      return CU_ERROR_NO_BINARY_FOR_GPU;
-    }
-    text += CODE_HEADER;
-    ++control.codes;
-  } else {
-    control.image_bytes = strlen(text);
-    ++control.texts;
-  }
-  if (!read_path(text, path, sizeof(path))) {
+  control.image_bytes = strlen(text);
+  if (strncmp(text, kText, sizeof(kText) - 1) != 0) {
     if (count == 2 && options[0] == CU_JIT_ERROR_LOG_BUFFER &&
         options[1] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES) {
       snprintf(values[0], (size_t)(uintptr_t)values[1],
@@ -56,6 +25,9 @@ API cu_result cuModuleLoadDataEx(cu_module *module, const void *image,
     }
     return CU_ERROR_INVALID_PTX;
   }
+  text += sizeof(kText) - 1;
+  char path[4096];
+  snprintf(path, sizeof(path), "%.*s", (int)strcspn(text, "\n"), text);
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
     return CU_ERROR_INVALID_VALUE;
@@ -63,56 +35,6 @@ API cu_result cuModuleLoadDataEx(cu_module *module, const void *image,
   *module = malloc(sizeof(**module));
   (*module)->object = handle;
   ++control.modules;
-  return CU_SUCCESS;
-}
-
-/* ---- linking ------------------------------------------------------------- */
-
-API cu_result cuLinkCreate_v2(unsigned count, int *options, void **values,
-                              cu_link *link) {
-  ENTER_CONTEXT();
-  if (count > 1 || (count == 1 && options[0] != CU_JIT_TARGET)) {
-    return CU_ERROR_INVALID_VALUE;
-  }
-  control.link_target = count ? (int)(uintptr_t)values[0] : 0;
-  *link = calloc(1, sizeof(**link));
-  ++control.links;
-  return CU_SUCCESS;
-}
-
-API cu_result cuLinkAddData_v2(cu_link link, int type, void *data, size_t bytes,
-                               const char *name, unsigned count, int *options,
-                               void **values) {
-  ENTER_CONTEXT();
-  (void)name;
-  (void)options;
-  (void)values;
-  const char *text = data;
-  char path[MAX_CODE];
-  if (type != CU_JIT_INPUT_PTX || count != 0 || bytes == 0 ||
-      text[bytes - 1] != 0 || !read_path(text, path, sizeof(path)) ||
-      CODE_HEADER + bytes > sizeof(link->code)) {
-    return CU_ERROR_INVALID_PTX;
-  }
-  memcpy(link->code, kCode, sizeof(kCode));
-  memcpy(link->code + sizeof(kCode), &control.version, sizeof(int));
-  memcpy(link->code + CODE_HEADER, text, bytes);
-  link->bytes = CODE_HEADER + bytes;
-  return CU_SUCCESS;
-}
-
-API cu_result cuLinkComplete(cu_link link, void **code, size_t *bytes) {
-  ENTER_CONTEXT();
-  *code = link->code;
-  *bytes = link->bytes;
-  ++control.compiled;
-  return CU_SUCCESS;
-}
-
-API cu_result cuLinkDestroy(cu_link link) {
-  ENTER_CONTEXT();
-  free(link);
-  --control.links;
   return CU_SUCCESS;
 }
 

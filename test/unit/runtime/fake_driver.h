@@ -40,10 +40,6 @@ typedef struct fake_control {
   int queued;     /* operations that did not run yet */
   int dynamic_shared; /* as last allowed for a function */
   size_t image_bytes; /* of the last text that was loaded */
-  int texts, codes;   /* loaded as modules */
-  int compiled;       /* codes made of texts by linking */
-  int links;          /* that there are */
-  int link_target;    /* that the last one was told */
   int graphs;         /* and what was instantiated of them, that there are */
   int instantiated, updated, replayed;
   int launched;     /* one by one: calls of cuLaunchKernel */

@@ -68,17 +68,15 @@ TEST_F(Gpus, Run) {
   EXPECT_EQ(readAll(onHost), readAll(onDevice));
 }
 
-TEST_F(Gpus, KeepWhatTheDriverCompiled) {
-  std::vector<std::string> arguments = {"--prompt", "a", "--tokens", "1", "--temperature", "0", "--device", "cuda"};
-  EXPECT_EQ(generate(arguments).out, "b");
-  EXPECT_EQ(driver->compiled, 1);
+TEST_F(Gpus, Graphs) {
+  std::vector<std::string> arguments = {"--prompt", "a", "--tokens", "8", "--temperature", "0", "--device", "cuda"};
+  EXPECT_EQ(generate(arguments).out, "bcabcabc");
+  EXPECT_GT(driver->replayed, 0);
+  driver->replayed = driver->instantiated = 0;
   arguments.push_back("--no-graphs");
-  EXPECT_EQ(generate(arguments).out, "b");
-  EXPECT_EQ(driver->compiled, 1);
-  EXPECT_EQ(driver->texts, 0);
-  arguments.push_back("--no-cache");
-  EXPECT_EQ(generate(arguments).out, "b");
-  EXPECT_EQ(driver->texts, 1) << "neither used nor kept";
+  EXPECT_EQ(generate(arguments).out, "bcabcabc");
+  EXPECT_EQ(driver->instantiated, 0);
+  EXPECT_EQ(driver->replayed, 0);
 }
 
 TEST_F(Gpus, Call) {
@@ -96,7 +94,7 @@ TEST_F(Gpus, Call) {
   Result result = tool(arguments);
   EXPECT_EQ(result.err, "");
   EXPECT_EQ(result.code, 0);
-  EXPECT_EQ(driver->launch_count, 1);
+  EXPECT_EQ(driver->launch_count, 3);
   EXPECT_EQ(readAll(folder.file("y1.npy")), npyHeader(RWKV_F32, {1}) + bytesOf({5}));
 }
 

@@ -93,11 +93,13 @@ std::string makeCopyPack(const std::string &name, const std::string &dtype, int 
 std::string makeBigramPack(const std::string &target) {
   std::string state = R"({"name":"count","role":"state","dtype":"f32","shape":["S"]})";
   auto function = [&](const std::string &name, const std::string &kernel, const std::string &shape) {
+    std::string launch = R"({"launch":)" + kernel + R"(,"tasks":"S","buffers":)" +
+                         R"([["arg",0],["arg",1],["weight",0],["arg",2],["result",0],["result",1]]})";
+    // The same three times: plans of fewer steps are not replayed.
     return R"({"name":")" + name + R"(","args":[{"name":"tokens","role":"input","dtype":"i32","shape":["B","T"]},)" +
            R"({"name":"cu","role":"sequences","dtype":"i32","shape":[["+","S",1]]},)" + state +
            R"(],"results":[{"name":"logits","role":"input","dtype":"f32","shape":)" + shape + "}," + state +
-           R"(],"plan":{"temporaries":[],"steps":[{"launch":)" + kernel + R"(,"tasks":"S","buffers":)" +
-           R"([["arg",0],["arg",1],["weight",0],["arg",2],["result",0],["result",1]]}]}})";
+           R"(],"plan":{"temporaries":[],"steps":[)" + launch + "," + launch + "," + launch + "]}}";
   };
   bool host = target == "host";
   std::string code = host ? readAll(RWKV_TEST_KERNELS) // as the driver of test/unit/runtime/fake_driver.c takes it
