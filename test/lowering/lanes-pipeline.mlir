@@ -7,16 +7,12 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 
 // 64 columns are four times 16, so that four warps apply and four prepare, each one chunk in four. A slot is met at twice:
 // when it has been filled (barriers 1 to 4) and when it has been applied (5 to 8), by the warp that fills it and the four that
-// apply it, 160 lanes. Two tasks fit a multiprocessor, so that a lane has 128 registers, of which those that apply leave 24 to
-// those that prepare while they do so.
+// apply it, 160 lanes. Two tasks fit a multiprocessor, so that a lane has 128 registers.
 // CHECK-LABEL: func.func @chunks(
 // CHECK-SAME: %[[X:[a-z0-9]+]]: !llvm.ptr<1> {llvm.noalias}, %{{[a-z0-9]+}}: !llvm.ptr<1> {llvm.noalias}, %[[Y:[a-z0-9]+]]: !llvm.ptr<1> {llvm.noalias},
 // CHECK-SAME: ["rwkv-lanes", "256"], ["rwkv-blocks", "2"]
 // CHECK-SAME: tile.lanes = 256
 // CHECK-DAG: %[[LANES:.*]] = arith.constant 160 : i32
-// CHECK-DAG: %[[EACH:.*]] = arith.constant 128 : i32
-// CHECK-DAG: %[[MORE:.*]] = arith.constant 152 : i32
-// CHECK-DAG: %[[FEWER:.*]] = arith.constant 104 : i32
 // CHECK-DAG: %[[C1:.*]] = arith.constant 1 : index
 // CHECK-DAG: %[[C4:.*]] = arith.constant 4 : index
 // CHECK-DAG: %[[C5:.*]] = arith.constant 5 : index
@@ -28,7 +24,6 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // Operands of the first chunk are read, then those of the next one before the last one has been applied.
 // CHECK: %[[IS_FIRST:.*]] = arith.cmpi ult, %[[WARP]], %[[C4]]
 // CHECK: scf.if
-// CHECK:   setmaxnreg.inc.sync.aligned.u32"(%[[MORE]])
 // CHECK:   scf.if
 // CHECK:     %[[FIRST:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
 // CHECK:     scf.for %{{[a-z0-9]+}} = %[[WARP]] to %{{[0-9]+}} step %[[C4]] iter_args(%{{[a-z0-9]+}} = %[[FIRST]],
@@ -47,12 +42,10 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-COUNT-4: llvm.store %{{.*}} : vector<4xi32>, !llvm.ptr<1>
 // CHECK:       nvvm.bar.warp.sync
 // CHECK:       scf.yield %[[AHEAD]],
-// CHECK:   setmaxnreg.dec.sync.aligned.u32"(%[[EACH]])
 
 // Sixteen columns of a 64 x 64 state are 32 registers of a lane, from the first chunk to the last: products add to them.
 // CHECK: arith.cmpi ult, %[[WARP]], %[[C8]]
 // CHECK: scf.if
-// CHECK:   setmaxnreg.dec.sync.aligned.u32"(%[[FEWER]])
 // CHECK:   %[[BEFORE:[0-9]+]] = llvm.load %[[STATE:[0-9]+]] {{.*}} : !llvm.ptr -> f32
 // CHECK:   %[[AFTER:[0-9]+]]:32 = scf.for %[[CHUNK:[a-z0-9]+]] = %{{.*}} step %[[C1]] iter_args(%[[CARRIED:[a-z0-9]+]] = %[[BEFORE]],
 // CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32) {
@@ -71,7 +64,6 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:     barrier.cta.arrive.aligned.count"(%[[APPLIED]], %[[LANES]])
 // CHECK-NEXT: scf.yield
 // CHECK:   llvm.store %[[AFTER]]#0, %[[STATE]]
-// CHECK:   setmaxnreg.inc.sync.aligned.u32"(%[[EACH]])
 // CHECK: barrier.cta.sync.aligned.all
 // CHECK-NOT: aligned.count
 // CHECK: return
@@ -85,6 +77,42 @@ tile.kernel @chunks(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
     %at = arith.muli %i, %c1024 : index
     %k = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
     %v = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
+    %A = tile.dot %k, %kt precision tf32 : tensor<16x64xf32>, tensor<64x16xf32> -> tensor<16x16xf32>
+    %w = tile.dot %A, %v precision tf32 : tensor<16x16xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
+    %o = tile.dot %k, %S precision tf32 acc %w : tensor<16x64xf32> : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
+    tile.store %o, %y[%at] : tensor<16x64xf32>, <bf16>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// Where more is read for a chunk, lanes that apply leave 24 of their registers to those that prepare while they do so.
+// CHECK-LABEL: func.func @much(
+// CHECK-DAG: %[[EACH:.*]] = arith.constant 128 : i32
+// CHECK-DAG: %[[MORE:.*]] = arith.constant 152 : i32
+// CHECK-DAG: %[[FEWER:.*]] = arith.constant 104 : i32
+// CHECK: setmaxnreg.inc.sync.aligned.u32"(%[[MORE]])
+// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: setmaxnreg.dec.sync.aligned.u32"(%[[EACH]])
+// CHECK: setmaxnreg.dec.sync.aligned.u32"(%[[FEWER]])
+// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: setmaxnreg.inc.sync.aligned.u32"(%[[EACH]])
+tile.kernel @much(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                  %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k0 = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %a = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %c = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %ka = arith.mulf %k0, %a : tensor<16x64xf32>
+    %k = arith.addf %ka, %c : tensor<16x64xf32>
     %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
     %A = tile.dot %k, %kt precision tf32 : tensor<16x64xf32>, tensor<64x16xf32> -> tensor<16x16xf32>
     %w = tile.dot %A, %v precision tf32 : tensor<16x16xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
