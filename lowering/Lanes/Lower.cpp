@@ -101,6 +101,7 @@ private:
     const auto kRemark = remark::RemarkOpts::name("Pipeline").category("tile-lower-kernels");
     kernel.getBody().walk<WalkOrder::PreOrder>([&](scf::ForOp loop) {
       std::string why;
+      sinkIndices(loop);
       found = findPipeline(loop, machine, why);
       if (!found) {
         remark::missed(loop.getLoc(), kRemark) << "no pipeline: " + why;

@@ -2,6 +2,7 @@
 #include "lowering/TilePrograms/Roles.h"
 #include "lowering/TilePrograms/Plan.h"
 
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -146,6 +147,38 @@ bool isShared(Operation *op) {
 bool isNumber(Value value) { return isTile(value) || isa<FloatType>(value.getType()); }
 
 } // namespace
+
+static bool isMadeOfIndices(Value value) {
+  Operation *op = value.getDefiningOp();
+  return isa_and_nonnull<tile::IotaOp, arith::ConstantOp>(op) ||
+         (op && isElementwise(op) && llvm::all_of(op->getOperands(), isMadeOfIndices));
+}
+
+void programs::sinkIndices(scf::ForOp loop) {
+  IRMapping inside;
+  OpBuilder b = OpBuilder::atBlockBegin(loop.getBody());
+  std::function<Value(Value)> sink = [&](Value value) -> Value {
+    if (Value known = inside.lookupOrNull(value)) {
+      return known;
+    }
+    Operation *op = value.getDefiningOp();
+    for (Value operand : op->getOperands()) {
+      inside.map(operand, sink(operand));
+    }
+    return b.clone(*op, inside)->getResult(0);
+  };
+  for (Operation &op : llvm::make_early_inc_range(*loop.getBody())) {
+    for (OpOperand &operand : op.getOpOperands()) {
+      Operation *maker = operand.get().getDefiningOp();
+      bool outside = maker && maker->getParentOp() != loop;
+      if (outside && isTile(operand.get()) && isMadeOfIndices(operand.get())) {
+        Value made = sink(operand.get());
+        inside.map(operand.get(), made);
+        operand.set(made);
+      }
+    }
+  }
+}
 
 std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
   AxisClasses axes;

@@ -24,6 +24,10 @@ struct Roles {
   int64_t columns = 0;                                 // how many there are
 };
 
+/// Tiles from outside that the loop uses and that are made of the numbers of rows and columns alone, such as masks, are
+/// made inside: they would be the only ones that nobody has written.
+void sinkIndices(mlir::scf::ForOp loop);
+
 /// The roles of a loop; none, with the reason in `why`, if they cannot be told apart.
 std::optional<Roles> findRoles(mlir::scf::ForOp loop, std::string &why);
 

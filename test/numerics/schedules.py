@@ -207,6 +207,8 @@ def plans_of_warps():
                 yield Kernels(r, sixteen_bits(r), scaled(r, keys, values), Schedule("chunk", 16), lengths=(17, 33))
             if r.name in CUT_ON_WARPS:
                 yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16, fill=60), lengths=(17, 400))
+                # Transitions are as large as the masks of a chunk.
+                yield Kernels(r, sixteen_bits(r), scaled(r, 16, 32), Schedule("chunk", 16, fill=60), lengths=(17, 400))
 
 
 # ---- the reference

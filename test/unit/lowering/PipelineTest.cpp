@@ -123,8 +123,8 @@ TEST_F(PipelineTest, TasksShareRegisters) {
   };
   EXPECT_EQ(tasksAtOnce(16, 64), 2);
   EXPECT_EQ(tasksAtOnce(64, 64), 2);   // 32 registers of a lane
-  EXPECT_EQ(tasksAtOnce(128, 64), 1);  // 64
-  EXPECT_EQ(tasksAtOnce(64, 128), 1);  // 64
+  EXPECT_EQ(tasksAtOnce(128, 64), 2);  // 64
+  EXPECT_EQ(tasksAtOnce(64, 128), 2);  // 64
   EXPECT_EQ(tasksAtOnce(128, 128), 1); // 128
   EXPECT_EQ(tasksAtOnce(256, 128), 0); // 256
   EXPECT_EQ(why, "more is carried than registers hold");
