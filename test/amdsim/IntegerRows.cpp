@@ -135,6 +135,7 @@ constexpr Row rows[] = {
     lanes("v_sub_u16", [](Half x, Half y) { return u32(uint16_t(x.bits - y.bits)); }),
     lanes("v_subrev_u16", [](Half x, Half y) { return u32(uint16_t(y.bits - x.bits)); }),
     lanes("v_mul_lo_u16", [](Half x, Half y) { return u32(uint16_t(u32(x.bits) * y.bits)); }),
+    lanes("v_mad_legacy_u16", [](Half x, Half y, Half z) { return u32(uint16_t(u32(x.bits) * y.bits + z.bits)); }),
     lanes("v_lshlrev_b16", [](Half shift, Half x) { return u32(uint16_t(x.bits << (shift.bits & 15))); }),
     lanes("v_lshrrev_b16", [](Half shift, Half x) { return u32(x.bits >> (shift.bits & 15)); }),
     lanes("v_ashrrev_i16", [](Half shift, Half x) { return u32(uint16_t(int16_t(x.bits) >> (shift.bits & 15))); }),

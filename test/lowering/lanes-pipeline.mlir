@@ -234,4 +234,38 @@ tile.kernel @tall(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<b
   tile.store %r, %z[%c0] : tensor<256x64xf32>, <f32>
 }
 
+// Numbers of rows and columns are made where they are needed, also those that the loop shares with what comes before it.
+// CHECK-LABEL: func.func @numbered(
+// CHECK: scf.for
+// CHECK: arith.cmpi slt
+// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: return
+tile.kernel @numbered(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                      %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c256 = arith.constant 256 : index
+  %zero = arith.constant dense<0.0> : tensor<16x16xf32>
+  %one = arith.constant dense<1.0> : tensor<16x16xf32>
+  %rows = tile.iota 0 : tensor<16x16xi32>
+  %columns = tile.iota 1 : tensor<16x16xi32>
+  %same = arith.cmpi eq, %rows, %columns : tensor<16x16xi32>
+  %S0 = arith.select %same, %one, %zero : tensor<16x16xi1>, tensor<16x16xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<16x16xf32>) {
+    %at = arith.muli %i, %c256 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<16x16xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<16x16xf32>
+    %kt = tile.transpose %k : tensor<16x16xf32> -> tensor<16x16xf32>
+    %A = tile.dot %k, %kt precision tf32 : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+    %below = arith.cmpi slt, %columns, %rows : tensor<16x16xi32>
+    %L = arith.select %below, %A, %zero : tensor<16x16xi1>, tensor<16x16xf32>
+    %w = tile.dot %L, %v precision tf32 : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+    %o = tile.dot %k, %S precision tf32 acc %w : tensor<16x16xf32> : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+    tile.store %o, %y[%at] : tensor<16x16xf32>, <bf16>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<16x16xf32> : tensor<16x16xf32>, tensor<16x16xf32> -> tensor<16x16xf32>
+    scf.yield %Sn : tensor<16x16xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<16x16xf32>, <f32>
+}
+
 }

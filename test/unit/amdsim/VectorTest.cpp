@@ -103,6 +103,7 @@ TEST(VectorTest, Integers) {
            Case{"v_sub_u16 v10, v1, v2", 0x77770001, 2, 0, 0xffff},
            Case{"v_subrev_u16 v10, v1, v2", 0x77770001, 2, 0, 1},
            Case{"v_mul_lo_u16 v10, 0xf1, v2", 0, 0x77770111, 0, 0x0101},
+           Case{"v_mad_legacy_u16 v10, v1, v2, v3", 0x70101, 0x70101, 0x7fffe, 0x01ff},
            Case{"v_lshlrev_b16 v10, v1, v2", 0x10004, 0x7777ff01, 0, 0xf010},
            Case{"v_lshrrev_b16 v10, 4, v2", 0, 0x7777ff01, 0, 0x0ff0},
            Case{"v_ashrrev_i16 v10, 4, v2", 0, 0x7777ff01, 0, 0xfff0},
