@@ -67,7 +67,7 @@ private:
   bool isOutside(Value value) {
     Operation *op = value.getDefiningOp();
     bool inside = op ? op->getParentOp() == plan.loop : cast<BlockArgument>(value).getOwner() == loop.getBody();
-    return !inside && !isa_and_nonnull<arith::ConstantOp, tile::IotaOp>(op) && !isa<tile::BufferType>(value.getType());
+    return !inside && !isa_and_nonnull<arith::ConstantOp>(op) && !isa<tile::BufferType>(value.getType());
   }
 
   /// Tiles from outside that other lanes wrote, or that lie in a buffer.
@@ -90,7 +90,7 @@ private:
     };
     result.getExchange = [this](Value tile) { return getExchange(tile); };
     result.getShape = [this](Value tile) { return shapeOf(tile); };
-    result.isInside = [this](Operation *op) { return op->getParentOp() == plan.loop || isa<tile::IotaOp>(op); };
+    result.isInside = [this](Operation *op) { return op->getParentOp() == plan.loop; };
     return result;
   }
 
