@@ -69,7 +69,8 @@ class Schedule:
         self.kind, self.chunk, self.fill = kind, chunk, fill
         self.name = (f"{kind}{chunk}" if chunk else kind) + ("cut" if fill else "")
         self.options = [f"--schedule={kind}"] + ([f"--chunk={chunk}"] if chunk else [])
-        self.options += [f"--fill={fill}"] if fill else []
+        # Whole sequences where nothing else is asked: the kernels for segments take longer to compile than to run.
+        self.options += [f"--fill={fill}"] if kind == "chunk" else []
 
 
 def scaled(r, keys, values):
