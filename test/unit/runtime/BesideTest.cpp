@@ -47,6 +47,8 @@ const char *const kKernels =
 class BesideTest : public testing::TestWithParam<int32_t> {
 protected:
   void open(const std::string &functions) {
+    model.reset(); // of an earlier call: a runtime is destroyed last
+    pack.reset();
     rt = makeRuntime(GetParam());
     pack = openPack(rt.get(), manifest(kKernels, "[" + functions + "]"));
     model = bindModel(rt.get(), pack.get());
