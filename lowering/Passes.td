@@ -16,4 +16,20 @@ def TileLowerKernelsPass : Pass<"tile-lower-kernels", "::mlir::ModuleOp"> {
                            "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
+def TileOutlineLoopsPass : Pass<"tile-outline-loops", "::mlir::ModuleOp"> {
+  let summary = "Give what loops that hold many loops do functions of their own";
+  let description = [{
+    The chunk of a large region is hundreds of small loops one after the other, in a loop over chunks in a loop over tasks.
+    Code generators visit all loops around and inside of one that they change, and whatever is computed in them: within a
+    function, time grows with the square of their number. The body of such a loop becomes calls of functions with few loops
+    each. Numeric effect: none.
+
+    Before: `scf.for %i = .. { .. hundreds of scf.for .. }`
+    After: `scf.for %i = .. { func.call @k_part_0(%i, ..) .. }` and `func.func private @k_part_0(..) { .. }` ..
+  }];
+  let options = [Option<"most", "most", "int64_t", "64", "Loops that a loop, and a function made of its body, may hold">];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+  let statistics = [Statistic<"numOutlined", "functions", "Number of functions made">];
+}
+
 #endif // RWKV_LOWERING_PASSES_TD

@@ -83,6 +83,7 @@ LogicalResult rwkv::runCodegen(ModuleOp module, llvm::StringMap<KernelInfo> &inf
     }
   }
   PassManager convert(module.getContext());
+  convert.addPass(createTileOutlineLoopsPass());
   addLLVMConversion(convert);
   return convert.run(module);
 }
