@@ -9,6 +9,7 @@
 #include "rwkv-opt/Pipeline.h"
 
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/FileSystem.h"
@@ -95,10 +96,27 @@ LogicalResult specialize(ModuleOp module, const CompileOptions &options) {
   return specializeModel(module, input);
 }
 
+/// Recurrences that do not say it themselves get the precision that is asked for.
+LogicalResult askForPrecision(ModuleOp module, StringRef text) {
+  std::optional<Precision> precision = symbolizePrecision(text);
+  if (!precision) {
+    return text == "auto" ? success()
+                          : module.emitError("expected precision auto, f32, tf32 or bf16, but got '") << text << "'";
+  }
+  WalkResult walk = module.walk([&](RecurrenceOp recurrence) {
+    if (!recurrence.getPrecisionAttr()) {
+      recurrence.setPrecisionAttr(PrecisionAttr::get(module.getContext(), *precision));
+    }
+    return failed(verify(recurrence)) ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return failure(walk.wasInterrupted());
+}
+
 /// The recurrences of a spec in words, or the first one as a picture. Sizes are known as far as the options say them.
 FailureOr<std::string> explain(ModuleOp module, const CompileOptions &options, StringRef source) {
   bool sizes = !options.checkpoint.empty() || !options.function.empty();
-  if (failed(runFrontend(module)) || (sizes && failed(specialize(module, options)))) {
+  if (failed(runFrontend(module)) || (sizes && failed(specialize(module, options))) ||
+      failed(askForPrecision(module, options.precision))) {
     return failure();
   }
   certifyBounds(module);
@@ -116,7 +134,8 @@ FailureOr<std::string> explain(ModuleOp module, const CompileOptions &options, S
   module.walk([&](RecurrenceOp recurrence) {
     AffineState form(recurrence);
     if (wanted && !recurrence.getSchedule() && form.isLegal(*wanted)) {
-      recurrence.setScheduleAttr(chooseSchedule(recurrence, form, target, {wanted, options.chunk, options.fill}).schedule);
+      recurrence.setScheduleAttr(
+          chooseSchedule(recurrence, form, target, {wanted, options.chunk, options.fill}).schedule);
     }
     if (options.emit == "picture") {
       explainPicture(os, recurrence, target, sourceLine);
@@ -154,6 +173,7 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options, S
   }
   report("specializing");
   if (failed(runFrontend(module)) || failed(specialize(module, options)) ||
+      failed(askForPrecision(module, options.precision)) ||
       failed(runMiddleEnd(module, options.schedule, options.chunk, options.fill))) {
     return failure();
   }
@@ -220,8 +240,8 @@ std::string rwkv::compileKey(const std::string &spec, const CompileOptions &opti
   if (std::optional<TargetInfo> target = lookupTarget(options.target, error)) {
     os << target->chip << "\n"; // "host" is the row that this machine takes
   }
-  os << options.emit << " " << options.schedule << " " << options.chunk << " " << options.fill << " " << options.allowUnused << " "
-     << options.function << "\n";
+  os << options.emit << " " << options.schedule << " " << options.chunk << " " << options.fill << " "
+     << options.precision << " " << options.allowUnused << " " << options.function << "\n";
   for (const auto &[name, value] : options.params) {
     os << name << "=" << llvm::format("%a", value) << "\n";
   }

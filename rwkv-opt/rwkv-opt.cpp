@@ -38,9 +38,14 @@ static cl::opt<std::string> schedule("schedule", cl::desc("Form in which recurre
                                      cl::init("auto"), cl::cat(category));
 static cl::opt<int64_t> chunk("chunk", cl::desc("Tokens of a scan or chunk; 0: chosen"), cl::init(0),
                               cl::cat(category));
-static cl::opt<int64_t> fill("fill",
-                             cl::desc("Tasks that long sequences of few heads are cut into segments for; 0: none, -1: chosen"),
-                             cl::init(-1), cl::cat(category));
+static cl::opt<int64_t>
+    fill("fill", cl::desc("Tasks that long sequences of few heads are cut into segments for; 0: none, -1: chosen"),
+         cl::init(-1), cl::cat(category));
+static cl::opt<std::string>
+    precision("precision",
+              cl::desc("What operands of products of chunks may be rounded to: auto (tf32 where "
+                       "all operands have 16 bits), f32 (not at all), tf32, bf16"),
+              cl::init("auto"), cl::cat(category));
 static cl::opt<bool> allowUnused("allow-unused", cl::desc("Ignore tensors of the checkpoint that no weight names"),
                                  cl::cat(category));
 static cl::opt<std::string> functionName("function", cl::desc("Compile this function instead of a model"),
@@ -104,6 +109,7 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
   options.schedule = schedule;
   options.chunk = chunk;
   options.fill = fill;
+  options.precision = precision;
   std::string error;
   if (!checkpointPath.empty() && !readCheckpoint(options.checkpoint, error)) {
     return fail(error);

@@ -129,13 +129,24 @@ void addCommon(CLI::App *app, CommonOptions &o, bool sourceIsPositional) {
       "How recurrences run: auto chooses (default), step is token by token, scan and chunk take several tokens at "
       "once");
   CLI::Option *chunk = addInteger(app, "--chunk", o.chunk, 0, 1024, "Tokens of a scan or chunk; 0: chosen (default)");
-  CLI::Option *fill = addInteger(app, "--fill", o.fill, -1, 65536,
-                                 "Tasks that long sequences of few heads are cut into segments for, in chunks; 0: none, "
-                                 "-1: chosen (default)");
+  CLI::Option *fill =
+      addInteger(app, "--fill", o.fill, -1, 65536,
+                 "Tasks that long sequences of few heads are cut into segments for, in chunks; 0: none, "
+                 "-1: chosen (default)");
+  CLI::Option *precision = addText(
+      app, "--precision", "auto|f32|tf32|bf16",
+      [&o](const std::string &text) {
+        if (text != "auto" && text != "f32" && text != "tf32" && text != "bf16") {
+          throw UsageError("--precision: expected auto, f32, tf32 or bf16, found " + inQuotes(text));
+        }
+        o.precision = text;
+      },
+      "What matrix instructions may round operands of chunks to: auto (default) is tf32 where all operands have 16 "
+      "bits, else f32, which rounds nothing");
   if (pack) {
-    pack->excludes(param)->excludes(schedule)->excludes(chunk)->excludes(fill);
+    pack->excludes(param)->excludes(schedule)->excludes(chunk)->excludes(fill)->excludes(precision);
   }
-  all.insert(all.end(), {param, schedule, chunk, fill});
+  all.insert(all.end(), {param, schedule, chunk, fill, precision});
   all.push_back(addString(app, "--device", "host|cuda|cuda:N", o.device,
                           "Device to run on, and to compile for: host (default), or an NVIDIA GPU (cuda is cuda:0)"));
   all.push_back(addInteger(app, "--threads", o.threads, 0, 1024,

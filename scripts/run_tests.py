@@ -141,16 +141,31 @@ COMPILER_TESTS = [
     "emu/rwkv_emu_test",
     "amdsim/rwkv_amdsim_test",
 ]
-# Lane programs that run without a device: lane by lane (emu), or their machine code instruction by instruction (amdsim);
-# which kernels, of how many tokens.
+# Programs that run without a device or its instructions: lane by lane (emu), their machine code instruction by instruction
+# (amdsim), or the matrix instructions of a CPU that has none (host); which kernels, of how many tokens, how products are
+# rounded.
 WAVES = ["ladder-*/f32/*/step/*", "ladder-*/chunk16/*"]
 DECODED = ["rwkv?", "gla", "*delta*", "mamba?", "kda", "retention", "hgrn", "?lstm", "comba", "symmetric-power", "t*"]
+SHORT = ["ladder-*/step/*", "ladder-*/scan/*", "ladder-*/chunk3/*", "ladder-*/chunk16/*"]
+ROUNDED = ["ladder-rwkv[67]/*K64V64/chunk16/*", "ladder-kda/*K64V64/chunk16/*"]
+TILES = ["ladder-*/bf16*/chunk16/*"]
 EMULATED = [
-    ("emu-sm_90a", "emu", ["ladder-*/step/*", "ladder-*/scan/*", "ladder-*/chunk3/*", "ladder-*/chunk16/*"], 40),
-    ("emu-gfx942", "emu", WAVES, 17),
-    ("gfx942", "amdsim", [pattern.replace("*", layer, 1) for layer in DECODED for pattern in WAVES], 40),
+    ("emu-sm_90a", "emu", SHORT, 40, "auto"),
+    ("emu-sm_90a", "emu", ROUNDED, 17, "bf16"),
+    ("emu-gfx942", "emu", WAVES, 17, "auto"),
+    ("emu-x86-64-amx", "host", TILES, 100, "auto"),
+    ("emu-x86-64-amx", "host", [*TILES, "ladder-rwkv[67]/f32/*/chunk64/T*"], 100, "bf16"),
+    ("gfx942", "amdsim", [pattern.replace("*", layer, 1) for layer in DECODED for pattern in WAVES], 40, "auto"),
 ]
-EMULATED_FULL = EMULATED[:-1] + [("gfx942", "amdsim", WAVES, 40)]
+EMULATED_FULL = EMULATED[:-1] + [("gfx942", "amdsim", WAVES, 40, "auto")]
+
+
+def cpu_flags():
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next((line.split() for line in file if line.startswith("flags")), [])
+    except OSError:
+        return []
 
 
 class Suites:
@@ -200,19 +215,28 @@ class Suites:
         return settle(unittest(text), code)
 
     def emulation(self):
-        """GPU programs of the layers, lane by lane or instruction by instruction on this machine's CPU, against float64"""
+        """GPU programs of the layers and matrix instructions of CPUs, carried out one by one on this machine, against float64"""
         total = Counts()
-        for target, device, patterns, longest in EMULATED_FULL if self.full else EMULATED:
-            packs = self.build / "emulation" / target
+        for target, device, patterns, longest, precision in EMULATED_FULL if self.full else EMULATED:
+            if device == "host" and "avx512vl" not in cpu_flags():
+                print(f"skipped: code for {target} needs AVX-512")
+                total.add(Counts(skipped=1))
+                continue
+            packs = self.build / "emulation" / f"{target}-{precision}"
             shutil.rmtree(packs, ignore_errors=True)
             common = ["--packs", packs, *(f"--only={pattern}" for pattern in patterns), f"--longest={longest}"]
+            common.append(f"--precision={precision}")
             script = [sys.executable, "test/numerics/device.py"]
-            tools = {"opt": self.build / "bin" / "rwkv-opt", "library": self.build / "runtime" / "librwkv_rt_emu.so"}
-            code, _ = run([*script, "prepare", "--target", target, "--opt", tools["opt"], *common], 1200, self.env)
+            code, _ = run(
+                [*script, "prepare", "--target", target, "--opt", self.build / "bin" / "rwkv-opt", *common], 1200, self.env
+            )
             if code != 0:
                 total.add(Counts(failed=1))
                 continue
-            command = [*script, "check", "--device", device, "--library", tools["library"], *common]
+            command = [*script, "check", "--device", device, *common]
+            command += ["--library", self.build / "runtime" / "librwkv_rt_emu.so"]
+            if device == "host":
+                command += ["--tiles", self.build / "test" / "unit" / "lowering" / "librwkv_matrix_tiles.so"]
             code, text = run(command, 1200, self.env, capture=True)
             total.add(settle(closing_line(text), code))
         return total

@@ -25,6 +25,8 @@ def RungOpInterface : OpInterface<"RungOpInterface"> {
       "::mlir::OperandRange", "getInitOperands">,
     InterfaceMethod<"cu_seqlens `[S + 1]` i32 of packed sequences, or null.",
       "::mlir::Value", "getResetOperand">,
+    InterfaceMethod<"What the operands of matrix products may be rounded to (see `rwkv.recurrence`), or null.",
+      "::rwkv::PrecisionAttr", "getPrecisionAttr">,
     InterfaceMethod<[{
         Builds the token region: one token of one head. `over`, `consts` and `states` are its block arguments, typed by
         the rules of `rwkv.recurrence`. The builder is at the end of an empty block; the method ends it with `rwkv.yield`.

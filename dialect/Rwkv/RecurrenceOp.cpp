@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialect/Rwkv/RwkvAsm.h"
 
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/DenseMap.h"
 
 using namespace mlir;
@@ -28,6 +29,15 @@ StateType RecurrenceOp::getInitArgType(Type operand) {
   auto type = cast<RankedTensorType>(operand);
   ArrayRef<int64_t> rest = type.getShape().drop_front(2);
   return StateType::get(type.getContext(), rest.drop_back(), rest.back(), getComputeType(type));
+}
+
+Precision RecurrenceOp::getProductPrecision() {
+  if (PrecisionAttr asked = getPrecisionAttr()) {
+    return asked.getValue();
+  }
+  bool areNarrow = llvm::all_of(
+      getOver(), [](Value value) { return getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() <= 16; });
+  return areNarrow ? Precision::tf32 : Precision::f32;
 }
 
 YieldOp RecurrenceOp::getYield() { return cast<YieldOp>(getToken().front().getTerminator()); }
@@ -95,10 +105,16 @@ ParseResult RecurrenceOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   }
   // Properties keep attributes of the right kind and would forget any other one.
-  StringAttr scheduleName = getScheduleAttrName(result.name);
-  if (Attribute schedule = result.attributes.get(scheduleName); schedule && !isa<ScheduleAttr>(schedule)) {
-    return parser.emitError(attributesLoc, "expected ")
-           << scheduleName << " to be a #rwkv.schedule, but got " << schedule;
+  auto checkKind = [&](StringAttr name, StringRef expected, function_ref<bool(Attribute)> isRight) -> ParseResult {
+    Attribute attr = result.attributes.get(name);
+    if (attr && !isRight(attr)) {
+      return parser.emitError(attributesLoc, "expected ") << name << " to be a " << expected << ", but got " << attr;
+    }
+    return success();
+  };
+  if (checkKind(getScheduleAttrName(result.name), "#rwkv.schedule", llvm::IsaPred<ScheduleAttr>) ||
+      checkKind(getPrecisionAttrName(result.name), "#rwkv.precision", llvm::IsaPred<PrecisionAttr>)) {
+    return failure();
   }
   SMLoc loc = parser.getNameLoc();
   for (unsigned group = 0; group < 3; ++group) {
@@ -216,8 +232,25 @@ LogicalResult rwkv::verifyRecurrenceOperands(Operation *op, ValueRange over, Val
   return success();
 }
 
+/// recurrence_c9; it stands for the operands that make the region compute in f64.
+static LogicalResult verifyPrecision(Operation *op, PrecisionAttr precision, ValueRange inits) {
+  if (!precision || precision.getValue() == Precision::f32) {
+    return success();
+  }
+  for (Value init : inits) {
+    if (getElementTypeOrSelf(init.getType()).isF64()) {
+      return op->emitOpError("expected precision f32 for a state that is computed in f64, ")
+             << init.getType() << ", but got " << stringifyPrecision(precision.getValue());
+    }
+  }
+  return success();
+}
+
 LogicalResult RecurrenceOp::verify() {
-  return verifyRecurrenceOperands(*this, getOver(), getConsts(), getInits(), getReset());
+  if (failed(verifyRecurrenceOperands(*this, getOver(), getConsts(), getInits(), getReset()))) {
+    return failure();
+  }
+  return verifyPrecision(*this, getPrecisionAttr(), getInits());
 }
 
 /// The state that a state op changes. Of an op that is short for several it is the first operand.
@@ -359,6 +392,9 @@ LogicalResult rwkv::verifyRung(Operation *op, ArrayRef<StringRef> overNames, Arr
       failed(checkCount(constNames, rung.getConstOperands().size(), "const"))) {
     return failure();
   }
-  return verifyRecurrenceOperands(op, rung.getOverOperands(), rung.getConstOperands(), rung.getInitOperands(),
-                                  rung.getResetOperand());
+  if (failed(verifyRecurrenceOperands(op, rung.getOverOperands(), rung.getConstOperands(), rung.getInitOperands(),
+                                      rung.getResetOperand()))) {
+    return failure();
+  }
+  return verifyPrecision(op, rung.getPrecisionAttr(), rung.getInitOperands());
 }

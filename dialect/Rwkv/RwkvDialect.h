@@ -20,10 +20,6 @@
 
 #include "dialect/Interfaces/StateStep.h"
 
-#include "dialect/Interfaces/RungOpInterface.h.inc"
-#include "dialect/Interfaces/StateStepOpInterface.h.inc"
-#include "dialect/Interfaces/SugarOpInterface.h.inc"
-
 #include "dialect/Rwkv/RwkvDialect.h.inc"
 #include "dialect/Rwkv/RwkvEnums.h.inc"
 
@@ -32,6 +28,10 @@
 
 #define GET_ATTRDEF_CLASSES
 #include "dialect/Rwkv/RwkvAttrs.h.inc"
+
+#include "dialect/Interfaces/RungOpInterface.h.inc"
+#include "dialect/Interfaces/StateStepOpInterface.h.inc"
+#include "dialect/Interfaces/SugarOpInterface.h.inc"
 
 namespace rwkv {
 class YieldOp;

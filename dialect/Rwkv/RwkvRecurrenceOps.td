@@ -40,6 +40,10 @@ def Rwkv_RecurrenceOp : Rwkv_Op<"recurrence", [AttrSizedOperandSegments, Isolate
     - recurrence_c7: a result has the element shape `[B, T, H, d..]` of its yielded value or the shape of its `init`.
     - recurrence_c8: the element type of an `init` holds the numbers that `rwkv.count` carries in it: up to 256 in bf16, 2048
       in f16.
+    - recurrence_c9: no `precision` but f32 is asked for where the region computes in f64.
+
+    `schedule` and `precision` are attributes, after the region: `} attributes {precision = #rwkv.precision<bf16>}`. Without a
+    `precision` operands of matrix products are rounded as `tf32` permits if all `over` operands have 16 bits, and else not.
 
     Example:
     ```mlir
@@ -64,7 +68,7 @@ def Rwkv_RecurrenceOp : Rwkv_Op<"recurrence", [AttrSizedOperandSegments, Isolate
   }];
   let arguments = (ins Variadic<Rwkv_FloatTensor>:$over, Variadic<Rwkv_FloatTensor>:$consts,
                        Variadic<Rwkv_FloatTensor>:$inits, Optional<Rwkv_Sequences>:$reset,
-                       OptionalAttr<Rwkv_ScheduleAttr>:$schedule);
+                       OptionalAttr<Rwkv_ScheduleAttr>:$schedule, OptionalAttr<Rwkv_PrecisionAttr>:$precision);
   let results = (outs Variadic<Rwkv_FloatTensor>:$results);
   let regions = (region SizedRegion<1>:$token);
   let hasCustomAssemblyFormat = 1;
@@ -86,6 +90,8 @@ def Rwkv_RecurrenceOp : Rwkv_Op<"recurrence", [AttrSizedOperandSegments, Isolate
       return getToken().getArguments().take_back(getInits().size());
     }
     ::rwkv::YieldOp getYield();
+    /// What operands of its matrix products may be rounded to: what is asked for, or what its operands suggest.
+    ::rwkv::Precision getProductPrecision();
   }];
 }
 

@@ -90,6 +90,25 @@ def Rwkv_ScheduleAttr : AttrDef<Rwkv_Dialect, "Schedule"> {
   let genVerifyDecl = 1;
 }
 
+def Rwkv_Precision : I32EnumAttr<"Precision", "what operands of matrix products may be rounded to", [
+    I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"tf32", 1>, I32EnumAttrCase<"bf16", 2>]> {
+  let cppNamespace = "::rwkv";
+  let genSpecializedAttr = 0;
+}
+
+def Rwkv_PrecisionAttr : AttrDef<Rwkv_Dialect, "Precision"> {
+  let mnemonic = "precision";
+  let summary = "What the operands of a recurrence's matrix products may be rounded to";
+  let description = [{
+    `#rwkv.precision<f32>`: nothing is rounded. `#rwkv.precision<tf32>`: to 11 significant bits or more, `#rwkv.precision<bf16>`: to
+    8 or more, each with the range of f32. It is a permission: a machine rounds to what its matrix instructions take, and not
+    at all where it has none for so many bits. Sums, states, decays and triangular systems are f32 in any case. Only schedules
+    that make matrix products, `chunk`, make use of it.
+  }];
+  let parameters = (ins EnumParameter<Rwkv_Precision>:$value);
+  let assemblyFormat = "`<` $value `>`";
+}
+
 def Rwkv_FloatTensor : TensorOf<[F16, BF16, F32, F64]>;
 def Rwkv_ScalarOrTensor : AnyTypeOf<[F32, F64, Rwkv_FloatTensor]>;
 def Rwkv_Sequences : 1DTensorOf<[I32]>;

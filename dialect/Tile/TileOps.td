@@ -226,7 +226,7 @@ def Tile_SolveUnitLowerOp : Tile_Op<"solve_unit_lower", [Pure, AllTypesMatch<["r
 }
 
 def Tile_Precision : I32EnumAttr<"Precision", "what operands of a product may be rounded to", [
-    I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"tf32", 1>]> {
+    I32EnumAttrCase<"f32", 0>, I32EnumAttrCase<"tf32", 1>, I32EnumAttrCase<"bf16", 2>]> {
   let cppNamespace = "::rwkv::tile";
 }
 
@@ -234,9 +234,10 @@ def Tile_DotOp : Tile_Op<"dot", [Pure]> {
   let summary = "Matrix product: [M, K] x [K, N] -> [M, N], or with `transposed` [M, K] x [N, K]";
   let description = [{
     Sums are in the compute type; `acc` is added to them. Operands are used as they are, or with `precision tf32` rounded to
-    11 significant bits or more where the machine has an instruction for it (the range is that of f32). With `blocks p` it is a product per block of p rows:
-    result rows g p .. g p + p - 1 are the p x p block of the left operand times the same rows of the right one,
-    [G' p, p] x [G p, N] -> [G p, N]; the blocks of the left operand are used again from the first on if it has fewer.
+    11 significant bits or more, with `precision bf16` to 8 or more, where the machine has an instruction for it (the range
+    is that of f32). With `blocks p` it is a product per block of p rows: result rows g p .. g p + p - 1 are the p x p block
+    of the left operand times the same rows of the right one, [G' p, p] x [G p, N] -> [G p, N]; the blocks of the left
+    operand are used again from the first on if it has fewer.
   }];
   let arguments = (ins Tile_Tile:$lhs, Tile_Tile:$rhs, Optional<Tile_Tile>:$acc, UnitAttr:$transposed,
                        OptionalAttr<I64Attr>:$blocks,

@@ -29,14 +29,16 @@ public:
 
   /// `tile` as the left or the right operand; packed here unless that has been done where it can be used.
   const Packed &getOperand(Value tile, bool isRight) {
-    auto it = all.packed[isRight].find(tile);
-    if (it != all.packed[isRight].end() && isInside(b.getInsertionBlock(), it->second.block)) {
+    llvm::DenseMap<Value, Packed> &packed = all.packed[isRight][isRounded];
+    auto it = packed.find(tile);
+    if (it != packed.end() && isInside(b.getInsertionBlock(), it->second.block)) {
       return it->second;
     }
-    return all.packed[isRight][tile] = isRight ? packRight(tile) : packLeft(tile);
+    return packed[tile] = isRight ? packRight(tile) : packLeft(tile);
   }
 
   void emit(tile::DotOp dot, const Memory &result) {
+    isRounded = dot.getPrecision() == tile::Precision::bf16;
     Packed x = getOperand(dot.getLhs(), false), y = getOperand(dot.getRhs(), true);
     target = result;
     acc = dot.getAcc() ? context.getMemory(dot.getAcc()) : Memory();
@@ -83,7 +85,7 @@ private:
   /// Planes of `height` rows of `width` bf16 each.
   Packed allocatePlanes(bool exact, int64_t height, int64_t width, bool isPadded) {
     Packed result{{}, width * kBytes, b.getInsertionBlock()};
-    for (int64_t i = 0; i < (exact ? 1 : 2); ++i) {
+    for (int64_t i = 0; i < (exact || isRounded ? 1 : 2); ++i) {
       result.planes.push_back(all.allocate(height * width * kBytes));
       if (isPadded) { // what is never written has to be zero
         Value zero = arith::ConstantIntOp::create(all.entry, loc, b.getI8Type(), 0);
@@ -105,7 +107,8 @@ private:
   }
 
   /// A vector as the sum of two whose numbers have the upper half of their bits alone; as integers. What is left over
-  /// is cut: a NaN stays one there, whatever its bits are.
+  /// is cut: a NaN stays one there, whatever its bits are. Where operands are rounded nothing is left over, so the
+  /// nearest keeps it; its lower half is not cleared.
   struct Halves {
     Value nearest, rest;
   };
@@ -114,6 +117,11 @@ private:
     auto bits = VectorType::get(floats.getShape(), b.getI32Type());
     Value all = arith::BitcastOp::create(b, loc, bits, x);
     Value up = arith::AddIOp::create(b, loc, all, splat(bits, 0x8000));
+    if (isRounded) {
+      Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
+      Value quiet = arith::OrIOp::create(b, loc, all, splat(bits, 0x400000));
+      return {arith::SelectOp::create(b, loc, isNaN, quiet, up), Value()};
+    }
     Value nearest = arith::AndIOp::create(b, loc, up, splat(bits, 0xffff0000));
     Value rest = arith::SubFOp::create(b, loc, x, arith::BitcastOp::create(b, loc, floats, nearest));
     return {nearest, arith::BitcastOp::create(b, loc, bits, rest)};
@@ -142,7 +150,8 @@ private:
     }
     Packed result = allocatePlanes(exact, height, width, shape[1] != width);
     Type i16 = b.getI16Type(), f32 = b.getF32Type();
-    Memory first = planeOf(result, 0, i16), second = exact ? Memory() : planeOf(result, 1, i16);
+    bool isSplit = result.planes.size() > 1;
+    Memory first = planeOf(result, 0, i16), second = isSplit ? planeOf(result, 1, i16) : Memory();
     forEach(b, loc, shape[0], 1, [&](Value row) {
       for (const Slot &slot : splitRow(shape[1], 2 * machine.lanes(f32))) {
         Value column = index(slot.offset);
@@ -152,7 +161,9 @@ private:
         }
         Halves halves = split(emitLoad(b, loc, from, row, column, slot.width, f32));
         emitStore(b, loc, first, row, column, upper(halves.nearest));
-        emitStore(b, loc, second, row, column, upper(halves.rest));
+        if (isSplit) {
+          emitStore(b, loc, second, row, column, upper(halves.rest));
+        }
       }
     });
     return result;
@@ -171,7 +182,8 @@ private:
     Memory from = context.getMemory(tile);
     bool exact = isExact(from);
     Packed result = allocatePlanes(exact, height, numbers.pack * width, 2 * height != shape[0]);
-    Memory first = planeOf(result, 0, b.getI32Type()), second = exact ? Memory() : planeOf(result, 1, b.getI32Type());
+    bool isSplit = result.planes.size() > 1;
+    Memory first = planeOf(result, 0, b.getI32Type()), second = isSplit ? planeOf(result, 1, b.getI32Type()) : Memory();
     auto emitPair = [&](Value pair, bool isWhole) {
       Value row = arith::MulIOp::create(b, loc, pair, index(2));
       for (const Slot &slot : splitRow(shape[1], machine.lanes(b.getF32Type()))) {
@@ -192,9 +204,13 @@ private:
         auto load = [&](Value at) { return split(emitLoad(b, loc, from, at, column, slot.width, b.getF32Type())); };
         Halves x = load(row), y = isWhole ? load(next) : Halves();
         auto low = [&](Value half) { return arith::ShRUIOp::create(b, loc, half, splat(bits, 16)); };
-        emitStore(b, loc, first, pair, column, join(low(x.nearest), y.nearest));
-        Value high = isWhole ? arith::AndIOp::create(b, loc, y.rest, splat(bits, 0xffff0000)).getResult() : Value();
-        emitStore(b, loc, second, pair, column, join(low(x.rest), high));
+        auto high = [&](Value half) {
+          return half ? arith::AndIOp::create(b, loc, half, splat(bits, 0xffff0000)).getResult() : Value();
+        };
+        emitStore(b, loc, first, pair, column, join(low(x.nearest), isSplit ? y.nearest : high(y.nearest)));
+        if (isSplit) {
+          emitStore(b, loc, second, pair, column, join(low(x.rest), high(y.rest)));
+        }
       }
     };
     if (int64_t pairs = shape[0] / 2) {
@@ -323,6 +339,7 @@ private:
   Context &context;
   Memory target, acc;
   int64_t rows, columns, depth;
+  bool isRounded = false; // operands that are not exact, to bf16
 };
 
 bool MatrixProducts::takes(tile::DotOp dot) const {

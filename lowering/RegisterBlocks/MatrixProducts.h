@@ -12,7 +12,8 @@ namespace rwkv::blocks {
 
 /// The products of one kernel. The instructions multiply bf16; an operand of more bits is split into the nearest bf16
 /// and what is left, in bf16 too: 16 bits of it take part, of a product all but the smallest of the four partial
-/// products. Operands are packed into scratch memory, once for all products that take them.
+/// products. Where the product's precision is bf16, the nearest bf16 is all that is taken. Operands are packed into
+/// scratch memory, once for all products that take them.
 class MatrixProducts {
 public:
   /// `unit` may be null. `allocate` gives so many bytes of scratch memory, for the whole kernel.
@@ -38,8 +39,8 @@ private:
   const MatrixUnit *unit;
   std::function<mlir::Value(int64_t)> allocate;
   mlir::OpBuilder &entry;
-  llvm::DenseMap<mlir::Value, Packed> packed[2]; // as left operands, as right ones
-  mlir::Value setup, edge;                       // memory: of the unit, of a block that sticks out
+  llvm::DenseMap<mlir::Value, Packed> packed[2][2]; // as left operands, as right ones; in halves, rounded
+  mlir::Value setup, edge;                          // memory: of the unit, of a block that sticks out
 };
 
 } // namespace rwkv::blocks

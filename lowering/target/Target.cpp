@@ -20,7 +20,7 @@ static llvm::SmallVector<llvm::ArrayRef<TargetInfo>> getTables() {
   return {cpu::getRows(), nvptx::getRows(), amdgcn::getRows()};
 }
 
-/// Lanes of other machines on this one's CPU; nothing if this machine has no row.
+/// Lanes and matrix instructions of other machines on this one's CPU; nothing if this machine has no row.
 static llvm::ArrayRef<TargetInfo> getEmulated() {
   static const std::vector<TargetInfo> rows = [] {
     std::vector<TargetInfo> rows;
@@ -30,6 +30,11 @@ static llvm::ArrayRef<TargetInfo> getEmulated() {
           if (row.hooks) {
             rows.push_back(emu::makeRow(*host, row, *row.hooks));
           }
+        }
+      }
+      for (const TargetInfo &row : cpu::getEmulatedRows()) {
+        if (llvm::StringRef(row.triple) == host->triple) {
+          rows.push_back(row);
         }
       }
     }

@@ -46,7 +46,8 @@ struct TargetInfo {
 enum class EmitKind { llvmIR, assembly, object, shared };
 
 /// The row for `name`; "host" is the best row that this machine has, and "emu-" before the name of a target whose tasks
-/// are run by lanes is the same lanes on this machine, for tests. On failure says in `error` which names are known.
+/// are run by lanes is the same lanes on this machine, for tests; before that of a CPU with matrix instructions, the
+/// same code for a machine without. On failure says in `error` which names are known.
 std::optional<TargetInfo> lookupTarget(llvm::StringRef name, std::string &error);
 
 /// Names that lookupTarget accepts, for messages and --help.

@@ -402,8 +402,3 @@ AffineState::AffineState(RecurrenceOp recurrence) {
   checkBatched(recurrence);
   summarise();
 }
-
-bool rwkv::mayRoundProducts(RecurrenceOp recurrence) {
-  return llvm::all_of(recurrence.getOver(),
-                      [](Value value) { return getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() <= 16; });
-}

@@ -146,9 +146,6 @@ private:
   Refusal chunk, scan, none;
 };
 
-/// Whether operands of its matrix products may be rounded, to no less than 11 bits: where its own operands have few.
-bool mayRoundProducts(RecurrenceOp recurrence);
-
 } // namespace rwkv
 
 #endif // RWKV_PASSES_AFFINESTATE_AFFINESTATE_H

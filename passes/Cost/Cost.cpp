@@ -7,8 +7,8 @@ using namespace rwkv;
 namespace {
 
 // Vector instructions that something costs.
-constexpr double kStreamed = 1.0; // a multiply-add on a state that is read from memory for it
-constexpr double kSmall = 2.0;    // a multiply-add on small blocks, what moves them about included
+constexpr double kStreamed = 1.0;    // a multiply-add on a state that is read from memory for it
+constexpr double kSmall = 2.0;       // a multiply-add on small blocks, what moves them about included
 constexpr double kStateAccess = 1.0; // a vector of a state loaded or stored
 // States above this leave the nearest memory of a CPU, and every pass over them costs more.
 constexpr double kNearBytes = 32 * 1024, kFar = 1.6;
@@ -25,19 +25,20 @@ struct Rates {
 
 /// Fitted to measurements with heads of 32 to 128, which they predict to about a third: bench/recurrences.py on a CPU
 /// without matrix units, bench/operators.py where lanes share a task (whose matrix instructions want 16 rows), and on a
-/// CPU with matrix instructions. These make three products of halves for each and have their operands packed; what is
-/// not a product weighs more than without.
+/// CPU with matrix instructions. These make three products of halves for each, or one where bf16 is asked for, and have
+/// their operands packed; what is not a product weighs more than without.
 Rates getRates(TargetAttr target, RecurrenceOp recurrence, ScheduleKind kind) {
-  if (target.getLanes() > 1 && kind == ScheduleKind::chunk && mayRoundProducts(recurrence)) {
+  Precision precision = recurrence.getProductPrecision();
+  if (target.getLanes() > 1 && kind == ScheduleKind::chunk && precision != Precision::f32) {
     // Warps prepare chunks beside each other, each in its registers: more tokens than a fragment has rows cost more.
     return {2, 400, 400, 500, 0.3, {16}};
   }
   if (target.getLanes() > 1) {
     return {4.8, 400, 400, 2000, 1, {16, 32, 64, 128}};
   }
-  if (target.getMatrix() && mayRoundProducts(recurrence)) {
-    constexpr double kPacking = 0.3, kPartial = 3;
-    return {24, 60, 0, 30000, kPacking + kPartial / static_cast<double>(target.getMatrix()), {16, 32, 64, 128}};
+  if (target.getMatrix() && precision != Precision::f32) {
+    double packing = precision == Precision::bf16 ? 0.2 : 0.3, partial = precision == Precision::bf16 ? 1 : 3;
+    return {24, 60, 0, 30000, packing + partial / static_cast<double>(target.getMatrix()), {16, 32, 64, 128}};
   }
   return {24, 60, 0, 12000, 1, {8, 16, 32, 64, 128}};
 }
@@ -166,7 +167,8 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     cost.functions += functions;
     cost.onChip += elementBytes * (chunk * chunk * n.writes * (n.corrections + n.reads + 1) +
                                    chunk * (2 * accesses * n.keySum + 2 * n.writes * n.values + n.blocks));
-    cost.time += (rates.product * (carried + inside + solve) + kSmall * frames + kStateAccess * 2 * size / chunk) / lanes;
+    cost.time +=
+        (rates.product * (carried + inside + solve) + kSmall * frames + kStateAccess * 2 * size / chunk) / lanes;
     cost.time += rates.function * functions / lanes;
   }
   return cost;

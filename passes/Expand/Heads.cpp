@@ -24,7 +24,7 @@ protected:
     Value reset = recurrence.getReset(), sequence = over(row, index(heads));
     head = modulo(row, index(heads));
 
-    precision = mayRoundProducts(recurrence) ? tile::Precision::tf32 : tile::Precision::f32;
+    precision = getTilePrecision(recurrence.getProductPrecision());
     auto target = kernel->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
     writesOut = target && target.getLanes() > 1;
     SmallVector<Value> consts = loadConsts(), carried = loadStates();
@@ -77,6 +77,18 @@ protected:
   RecurrenceOp recurrence;
   int64_t heads = 0;
   Value row, head;
+
+  static tile::Precision getTilePrecision(Precision precision) {
+    switch (precision) {
+    case Precision::f32:
+      return tile::Precision::f32;
+    case Precision::tf32:
+      return tile::Precision::tf32;
+    case Precision::bf16:
+      return tile::Precision::bf16;
+    }
+    llvm_unreachable("all precisions are handled");
+  }
 
   // ---- states: [sequence, head, K.., V]
 

@@ -194,7 +194,23 @@ private:
       os << (why.empty() ? "" : ", sequences in one piece: " + why);
     }
     os << "\n";
+    writePrecision();
     writeCosts(choice.schedule);
+  }
+
+  /// What is approximated, and why.
+  void writePrecision() {
+    Precision precision = recurrence.getProductPrecision();
+    bool isAskedFor = recurrence.getPrecisionAttr() != nullptr;
+    if (!form.isLegal(ScheduleKind::chunk) || (precision == Precision::f32 && !isAskedFor)) {
+      return;
+    }
+    os << "  rounded " << (precision == Precision::f32 ? "no " : "") << "operands of matrix products in a chunk";
+    if (precision != Precision::f32) {
+      os << ", to " << (precision == Precision::tf32 ? "11" : "8") << " significant bits or more";
+    }
+    os << " (" << stringifyPrecision(precision) << ", " << (isAskedFor ? "asked for" : "all operands have 16 bits")
+       << ")\n";
   }
 
   void writeCosts(ScheduleAttr chosen) {

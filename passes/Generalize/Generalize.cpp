@@ -14,7 +14,7 @@ static RecurrenceOp generalize(OpBuilder &builder, RungOpInterface rung) {
   OperandRange over = rung.getOverOperands(), consts = rung.getConstOperands(), inits = rung.getInitOperands();
   Location loc = rung.getLoc();
   auto recurrence = RecurrenceOp::create(builder, loc, rung->getResultTypes(), over, consts, inits,
-                                         rung.getResetOperand(), ScheduleAttr());
+                                         rung.getResetOperand(), ScheduleAttr(), rung.getPrecisionAttr());
   Block &body = recurrence.getToken().emplaceBlock();
   for (Value value : over) {
     body.addArgument(RecurrenceOp::getOverArgType(value.getType()), value.getLoc());

@@ -47,8 +47,12 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
     std::string text = stringifyScheduleKind(choice.schedule.getKind()).str();
     if (choice.schedule.getKind() != ScheduleKind::step) {
       text += " of " + std::to_string(choice.schedule.getChunk()) + " tokens";
-      if (target && target.getMatrix() && mayRoundProducts(recurrence)) {
+      Precision precision = recurrence.getProductPrecision();
+      if (target && target.getMatrix() && precision != Precision::f32) {
         text += ", products by matrix instructions";
+      }
+      if (precision == Precision::bf16) {
+        text += ", operands of products may be rounded to bf16";
       }
       if (int64_t tasks = choice.schedule.getFill()) {
         text += ", long sequences cut into segments for up to " + std::to_string(tasks) + " tasks";

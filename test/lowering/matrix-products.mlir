@@ -67,6 +67,33 @@ tile.kernel @edges(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<
   tile.store %2, %o[%t] : tensor<17x19xf32>, <f32>
 }
 
+// Rounded to bf16, an operand has one plane, there is one product, and a NaN stays one.
+// CHECK-LABEL: func.func @rounded
+// CHECK: llvm.call_intrinsic "llvm.x86.ldtilecfg"
+// CHECK-NOT: arith.subf
+// CHECK: arith.cmpf uno
+// CHECK: arith.select
+// CHECK-COUNT-2: vector.shuffle {{.*}} : vector<64xi16>, vector<64xi16>
+// CHECK-NOT: vector.shuffle
+// CHECK: arith.cmpf uno
+// CHECK-COUNT-2: llvm.store {{.*}} : vector<16xi32>
+// CHECK-NOT: llvm.store {{.*}} : vector<16xi32>
+// CHECK-NOT: arith.subf
+// CHECK-COUNT-4: "llvm.x86.tdpbf16ps"
+// CHECK-NOT: "llvm.x86.tdpbf16ps"
+// The same operand for a product that is not so rough is packed again.
+// CHECK: arith.subf
+// CHECK-COUNT-12: "llvm.x86.tdpbf16ps"
+// CHECK-NOT: "llvm.x86.tdpbf16ps"
+// CHECK: "llvm.x86.tilerelease"
+tile.kernel @rounded(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %y: !tile.buffer<f32>, %o: !tile.buffer<f32>) {
+  %0 = tile.load %x[%t] : <f32> -> tensor<32x64xf32>
+  %1 = tile.load %y[%t] : <f32> -> tensor<64x32xf32>
+  %2 = tile.dot %0, %1 precision bf16 : tensor<32x64xf32>, tensor<64x32xf32> -> tensor<32x32xf32>
+  %3 = tile.dot %0, %1 precision tf32 acc %2 : tensor<32x32xf32> : tensor<32x64xf32>, tensor<64x32xf32> -> tensor<32x32xf32>
+  tile.store %3, %o[%t] : tensor<32x32xf32>, <f32>
+}
+
 // Few rows, and products that may not be rounded, are for vectors.
 // CHECK-LABEL: func.func @vectors
 // CHECK-NOT: llvm.x86

@@ -18,10 +18,18 @@ no CUDA toolkit, only the driver. In a new folder there:
 Without such a machine, the same programs run lane by lane on this one's processor:
 
     device.py prepare --target emu-sm_90a --packs build/packs
-    device.py check --device emu --library build/runtime/librwkv_rt_emu.so --packs build/packs"""
+    device.py check --device emu --library build/runtime/librwkv_rt_emu.so --packs build/packs
+
+and the matrix instructions of CPUs one by one, where this machine has none:
+
+    device.py prepare --target emu-x86-64-amx --packs build/packs
+    device.py check --device host --tiles build/test/unit/lowering/librwkv_matrix_tiles.so --packs build/packs
+
+With --precision bf16, in both steps, operands of products are rounded to bf16, and results are held to what that leaves."""
 
 import argparse
 import concurrent.futures
+import ctypes
 import fnmatch
 import pathlib
 import subprocess
@@ -48,20 +56,30 @@ class PackKernel(Kernel):
 
 # Where all operands have 16 bits, those of products may be rounded to 11 significant bits, 5e-4. Errors of several add up.
 ROUNDED_PRODUCTS = 2e-3
+# Where that is asked for, to bf16: 4e-3 each, 2e-3 on average; ratios of sums that cancel lose more.
+BF16_PRODUCTS, BF16_RATIOS = 1e-2, 4e-2
 
 
 class DeviceSchedules(schedules.Schedules):
     """Compiles nothing: packs lie in a folder."""
 
-    def run_of(self, plan, profile="normal"):
-        run = super().run_of(plan, profile)
-        if plan.types.name.startswith("bf16") and plan.schedule.kind == "chunk":
-            run.tolerance = max(run.tolerance, ROUNDED_PRODUCTS)
-        return run
+    def rounding(self, plan):
+        if self.precision != "auto" and plan.schedule.kind == "chunk" and plan.types.compute == "f32":
+            to_bf16 = BF16_RATIOS if plan.r.name in schedules.ILL_CONDITIONED else BF16_PRODUCTS
+            return {"f32": 0.0, "tf32": ROUNDED_PRODUCTS, "bf16": to_bf16}[self.precision]
+        rounds = plan.types.name.startswith("bf16") and plan.schedule.kind == "chunk"
+        return (schedules.SPLIT_PRODUCTS if self.device == "host" else ROUNDED_PRODUCTS) if rounds else 0.0
 
-    def __init__(self, packs, longest, *arguments):
+    def judge(self, plan, found, expected, tolerance, what=""):
+        key = plan.r.name.removeprefix("ladder-"), plan.types.name
+        self.errors[key] = max(self.errors.get(key, 0.0), schedules.errors(plan, found, expected)[0])
+        super().judge(plan, found, expected, tolerance, what)
+
+    def __init__(self, args, *arguments):
         super().__init__(*arguments)
-        self.packs = packs
+        self.errors = {}  # (layer, element types): largest relative L2 error
+        self.precision, self.device, longest = args.precision, args.device, args.longest
+        self.packs = args.packs
         self.checked = {}
         self.work = [(plan, self.within(plan, cases, longest)) for plan, cases in self.work if plan.answer != "no"]
         self.work = [(plan, cases) for plan, cases in self.work if cases]
@@ -101,7 +119,7 @@ class DeviceSchedules(schedules.Schedules):
                 a for s, t in zip(shapes, plan.input_types) for a in ("--argument", "x".join([*map(str, s), t]))
             ]
             command = [opt, kernel.spec, "--emit=pack", f"--target={target}", "--function", kernel.function, *arguments]
-            command += [*plan.schedule.options, "-o", self.path(plan)]
+            command += [*plan.schedule.options, f"--precision={self.precision}", "-o", self.path(plan)]
             result = subprocess.run([*map(str, command)], capture_output=True, timeout=300, text=True)
             return plan, result
 
@@ -119,7 +137,10 @@ def main():
     parser.add_argument("--opt", type=pathlib.Path, default=SOURCE / "build/bin/rwkv-opt", help="of prepare")
     parser.add_argument("--device", default="cuda", help="of check: host, cuda, cuda:N, emu")
     parser.add_argument("--library", type=pathlib.Path, default=SOURCE / "build/runtime/librwkv_rt.so", help="of check")
+    parser.add_argument("--tiles", type=pathlib.Path, help="of check: this library carries out matrix instructions of CPUs")
+    parser.add_argument("--precision", default="auto", choices=("auto", "f32", "tf32", "bf16"), help="of products of chunks")
     parser.add_argument("--only", action="append", help="names of cases, as a pattern (repeatable)")
+    parser.add_argument("--errors", action="store_true", help="of check: print the largest relative L2 error of each layer")
     parser.add_argument("--longest", type=int, default=1 << 30, help="no cases of more tokens than this")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--full", action="store_true", help="the whole matrix")
@@ -131,15 +152,24 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         tool = types.SimpleNamespace(folder=pathlib.Path(folder), library=None)
         if args.step == "check":
+            if args.tiles:
+                emulate = ctypes.CDLL(str(args.tiles)).rwkv_emulate_matrix_tiles
+                emulate.restype = ctypes.c_char_p
+                if problem := emulate():
+                    print(f"error: {args.tiles}: {problem.decode()}", file=sys.stderr)
+                    return 1
             tool.library = Library(args.library, args.device)
             try:
                 tool.library.runtime(0)
             except Failed as failure:  # once, not for every case
                 print(f"error: {failure}", file=sys.stderr)
                 return 1
-        matrix = DeviceSchedules(args.packs, args.longest, tool, report, args.seed, args.full, schedules.KINDS, selected)
+        matrix = DeviceSchedules(args, tool, report, args.seed, args.full, schedules.KINDS, selected)
         if args.step == "check":
             matrix.run()
+            if args.errors:
+                for (layer, types_name), error in matrix.errors.items():
+                    print(f"{layer:24}{types_name:20}{error:.1e}")
             return report.finish()
         failed = 0
         for name, reason in matrix.compile(args.opt, args.target):

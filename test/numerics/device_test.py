@@ -3,8 +3,10 @@
 """Runs device.py as a person does, with the host and with emu as the device: what it finds and what it says; and a model on
 emu. RWKV_OPT is the path of rwkv-opt, RWKV_BUILD_DIR the build folder with the runtime; python3 with numpy is needed."""
 
+import ctypes
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -110,6 +112,24 @@ class Device(unittest.TestCase):
         self.assertIn("expected one thread per task on this machine, found 32", result.stdout)
         result = self.check("emu", packs=packs)  # the device is not one of the runtime's
         self.assertIn('device: expected "host", "cuda" or "cuda:N", found "emu"', result.stderr)
+
+    def test_emulates_matrix_instructions(self):
+        tiles = BUILD / "test" / "unit" / "lowering" / "librwkv_matrix_tiles.so"
+        problem = ctypes.CDLL(str(tiles)).rwkv_emulate_matrix_tiles
+        problem.restype = ctypes.c_char_p
+        if problem():
+            self.skipTest(problem().decode())
+        # The tolerance of one pass is needed: with that of operands that are split, it fails.
+        for precision in ("bf16", "tf32"):
+            packs = self.folder / f"tiles-{precision}"
+            prepared = self.run_device("prepare", "--target=emu-x86-64-amx", f"--precision={precision}", "--opt", OPT, packs=packs)
+            self.assertEqual((prepared.stdout, prepared.returncode), ("2 packs, 0 failed\n", 0), prepared.stderr)
+            result = self.check("host", f"--precision={precision}", "--tiles", tiles, packs=packs)
+            self.assertRegex(result.stdout, r"\n[1-9]\d* passed, 0 failed, 0 skipped\n$")
+            error = float(re.search(r"schedule chunk: 2 kernels, error (\d+\.\d\d) of its tolerance", result.stdout)[1])
+            self.assertGreater(error, 0.0)
+        result = self.check("host", "--precision=f32", "--tiles", tiles, packs=self.folder / "tiles-bf16")
+        self.assertRegex(result.stdout, r"\n\d+ passed, [1-9]\d* failed, 0 skipped\n$")
 
     def test_emulates_a_model(self):
         models = HERE.parents[1] / "examples" / "models"

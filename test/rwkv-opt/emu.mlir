@@ -24,7 +24,7 @@
 // PACK-NEXT: kernel: heads_0 threads 256 shared {{[1-9][0-9]*}} scratch 0
 // PACK-NEXT: target: emu-sm_90a {{x86_64|aarch64}}
 
-// UNKNOWN: error: unknown target 'emu-sm_81'; expected emu-sm_80, {{.*}}, emu-sm_120a or emu-gfx942
+// UNKNOWN: error: unknown target 'emu-sm_81'; expected emu-sm_80, {{.*}}, emu-sm_120a, emu-gfx942
 
 !H = tensor<?x?x?x?xbf16>
 !S = !rwkv.state<?|?xf32>

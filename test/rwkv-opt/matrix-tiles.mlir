@@ -34,6 +34,39 @@
 // EXACT: vfmadd
 // EXACT-NOT: tdpbf16ps
 
+// One product where bf16 is asked for, whatever the operands are; vectors where f32 is.
+// RUN: %{opt} %{f32} --schedule chunk --chunk 32 --precision bf16 --emit=asm | FileCheck %s --check-prefix=SINGLE
+// RUN: %{opt} %{halves} --schedule chunk --chunk 32 --precision bf16 --emit=asm | FileCheck %s --check-prefix=SINGLE
+// RUN: %{opt} %{halves} --schedule chunk --chunk 32 --precision f32 --emit=asm | FileCheck %s --check-prefix=EXACT
+// RUN: rwkv-opt %s --target=x86-64-v4 %{f32} --schedule chunk --chunk 32 --precision bf16 --emit=asm | FileCheck %s --check-prefix=EXACT
+// SINGLE-LABEL: heads_0:
+// SINGLE: tileloadd {{.*}}, %tmm6
+// SINGLE: tileloadd {{.*}}, %tmm4
+// SINGLE: tdpbf16ps %tmm6, %tmm4, %tmm0
+// SINGLE: tdpbf16ps %tmm7, %tmm4, %tmm1
+// SINGLE: tdpbf16ps %tmm7, %tmm5, %tmm3
+// SINGLE: tdpbf16ps %tmm6, %tmm5, %tmm2
+// SINGLE-NOT: tileloadd {{.*}}, %tmm4
+// SINGLE: {{tileloadd .*, %tmm6|tilestored}}
+
+// What is asked for wins over what the operands suggest, the text over the command line; what cannot be rounded is refused.
+// RUN: %{opt} %{halves} --rwkv-explain | FileCheck %s --check-prefix=NARROW
+// RUN: %{opt} %{halves} --rwkv-explain --precision bf16 | FileCheck %s --check-prefix=ASKED
+// RUN: %{opt} %{halves} --rwkv-explain --precision f32 | FileCheck %s --check-prefix=NONE
+// RUN: %{opt} %{f32} --rwkv-explain --precision bf16 | FileCheck %s --check-prefix=ASKED
+// RUN: %{opt} %{f32} --rwkv-explain | FileCheck %s --check-prefix=SILENT
+// RUN: %{opt} --function g %{sizes}f32 --argument 1x4x128x128xf32 --rwkv-explain --precision bf16 | FileCheck %s --check-prefix=TEXT
+// RUN: not %{opt} --function d %{sizes}f64 --argument 1x4x128x128xf64 --rwkv-explain --precision bf16 2>&1 | FileCheck %s --check-prefix=WIDE
+// RUN: not %{opt} --function d %{sizes}f64 --argument 1x4x128x128xf64 --emit=asm --precision tf32 2>&1 | FileCheck %s --check-prefix=WIDE
+// RUN: not %{opt} %{f32} --emit=asm --precision bf8 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+// NARROW: rounded operands of matrix products in a chunk, to 11 significant bits or more (tf32, all operands have 16 bits)
+// ASKED: rounded operands of matrix products in a chunk, to 8 significant bits or more (bf16, asked for)
+// NONE: rounded no operands of matrix products in a chunk (f32, asked for)
+// SILENT-NOT: rounded
+// TEXT: rounded operands of matrix products in a chunk, to 11 significant bits or more (tf32, asked for)
+// WIDE: matrix-tiles.mlir:[[#]]:{{[0-9]+}}: error: 'rwkv.recurrence' op expected precision f32 for a state that is computed in f64, 'tensor<{{.*}}xf64>', but got {{tf32|bf16}}
+// UNKNOWN: error: expected precision auto, f32, tf32 or bf16, but got 'bf8'
+
 // The pack says what it needs.
 // RUN: %{opt} %{halves} --emit=pack -o %t.pack
 // RUN: %python %S/Inputs/check.py pack %t.pack | FileCheck %s --check-prefix=PACK
@@ -53,6 +86,8 @@
 !H = tensor<?x?x?x?xf32>
 !B = tensor<?x?x?x?xbf16>
 !S = !rwkv.state<?|?xf32>
+!D = tensor<?x?x?x?xf64>
+!SD = !rwkv.state<?|?xf64>
 !v = tensor<?xf32>
 
 func.func @f(%r: !H, %w: !H, %k: !H, %v: !H, %s0: !H) -> (!H, !H) {
@@ -77,4 +112,21 @@ func.func @h(%r: !B, %w: !B, %k: !B, %v: !B, %s0: !H) -> (!B, !H) {
     rwkv.yield %ot, %Sb : !v, !S
   }
   return %o, %s : !B, !H
+}
+
+func.func @g(%k: !H, %s0: !H) -> (!H, !H) {
+  %o, %s = rwkv.recurrence over(%kt = %k : !H) init(%S = %s0 : !H) -> (!H, !H) {
+    %Sb = rwkv.write %S[%kt], %kt : !S
+    %ot = rwkv.read  %Sb[%kt] : !S
+    rwkv.yield %ot, %Sb : !v, !S
+  } attributes {precision = #rwkv.precision<tf32>}
+  return %o, %s : !H, !H
+}
+func.func @d(%k: !D, %s0: !D) -> (!D, !D) {
+  %o, %s = rwkv.recurrence over(%kt = %k : !D) init(%S = %s0 : !D) -> (!D, !D) {
+    %Sb = rwkv.write %S[%kt], %kt : !SD
+    %ot = rwkv.read  %Sb[%kt] : !SD
+    rwkv.yield %ot, %Sb : tensor<?xf64>, !SD
+  }
+  return %o, %s : !D, !D
 }

@@ -123,12 +123,14 @@ class CommandLine(Base):
             (["generate", "x", "--temperature", "hot"], "--temperature: expected a number, found 'hot'"),
             (["generate", "x", "--top-p", "2"], "--top-p: expected a number above 0 and at most 1, found '2'"),
             (["generate", "x", "--schedule", "loop"], "--schedule: expected auto, step, scan or chunk, found 'loop'"),
+            (["generate", "x", "--precision", "bf8"], "--precision: expected auto, f32, tf32 or bf16, found 'bf8'"),
             (["generate", "x", "--chunk=-1"], "--chunk: expected an integer from 0 to 1024, found '-1'"),
             (["call", "x", "f", "-o", "y", "--chunk=abc"], "--chunk: expected an integer from 0 to 1024, found 'abc'"),
             (["logits", "x", "--chunk", "7.5"], "--chunk: expected an integer from 0 to 1024, found '7.5'"),
             (["generate", "x", "--chunk", "1025"], "--chunk: expected an integer from 0 to 1024, found '1025'"),
             (["generate", "x", "--prompt", "a", "--pack", "p", "--chunk", "8"], "--pack excludes --chunk"),
             (["logits", "x", "--tokens", "1", "--pack", "p", "--schedule", "step"], "--pack excludes --schedule"),
+            (["logits", "x", "--tokens", "1", "--pack", "p", "--precision", "f32"], "--pack excludes --precision"),
             (["generate", "x", "--param", "eps"], "--param: expected NAME=VALUE, found 'eps'"),
             (["logits", "x"], "logits: expected --tokens or --tokens-file, found neither"),
             (
@@ -324,7 +326,13 @@ class Call(Base):
                             largest = np.abs(expected).max(initial=0)
                             np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * largest)
         # Another schedule is another pack: the cache does not give one for the other.
-        self.assertGreater(len(list((self.folder / "cache").iterdir())), 10)
+        kept = len(list((self.folder / "cache").iterdir()))
+        self.assertGreater(kept, 10)
+        # So is another precision.
+        command = ["call", spec, "linear", *paths, "-o", self.folder / "y", "--schedule=chunk", "--chunk=8"]
+        for precision, more in [("auto", 0), ("bf16", 1), ("bf16", 1)]:
+            self.assertEqual(self.run_tool(*command, "--precision", precision).returncode, 0)
+            self.assertEqual(len(list((self.folder / "cache").iterdir())), kept + more)
 
     def test_illegal_schedule(self):
         spec = self.file("delta.mlir", DELTA.format(type="f32"))

@@ -70,6 +70,22 @@ llvm::ArrayRef<TargetInfo> cpu::getRows() {
   return rows;
 }
 
+llvm::ArrayRef<TargetInfo> cpu::getEmulatedRows() {
+  static const std::vector<TargetInfo> rows = [] {
+    std::vector<TargetInfo> rows;
+    for (const TargetInfo &row : getRows()) {
+      if (row.matrix) {
+        TargetInfo &emulated = rows.emplace_back(row);
+        emulated.chip = "emu-" + row.chip;
+        llvm::copy_if(row.features, std::back_inserter(emulated.required),
+                      [](llvm::StringRef feature) { return !feature.starts_with("amx-"); });
+      }
+    }
+    return rows;
+  }();
+  return rows;
+}
+
 const TargetInfo *cpu::findHostRow() {
   const auto arch = llvm::Triple(llvm::sys::getProcessTriple()).getArch();
   const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();

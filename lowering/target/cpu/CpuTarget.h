@@ -9,6 +9,10 @@ namespace rwkv::cpu {
 /// The table of KnownCpu.inc.
 llvm::ArrayRef<TargetInfo> getRows();
 
+/// "emu-" rows of those with matrix instructions: code that a machine without them loads, too. A test that runs it
+/// there carries the instructions out.
+llvm::ArrayRef<TargetInfo> getEmulatedRows();
+
 /// The most capable row that this machine can run, or null.
 const TargetInfo *findHostRow();
 } // namespace rwkv::cpu

@@ -66,7 +66,7 @@ public:
 #include "lowering/target/nvptx/MatrixInstructions.inc"
     };
     auto row = llvm::find_if(table, [](const MatrixInstruction &row) { return row.name == "mma.m16n8k8.tf32"; });
-    return precision == tile::Precision::tf32 ? row : nullptr;
+    return precision == tile::Precision::f32 ? nullptr : row; // for bf16, too, which permits to round more
   }
   Value emitRounded(OpBuilder &b, Location loc, Value value) const override {
     // The instruction leaves out the low 13 bits. Three quarters of what half a unit is at most are added first: a

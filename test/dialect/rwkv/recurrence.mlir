@@ -107,3 +107,25 @@ func.func @schedules(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>)
   } attributes {schedule = #rwkv.schedule<scan>}
   return %0, %1, %2 : tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>
 }
+
+// What operands of products may be rounded to.
+// CHECK-LABEL: func @precisions
+func.func @precisions(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>, %l: tensor<?x?x2x8xf64>, %t0: tensor<?x2x8x8xf64>)
+    -> (tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>, tensor<?x2x8x8xf64>) {
+  // CHECK: } attributes {precision = #rwkv.precision<bf16>}
+  %0 = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  } attributes {precision = #rwkv.precision<bf16>}
+  // CHECK: } attributes {precision = #rwkv.precision<tf32>, schedule = #rwkv.schedule<chunk, C = 16>}
+  %1 = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
+      -> (tensor<?x2x8x8xf32>) {
+    rwkv.yield %S : !rwkv.state<8|8xf32>
+  } attributes {schedule = #rwkv.schedule<chunk, C = 16>, precision = #rwkv.precision<tf32>}
+  // CHECK: } attributes {precision = #rwkv.precision<f32>}
+  %2 = rwkv.recurrence over(%kt = %l : tensor<?x?x2x8xf64>) init(%S = %t0 : tensor<?x2x8x8xf64>)
+      -> (tensor<?x2x8x8xf64>) {
+    rwkv.yield %S : !rwkv.state<8|8xf64>
+  } attributes {precision = #rwkv.precision<f32>}
+  return %0, %1, %2 : tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>, tensor<?x2x8x8xf64>
+}

@@ -82,3 +82,13 @@ func.func @no_state(%r: tensor<?x?x2x8xf32>, %w: tensor<?x?x2x8xf32>, %k: tensor
     -> (tensor<?x?x2x8xf32>)
   return
 }
+
+// -----
+
+func.func @rounded_f64(%x: tensor<?x?x2x8xf64>, %s0: tensor<?x2x8x8xf64>) {
+  // expected-error @below {{'rwkv.wkv7' op expected precision f32 for a state that is computed in f64, 'tensor<?x2x8x8xf64>', but got tf32}}
+  %y:2 = rwkv.wkv7 over(%x, %x, %x, %x, %x, %x) init(%s0) {precision = #rwkv.precision<tf32>}
+    : (tensor<?x?x2x8xf64>, tensor<?x?x2x8xf64>, tensor<?x?x2x8xf64>, tensor<?x?x2x8xf64>, tensor<?x?x2x8xf64>, tensor<?x?x2x8xf64>, tensor<?x2x8x8xf64>)
+    -> (tensor<?x?x2x8xf64>, tensor<?x2x8x8xf64>)
+  return
+}

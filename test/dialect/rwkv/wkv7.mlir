@@ -21,6 +21,16 @@ func.func @open(%r: tensor<?x?x?x?xbf16>, %w: tensor<?x?x?x?xbf16>, %k: tensor<?
   return
 }
 
+// A precision.
+// CHECK-LABEL: func @rounded
+func.func @rounded(%r: tensor<?x?x2x8xf32>, %w: tensor<?x?x2x8xf32>, %k: tensor<?x?x2x8xf32>, %v: tensor<?x?x2x8xf32>, %a: tensor<?x?x2x8xf32>, %b: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
+  // CHECK: rwkv.wkv7 {{.*}} {precision = #rwkv.precision<bf16>} :
+  %y:2 = rwkv.wkv7 over(%r, %w, %k, %v, %a, %b) init(%s0) {precision = #rwkv.precision<bf16>}
+    : (tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>, tensor<?x2x8x8xf32>)
+    -> (tensor<?x?x2x8xf32>, tensor<?x2x8x8xf32>)
+  return
+}
+
 // Fewer heads of keys than of states, an attribute.
 // CHECK-LABEL: func @groups
 func.func @groups(%r: tensor<?x?x4x8xf32>, %w: tensor<?x?x4x8xf32>, %k: tensor<?x?x1x8xf32>, %v: tensor<?x?x4x16xf32>, %a: tensor<?x?x4x8xf32>, %b: tensor<?x?x4x8xf32>, %s0: tensor<?x4x8x16xf32>) {

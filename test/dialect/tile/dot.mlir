@@ -13,6 +13,11 @@ func.func @dot(%a: tensor<4x8xf32>, %b: tensor<8x2xf32>, %c: tensor<2x8xf32>, %s
   %2 = tile.dot %a, %b acc %s : tensor<4x2xf32> : tensor<4x8xf32>, tensor<8x2xf32> -> tensor<4x2xf32>
   // CHECK: tile.dot %{{.*}}, %{{.*}} transposed acc %{{.*}} : tensor<4x2xf32> {note = "x"} : tensor<4x8xf32>, tensor<2x8xf32> -> tensor<4x2xf32>
   %3 = tile.dot %a, %c transposed acc %s : tensor<4x2xf32> {note = "x"} : tensor<4x8xf32>, tensor<2x8xf32> -> tensor<4x2xf32>
+  // What operands may be rounded to.
+  // CHECK: tile.dot %{{.*}}, %{{.*}} precision tf32 : tensor<4x8xf32>, tensor<8x2xf32> -> tensor<4x2xf32>
+  %4 = tile.dot %a, %b precision tf32 : tensor<4x8xf32>, tensor<8x2xf32> -> tensor<4x2xf32>
+  // CHECK: tile.dot %{{.*}}, %{{.*}} precision bf16 : tensor<4x8xf32>, tensor<8x2xf32> -> tensor<4x2xf32>
+  %5 = tile.dot %a, %b precision bf16 : tensor<4x8xf32>, tensor<8x2xf32> -> tensor<4x2xf32>
   return
 }
 

@@ -26,3 +26,12 @@ func.func @wkv7(%r: !io, %w: !io, %k: !io, %v: !v, %a: !io, %b: !io, %s0: !st, %
     : (!io, !io, !io, !v, !io, !io, !st, tensor<?xi32>) -> (!v, !st)
   return %o, %s : !v, !st
 }
+
+// What is asked for of products stays asked for.
+// CHECK-LABEL: func @rounded
+func.func @rounded(%r: !io, %v: !v, %s0: !st) -> (!v, !st) {
+  // CHECK: } attributes {precision = #rwkv.precision<bf16>}
+  %o, %s = rwkv.wkv7 over(%r, %r, %r, %v, %r, %r) init(%s0) {precision = #rwkv.precision<bf16>}
+    : (!io, !io, !io, !v, !io, !io, !st) -> (!v, !st)
+  return %o, %s : !v, !st
+}

@@ -99,9 +99,12 @@ TEST_F(EmitTest, UnknownTargetNamesTheKnownOnes) {
 TEST_F(EmitTest, LanesAreEmulatedWithTheirNumbers) {
   std::string error;
   EXPECT_FALSE(lookupTarget("emu-foo", error).has_value());
-  EXPECT_EQ(error, "unknown target 'emu-foo'; expected emu-sm_80, emu-sm_86, emu-sm_89, emu-sm_90a, emu-sm_100a, "
-                   "emu-sm_120a or emu-gfx942");
-  const TargetInfo host = target("host"), gpu = target("sm_90a"), emulated = target("emu-sm_90a");
+  const TargetInfo host = target("host");
+  const bool isX86 = llvm::StringRef(host.triple).starts_with("x86_64");
+  EXPECT_EQ(error, std::string("unknown target 'emu-foo'; expected emu-sm_80, emu-sm_86, emu-sm_89, emu-sm_90a, "
+                               "emu-sm_100a, emu-sm_120a") +
+                       (isX86 ? ", emu-gfx942 or emu-x86-64-amx" : " or emu-gfx942"));
+  const TargetInfo gpu = target("sm_90a"), emulated = target("emu-sm_90a");
   EXPECT_EQ(emulated.triple, host.triple);
   EXPECT_EQ(emulated.features, host.features);
   EXPECT_FALSE(emulated.isText);
@@ -111,6 +114,27 @@ TEST_F(EmitTest, LanesAreEmulatedWithTheirNumbers) {
   EXPECT_EQ(emulated.hooks->findProduct(tile::Precision::tf32), gpu.hooks->findProduct(tile::Precision::tf32));
   EXPECT_EQ(target("emu-gfx942").hooks->getWarp(), 64);
   EXPECT_NE(target("emu-gfx942").hooks->findProduct(tile::Precision::f32), nullptr);
+}
+
+TEST_F(EmitTest, ProductsThatMayBeRoundedFindAnInstruction) {
+  const lanes::Hooks *hooks = target("sm_90a").hooks;
+  EXPECT_EQ(hooks->findProduct(tile::Precision::f32), nullptr);
+  ASSERT_NE(hooks->findProduct(tile::Precision::tf32), nullptr);
+  EXPECT_EQ(hooks->findProduct(tile::Precision::bf16), hooks->findProduct(tile::Precision::tf32));
+}
+
+TEST_F(EmitTest, MatrixInstructionsAreEmulatedWithTheSameCode) {
+  if (!llvm::StringRef(target("host").triple).starts_with("x86_64")) {
+    GTEST_SKIP() << "this machine is no x86-64";
+  }
+  const TargetInfo machine = target("x86-64-amx"), emulated = target("emu-x86-64-amx");
+  EXPECT_EQ(emulated.matrix, machine.matrix);
+  EXPECT_EQ(emulated.features, machine.features);
+  // What a machine without the instructions has is all that the pack requires.
+  std::vector<std::string> expected = machine.features;
+  llvm::erase_if(expected, [](llvm::StringRef feature) { return feature == "amx-tile" || feature == "amx-bf16"; });
+  EXPECT_EQ(emulated.required, expected);
+  EXPECT_EQ(expected.size() + 2, machine.features.size());
 }
 
 TEST_F(EmitTest, TargetsHaveTheirNumbers) {

@@ -4,6 +4,7 @@
 using namespace rwkv::test;
 
 #if defined(__x86_64__) && defined(__linux__)
+#include <atomic>
 #include <cpuid.h>
 #include <csignal>
 #include <cstdint>
@@ -17,11 +18,11 @@ namespace {
 struct Tile {
   uint8_t rows[16][64];
 };
-Tile tiles[8];
-uint16_t rowBytes[8];
-uint8_t rowCounts[8];
-bool configured = false;
-long products = 0;
+thread_local Tile tiles[8];
+thread_local uint16_t rowBytes[8];
+thread_local uint8_t rowCounts[8];
+thread_local bool configured = false;
+std::atomic<long> products{0};
 struct sigaction before;
 
 float widen(uint16_t half) {
@@ -193,3 +194,9 @@ MatrixTiles::MatrixTiles() : problem("this machine is no x86-64") {}
 MatrixTiles::~MatrixTiles() = default;
 long MatrixTiles::countProducts() { return 0; }
 #endif
+
+/// For programs that load this as a library: null, or why not.
+extern "C" const char *rwkv_emulate_matrix_tiles() {
+  static const MatrixTiles forever;
+  return forever.getProblem();
+}

@@ -4,7 +4,7 @@
 #define RWKV_TEST_UNIT_LOWERING_MATRIXTILES_H
 
 namespace rwkv::test {
-/// Code of this thread may use tiles for as long as this lives.
+/// Code may use tiles for as long as this lives.
 class MatrixTiles {
 public:
   MatrixTiles();
