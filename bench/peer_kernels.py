@@ -171,6 +171,59 @@ def rwkv4_cuda(o):
     return call, lambda results: results[0].unflatten(2, o["k"].shape[2:])
 
 
+# ---- what nobody has kernels for: PyTorch, token by token in float32
+
+
+def token_by_token(step, state, *inputs):
+    """Stacks what `step(state, of each input a token)` gives, which changes the state in place."""
+    import torch
+
+    def call():
+        s = state.clone()
+        return torch.stack([step(s, *now) for now in zip(*(x.unbind(1) for x in inputs))], 1), s
+
+    return call, first
+
+
+def tensor_state_torch(o):
+    import torch
+
+    x = {name: value.float() for name, value in o.items()}
+
+    def pairs(left, right):  # [B, T, H, 1, M N], which a state [B, H, M N, V] is multiplied by
+        return (left[..., :, None] * right[..., None, :]).flatten(-2)[..., None, :]
+
+    def step(s, key, query, decay, v):
+        s.mul_(decay.mT).addcmul_(key.mT, v)
+        return (query @ s).squeeze(-2)
+
+    decay = torch.exp(x["f"][..., :, None] + x["g"][..., None, :]).flatten(-2)[..., None, :]
+    keys, queries, values = pairs(x["a"], x["b"]), pairs(x["c"], x["d"]), x["v"][..., None, :]
+    return token_by_token(step, x["S"].flatten(-3, -2), keys, queries, decay, values)
+
+
+def exp_evolution_torch(o):
+    import torch
+
+    x = {name: value.float() for name, value in o.items()}
+    reads, writes = (torch.stack([x[f"{name}{i}"] for i in (0, 1)], -2) for name in "ab")  # [B, T, H, 2, K]
+    # e^(s b^T a) = 1 + b^T phi a, where phi = s (e^X - 1) / X of X = s a b^T is a block of the exponential of [[X, s], [0, 0]].
+    time = x["s"][..., None, None]
+    joined = torch.zeros(*time.shape[:3], 4, 4, device=time.device)
+    joined[..., :2, :2] = time * (reads @ writes.mT)
+    joined[..., :2, 2:] = time * torch.eye(2, device=time.device)
+    phi = torch.linalg.matrix_exp(joined)[..., :2, 2:]
+
+    def step(s, decay, read, write, k, v, q):
+        s.mul_(decay)
+        s.add_(write @ (read @ s)).addcmul_(k, v)
+        return (q @ s).squeeze(-2)
+
+    column, row = (lambda name: x[name][..., :, None]), (lambda name: x[name][..., None, :])
+    decay = torch.exp(column("g"))
+    return token_by_token(step, x["S"], decay, reads, writes.mT @ phi, column("k"), row("v"), row("q"))
+
+
 # ---- one token
 
 
@@ -240,6 +293,8 @@ SEQUENCES = [
     ("mamba2", "mamba-ssm chunk_scan_combined", mamba2_ssd),
     ("rwkv4", "fla fused_recurrent_rwkv4", rwkv4),
     ("rwkv4", "rwkv kernel_wkv_forward, for bf16", rwkv4_cuda),
+    ("tensor-state", "torch, token by token", tensor_state_torch),
+    ("exp-evolution", "torch, token by token", exp_evolution_torch),
 ]
 
 STEPS = [
