@@ -137,10 +137,10 @@ def prepare(args, plan, schedule, shape, folder):
     for name, dtype in zip(plan.r.operands(), plan.input_types):
         arguments += ["--argument", "x".join([*map(str, seen[name].shape), dtype])]
     kind, *more = schedule.split(":")
-    chunk, fill, precision = more + ["0", "-1", "auto"][len(more) :]
+    chunk, fill, precision, split = more + ["0", "-1", "auto", "0"][len(more) :]
     command = [args.opt, kernel.spec, "--emit=pack", f"--target={args.target}", "--function", kernel.function, *arguments]
-    command += [f"--schedule={kind}", f"--chunk={chunk or 0}", f"--fill={fill or -1}", f"--precision={precision}"]
-    command += ["-o", args.packs / f"{plan.label}.pack"]
+    command += [f"--schedule={kind}", f"--chunk={chunk or 0}", f"--fill={fill or -1}", f"--precision={precision or 'auto'}"]
+    command += [f"--split={split}", "-o", args.packs / f"{plan.label}.pack"]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True)
     if done.returncode != 0:
         print(f"{plan.label}: {done.stderr.strip().splitlines()[0]}", file=sys.stderr)
@@ -189,7 +189,7 @@ def main():
         default=0,
         help="of the value axis, if it is another",
     )
-    parser.add_argument("--schedules", default="auto,step,chunk:16,chunk:64", help="kind:C:FILL:precision or less, by commas")
+    parser.add_argument("--schedules", default="auto,step,chunk:16,chunk:64", help="kind:C:FILL:precision:split or less, by commas")
     parser.add_argument("--target", default="sm_90a", help="of prepare")
     parser.add_argument("--opt", type=pathlib.Path, default=SOURCE / "build/bin/rwkv-opt", help="of prepare")
     parser.add_argument("--device", default="cuda", help="of run")

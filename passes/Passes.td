@@ -52,6 +52,7 @@ def RwkvSchedulePass : Pass<"rwkv-schedule", "::mlir::func::FuncOp"> {
     Option<"schedule", "schedule", "std::string", "\"auto\"", "auto, step, scan or chunk">,
     Option<"chunk", "chunk", "int64_t", "0", "Tokens of a chunk; 0: chosen">,
     Option<"fill", "fill", "int64_t", "-1", "Tasks that long sequences are cut into segments for; 0: none, -1: chosen">,
+    Option<"split", "split", "int64_t", "0", "Tasks that share a head, each with a part of the values; 0: chosen">,
   ];
   let statistics = [Statistic<"numCertified", "bounds", "Number of decays with a bound that needs no check">,
                     Statistic<"numScheduled", "recurrences", "Number of recurrences annotated">];

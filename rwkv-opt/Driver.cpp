@@ -135,7 +135,7 @@ FailureOr<std::string> explain(ModuleOp module, const CompileOptions &options, S
     AffineState form(recurrence);
     if (wanted && !recurrence.getSchedule() && form.isLegal(*wanted)) {
       recurrence.setScheduleAttr(
-          chooseSchedule(recurrence, form, target, {wanted, options.chunk, options.fill}).schedule);
+          chooseSchedule(recurrence, form, target, {wanted, options.chunk, options.fill, options.split}).schedule);
     }
     if (options.emit == "picture") {
       explainPicture(os, recurrence, target, sourceLine);
@@ -174,7 +174,7 @@ FailureOr<std::string> compile(ModuleOp module, const CompileOptions &options, S
   report("specializing");
   if (failed(runFrontend(module)) || failed(specialize(module, options)) ||
       failed(askForPrecision(module, options.precision)) ||
-      failed(runMiddleEnd(module, options.schedule, options.chunk, options.fill))) {
+      failed(runMiddleEnd(module, options.schedule, options.chunk, options.fill, options.split))) {
     return failure();
   }
   static constexpr std::pair<StringLiteral, EmitKind> kKinds[] = {
@@ -240,8 +240,8 @@ std::string rwkv::compileKey(const std::string &spec, const CompileOptions &opti
   if (std::optional<TargetInfo> target = lookupTarget(options.target, error)) {
     os << target->chip << "\n"; // "host" is the row that this machine takes
   }
-  os << options.emit << " " << options.schedule << " " << options.chunk << " " << options.fill << " "
-     << options.precision << " " << options.allowUnused << " " << options.function << "\n";
+  os << options.emit << " " << options.schedule << " " << options.chunk << " " << options.fill << " " << options.split
+     << " " << options.precision << " " << options.allowUnused << " " << options.function << "\n";
   for (const auto &[name, value] : options.params) {
     os << name << "=" << llvm::format("%a", value) << "\n";
   }

@@ -24,6 +24,7 @@ struct CompileOptions {
   std::string schedule = "auto";                      // auto | step | scan | chunk
   int64_t chunk = 0;                                  // tokens of a chunk or scan; 0: chosen
   int64_t fill = -1;                                  // tasks that sequences are cut for; 0: none, -1: chosen
+  int64_t split = 0;                                  // tasks that share a head; 0: chosen
   std::string precision = "auto";                     // auto | f32 | tf32 | bf16: of operands of products in chunks
   std::vector<std::pair<std::string, double>> params; // --param name=value
   std::vector<ArrayInfo> checkpoint;                  // tensors that a model's sizes and dtypes are solved from

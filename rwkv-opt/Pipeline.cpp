@@ -45,7 +45,7 @@ static bool hasNativeExp2(ModuleOp module) {
   return target && target.getLanes() > 1;
 }
 
-LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t chunk, int64_t fill) {
+LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t chunk, int64_t fill, int64_t split) {
   PassManager manager(module.getContext());
   addToFunctions(manager, [&](OpPassManager &functions) {
     functions.addPass(createCSEPass());
@@ -53,6 +53,7 @@ LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t ch
     options.schedule = schedule.str();
     options.chunk = chunk;
     options.fill = fill;
+    options.split = split;
     functions.addPass(createRwkvSchedulePass(options));
     functions.addPass(createRwkvFusePass());
   });

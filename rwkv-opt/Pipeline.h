@@ -14,7 +14,8 @@ const mlir::DialectRegistry &getDialectRegistry();
 /// Named rungs to recurrences, shared functions inlined: before sizes are known.
 llvm::LogicalResult runFrontend(mlir::ModuleOp module);
 /// Specialised functions to kernels and launches.
-llvm::LogicalResult runMiddleEnd(mlir::ModuleOp module, llvm::StringRef schedule, int64_t chunk, int64_t fill);
+llvm::LogicalResult runMiddleEnd(mlir::ModuleOp module, llvm::StringRef schedule, int64_t chunk, int64_t fill,
+                                 int64_t split);
 /// Kernels to the llvm dialect; everything else is removed. `infos` gets how every kernel is run.
 llvm::LogicalResult runCodegen(mlir::ModuleOp module, llvm::StringMap<KernelInfo> &infos);
 

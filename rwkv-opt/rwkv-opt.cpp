@@ -41,6 +41,9 @@ static cl::opt<int64_t> chunk("chunk", cl::desc("Tokens of a scan or chunk; 0: c
 static cl::opt<int64_t>
     fill("fill", cl::desc("Tasks that long sequences of few heads are cut into segments for; 0: none, -1: chosen"),
          cl::init(-1), cl::cat(category));
+static cl::opt<int64_t>
+    split("split", cl::desc("Tasks that share a head, each with a part of the value axis; 1: none, 0: chosen"),
+          cl::init(0), cl::cat(category));
 static cl::opt<std::string>
     precision("precision",
               cl::desc("What operands of products of chunks may be rounded to: auto (tf32 where "
@@ -109,6 +112,7 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
   options.schedule = schedule;
   options.chunk = chunk;
   options.fill = fill;
+  options.split = split;
   options.precision = precision;
   std::string error;
   if (!checkpointPath.empty() && !readCheckpoint(options.checkpoint, error)) {

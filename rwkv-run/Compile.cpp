@@ -62,6 +62,7 @@ public:
     this->request.schedule = options.schedule;
     this->request.chunk = options.chunk;
     this->request.fill = options.fill;
+    this->request.split = options.split;
     this->request.precision = options.precision;
     this->request.params = options.params;
     this->request.allowUnused = options.allowUnused;

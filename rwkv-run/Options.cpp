@@ -133,6 +133,9 @@ void addCommon(CLI::App *app, CommonOptions &o, bool sourceIsPositional) {
       addInteger(app, "--fill", o.fill, -1, 65536,
                  "Tasks that long sequences of few heads are cut into segments for, in chunks; 0: none, "
                  "-1: chosen (default)");
+  CLI::Option *split =
+      addInteger(app, "--split", o.split, 0, 4096,
+                 "Tasks that share a head, each with a part of the value axis; 1: none, 0: chosen (default)");
   CLI::Option *precision = addText(
       app, "--precision", "auto|f32|tf32|bf16",
       [&o](const std::string &text) {
@@ -144,9 +147,9 @@ void addCommon(CLI::App *app, CommonOptions &o, bool sourceIsPositional) {
       "What matrix instructions may round operands of chunks to: auto (default) is tf32 where all operands have 16 "
       "bits, else f32, which rounds nothing");
   if (pack) {
-    pack->excludes(param)->excludes(schedule)->excludes(chunk)->excludes(fill)->excludes(precision);
+    pack->excludes(param)->excludes(schedule)->excludes(chunk)->excludes(fill)->excludes(split)->excludes(precision);
   }
-  all.insert(all.end(), {param, schedule, chunk, fill, precision});
+  all.insert(all.end(), {param, schedule, chunk, fill, split, precision});
   all.push_back(addString(app, "--device", "host|cuda|cuda:N", o.device,
                           "Device to run on, and to compile for: host (default), or an NVIDIA GPU (cuda is cuda:0)"));
   all.push_back(addInteger(app, "--threads", o.threads, 0, 1024,

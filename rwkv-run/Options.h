@@ -19,6 +19,7 @@ struct CommonOptions {
   std::string schedule = "auto";
   int64_t chunk = 0;
   int64_t fill = -1;
+  int64_t split = 0;
   std::string precision = "auto";
   std::string spec; // file or folder; empty: the specs that come with the tool
   std::string pack; // instead of compiling

@@ -145,7 +145,7 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
     parser.emitError(start, "expected step, scan or chunk, but got '") << name << "'";
     return {};
   }
-  std::optional<int64_t> chunk, fill, least;
+  std::optional<int64_t> chunk, fill, least, split;
   while (succeeded(parser.parseOptionalComma())) {
     SMLoc at = parser.getCurrentLocation();
     if (parser.parseKeyword(&name)) {
@@ -154,9 +154,10 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
     std::optional<int64_t> *number = name == "C"       ? &chunk
                                      : name == "fill"  ? &fill
                                      : name == "least" ? &least
+                                     : name == "split" ? &split
                                                        : nullptr;
     if (!number || *number) {
-      parser.emitError(at, "expected C, fill or least, each once, but got '") << name << "'";
+      parser.emitError(at, "expected C, fill, least or split, each once, but got '") << name << "'";
       return {};
     }
     if (parser.parseEqual() || parser.parseInteger(number->emplace())) {
@@ -167,7 +168,7 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
     return {};
   }
   return parser.getChecked<ScheduleAttr>(start, parser.getContext(), *kind, chunk.value_or(1), fill.value_or(0),
-                                         least.value_or(0));
+                                         least.value_or(0), split.value_or(1));
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
@@ -180,22 +181,28 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
   number("C", getChunk(), 1);
   number("fill", getFill(), 0);
   number("least", getLeast(), 0);
+  number("split", getSplit(), 1);
   printer << ">";
 }
 
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, ScheduleKind kind, int64_t chunk,
-                                   int64_t fill, int64_t least) {
+                                   int64_t fill, int64_t least, int64_t split) {
   if (chunk < 1 || (kind == ScheduleKind::step && chunk != 1)) {
     return emitError() << "expected a chunk of at least one token"
                        << (kind == ScheduleKind::step ? " only where there are chunks" : "") << ", but got " << chunk;
   }
   if (fill < 0 || (kind != ScheduleKind::chunk && fill != 0)) {
-    return emitError() << "expected tasks to fill" << (kind != ScheduleKind::chunk ? " only where there are chunks" : "")
-                       << ", but got " << fill;
+    return emitError() << "expected tasks to fill"
+                       << (kind != ScheduleKind::chunk ? " only where there are chunks" : "") << ", but got " << fill;
   }
   if (least < 0 || (kind == ScheduleKind::step && least != 0)) {
-    return emitError() << "expected a least number of tokens" << (kind == ScheduleKind::step ? " only where there is another form" : "")
-                       << ", but got " << least;
+    return emitError() << "expected a least number of tokens"
+                       << (kind == ScheduleKind::step ? " only where there is another form" : "") << ", but got "
+                       << least;
+  }
+  if (split < 1 || (split > 1 && fill > 0)) {
+    return emitError() << "expected a split of 1 or more" << (fill > 0 ? ", of 1 where there are tasks to fill" : "")
+                       << ", but got " << split;
   }
   return success();
 }

@@ -83,9 +83,13 @@ def Rwkv_ScheduleAttr : AttrDef<Rwkv_Dialect, "Schedule"> {
 
     `#rwkv.schedule<chunk, C = 16, least = 16>`: calls of fewer tokens per sequence, on average, run token by token, in a kernel
     of their own.
+
+    `#rwkv.schedule<step, split = 4>`: the value axis of the states is split over 4 tasks per head, each of which has a
+    quarter of the values and all of the keys. For states that one task cannot hold, and where nothing mixes values.
   }];
   let parameters = (ins EnumParameter<Rwkv_ScheduleKind>:$kind, DefaultValuedParameter<"int64_t", "1">:$chunk,
-                        DefaultValuedParameter<"int64_t", "0">:$fill, DefaultValuedParameter<"int64_t", "0">:$least);
+                        DefaultValuedParameter<"int64_t", "0">:$fill, DefaultValuedParameter<"int64_t", "0">:$least,
+                        DefaultValuedParameter<"int64_t", "1">:$split);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Cost/Cost.h"
 
+#include "passes/AffineState/ValueAxis.h"
+
 using namespace mlir;
 using namespace rwkv;
 
@@ -188,9 +190,41 @@ static int64_t chooseFill(const AffineState &form, TargetAttr target) {
   return rows <= 2 * columns ? kTasksOfUnit * target.getUnits() : 0;
 }
 
+/// The tasks that share a head whose states one task cannot hold near: as many as it takes for each to hold its part in
+/// registers, token by token, or in a quarter of the memory of its own, where chunks need the rest.
+static int64_t chooseSplit(RecurrenceOp recurrence, const AffineState &form, TargetAttr target, ScheduleKind kind) {
+  constexpr int64_t kPointsOfLane = 32;
+  if (!target || target.getLanes() == 1 ||
+      !llvm::all_of(form.states, [](const CarriedState &state) { return isKnown(state.type); })) {
+    return 1;
+  }
+  int64_t elements = 0, bytes = 0;
+  for (const CarriedState &state : form.states) {
+    int64_t size = llvm::product_of(state.type.getKeys()) * state.type.getValue();
+    elements += size;
+    bytes += size * state.type.getElementType().getIntOrFloatBitWidth() / 8;
+  }
+  if (bytes <= target.getScratch()) {
+    return 1;
+  }
+  ValueAxis axis(recurrence);
+  auto fits = [&](int64_t split) {
+    return kind == ScheduleKind::step ? elements <= split * kPointsOfLane * target.getLanes()
+                                      : 4 * bytes <= split * target.getScratch();
+  };
+  int64_t split = 1;
+  while (!axis.getObstacle() && !fits(split) && axis.getSize() % (2 * split) == 0) {
+    split *= 2;
+  }
+  return split;
+}
+
 Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, TargetAttr target, const Wanted &wanted) {
   MLIRContext *context = recurrence.getContext();
-  Choice best{ScheduleAttr::get(context, ScheduleKind::step, 1, 0, 0), std::nullopt};
+  auto splitOf = [&](ScheduleKind kind) {
+    return wanted.split > 0 ? wanted.split : chooseSplit(recurrence, form, target, kind);
+  };
+  Choice best{ScheduleAttr::get(context, ScheduleKind::step, 1, 0, 0, splitOf(ScheduleKind::step)), std::nullopt};
   best.cost = getCost(recurrence, form, target, ScheduleKind::step, 1);
   bool found = !wanted.kind || *wanted.kind == ScheduleKind::step;
   int64_t tokens = wanted.chunk, fill = wanted.fill >= 0 ? wanted.fill : chooseFill(form, target);
@@ -203,16 +237,17 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
       candidates = getRates(target, recurrence, kind).chunks;
     }
     llvm::for_each(candidates, [&](int64_t &candidate) { candidate = form.fitChunk(kind, candidate); });
+    const int64_t split = splitOf(kind);
     for (int64_t candidate : candidates) {
       std::optional<Cost> cost = getCost(recurrence, form, target, kind, candidate);
-      bool fits = !cost || cost->onChip <= static_cast<double>(target.getScratch());
+      bool fits = !cost || cost->onChip <= static_cast<double>(split * target.getScratch());
       bool better = !found || (cost && best.cost && fits && cost->time < best.cost->time);
       if (better) {
         int64_t length = cost || tokens > 0 ? candidate : form.fitChunk(kind, 16);
         // Where lanes run a task together, the code for chunks takes memory and registers that tokens do not need.
         bool alone = target && target.getLanes() > 1;
-        int64_t tasks = kind == ScheduleKind::chunk ? fill : 0;
-        best = {ScheduleAttr::get(context, kind, length, tasks, alone ? length : 0), cost};
+        int64_t tasks = kind == ScheduleKind::chunk && split == 1 ? fill : 0;
+        best = {ScheduleAttr::get(context, kind, length, tasks, alone ? length : 0, split), cost};
         found = true;
       }
     }

@@ -31,6 +31,7 @@ struct Wanted {
   std::optional<ScheduleKind> kind;
   int64_t chunk = 0; // tokens, if positive
   int64_t fill = -1; // tasks, if not negative
+  int64_t split = 0; // tasks of a head, if positive
 };
 
 /// The cheapest legal schedule; `step` where sizes are unknown.

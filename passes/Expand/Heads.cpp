@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Recurrences: a task runs one head of one sequence, with the ops before and after the recurrence that stay within the
-// head. Tokens are taken one by one, or C at a time with what is left over one by one.
+// head, or a part of the head's values. Tokens are taken one by one, or C at a time with what is left over one by one.
 #include "passes/AffineState/AffineState.h"
+#include "passes/Expand/Part.h"
 #include "passes/Expand/Segments.h"
 #include "passes/Fuse/Shapes.h"
 
@@ -14,11 +15,15 @@ namespace {
 
 class HeadsEmitter : public KernelEmitter {
 public:
-  HeadsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) : KernelEmitter(fused, kernel, builder) {}
+  HeadsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder)
+      : KernelEmitter(fused, kernel, builder), recurrence(*fused.getBody().getOps<RecurrenceOp>().begin()),
+        part(recurrence) {}
 
 protected:
   LogicalResult run() override {
-    recurrence = *fused.getBody().getOps<RecurrenceOp>().begin();
+    if (failed(part.prepare())) {
+      return failure();
+    }
     heads = cast<RankedTensorType>(recurrence.getInits().front().getType()).getDimSize(1);
     row = chooseRow();
     Value reset = recurrence.getReset(), sequence = over(row, index(heads));
@@ -38,7 +43,8 @@ protected:
   Value countTasks(TileEmitter &e, Sizes size) override { return e.times(countHeads(e, size), areMany(e, size)); }
 
   Value countHeads(TileEmitter &e, Sizes size) {
-    return e.times(size(recurrence.getReset() ? tile::Size::S : tile::Size::B), e.index(heads));
+    int64_t parts = heads * part.getCount();
+    return e.times(size(recurrence.getReset() ? tile::Size::S : tile::Size::B), e.index(parts));
   }
 
   /// 1 if sequences have as many tokens as the schedule wants, on average, else 0.
@@ -60,7 +66,13 @@ protected:
   // ---- what is different where sequences are cut into segments
 
   /// Which head of which sequence the task runs.
-  virtual Value chooseRow() { return kernel.getTask(); }
+  virtual Value chooseRow() {
+    if (part.getCount() == 1) {
+      return kernel.getTask();
+    }
+    partNumber = modulo(kernel.getTask(), index(part.getCount()));
+    return over(kernel.getTask(), index(part.getCount()));
+  }
   virtual SmallVector<Value> loadStates() {
     return llvm::map_to_vector(recurrence.getInits(), [&](Value init) { return loadInit(init); });
   }
@@ -75,8 +87,9 @@ protected:
   virtual void finish(ValueRange carried) { storeStates(carried); }
 
   RecurrenceOp recurrence;
+  Part part;
   int64_t heads = 0;
-  Value row, head;
+  Value row, head, partNumber;
 
   static tile::Precision getTilePrecision(Precision precision) {
     switch (precision) {
@@ -92,27 +105,43 @@ protected:
 
   // ---- states: [sequence, head, K.., V]
 
-  Value loadInit(Value init) { return load(buffer(init), stateOffset(init), stateType(init)); }
+  Value loadInit(Value init) { return load(buffer(init), stateOffset(init), stateType(init), stateStride(init)); }
 
   static ArrayRef<int64_t> stateShape(Value init) {
     return cast<RankedTensorType>(init.getType()).getShape().drop_front(2);
   }
-  static Type stateType(Value init) { return tileType(stateShape(init), getElementTypeOrSelf(init.getType())); }
+  Type stateType(Value init) { return tileType(ofPart(stateShape(init)), getElementTypeOrSelf(init.getType())); }
 
-  /// Tasks run over (sequence, head), the order of the state's leading axes.
+  /// Tasks run over (sequence, head, part), the first two in the order of the state's leading axes.
   Value stateOffset(Value init) {
-    int64_t size = 1;
-    for (int64_t axis : stateShape(init)) {
-      size *= axis;
-    }
-    return mulAdd(row, size, index(0));
+    ArrayRef<int64_t> shape = stateShape(init);
+    return fromPart(mulAdd(row, llvm::product_of(shape), index(0)), shape.back());
   }
+  int64_t stateStride(Value init) {
+    ArrayRef<int64_t> shape = stateShape(init);
+    return part.getCount() > 1 && shape.size() > 1 ? shape.back() : 0;
+  }
+
+  // ---- parts of the value axis
+
+  SmallVector<int64_t> ofPart(ArrayRef<int64_t> shape) {
+    SmallVector<int64_t> result(shape);
+    result.back() /= part.getCount();
+    return result;
+  }
+  /// Where the task's part of so many values starts, if the first one is at `offset`.
+  Value fromPart(Value offset, int64_t values) {
+    return partNumber ? plus(offset, times(partNumber, index(values / part.getCount()))) : offset;
+  }
+  /// Whether the task has a part alone of what `value` of the region is.
+  bool isInParts(Value value) { return partNumber && part.isAlong(value); }
 
   void storeStates(ValueRange states) {
     Operation *yield = fused.getBody().front().getTerminator();
     for (auto [i, value] : llvm::enumerate(yield->getOperands())) {
       if (std::optional<unsigned> k = stateIndex(value)) {
-        store(states[*k], output(i), stateOffset(recurrence.getInits()[*k]));
+        Value init = recurrence.getInits()[*k];
+        store(states[*k], output(i), stateOffset(init), stateStride(init));
       }
     }
   }
@@ -133,14 +162,15 @@ protected:
 private:
   SmallVector<Value> loadConsts() {
     SmallVector<Value> tiles;
-    for (Value value : recurrence.getConsts()) {
+    auto args = recurrence.getToken().getArguments().drop_front(recurrence.getOver().size());
+    for (auto [value, arg] : llvm::zip(recurrence.getConsts(), args)) {
       auto type = cast<RankedTensorType>(value.getType());
-      ArrayRef<int64_t> shape = type.getShape().drop_front();
-      int64_t size = 1;
-      for (int64_t axis : shape) {
-        size *= axis;
+      SmallVector<int64_t> shape(type.getShape().drop_front());
+      Value offset = mulAdd(groupOf(type.getDimSize(0)), llvm::product_of(shape), index(0));
+      if (isInParts(arg)) {
+        offset = fromPart(offset, shape.back());
+        shape = ofPart(shape);
       }
-      Value offset = mulAdd(groupOf(type.getDimSize(0)), size, index(0));
       tiles.push_back(load(buffer(value), offset, tileType(shape, type.getElementType())));
     }
     return tiles;
@@ -177,10 +207,11 @@ private:
   }
 
   LogicalResult emitSequence(Value start, Value end, ArrayRef<Value> consts, SmallVector<Value> &carried) {
-    auto step = [&](ValueRange args) { return emitStep(*this, recurrence, args); };
+    RecurrenceOp region = part.getRecurrence();
+    auto step = [&](ValueRange args) { return emitStep(*this, region, args); };
     ScheduleAttr schedule = chooseSchedule();
     if (schedule && schedule.getKind() != ScheduleKind::step) {
-      AffineState form(recurrence);
+      AffineState form(region);
       if (failed(check(form, schedule))) {
         return failure();
       }
@@ -196,7 +227,7 @@ private:
       auto [first, last] = chooseChunks(start, count, size);
       auto chunk = [&](ValueRange args) {
         unsigned transitions = countTransitions();
-        return emitChunk(*this, recurrence, form, schedule, args.drop_back(transitions), args.take_back(transitions));
+        return emitChunk(*this, region, form, schedule, args.drop_back(transitions), args.take_back(transitions));
       };
       if (failed(emitLoop(first, last, schedule.getChunk(), consts, carried, chunk))) {
         return failure();
@@ -247,12 +278,12 @@ private:
 
   LogicalResult emitTokens(ArrayRef<Value> consts, ValueRange states, Body body) {
     SmallVector<Value> args;
-    for (Value value : recurrence.getOver()) {
-      FailureOr<Value> tile = isInput(value) ? FailureOr<Value>(loadOver(value)) : emit(value);
+    for (auto [value, arg] : llvm::zip(recurrence.getOver(), recurrence.getToken().getArguments())) {
+      FailureOr<Value> tile = isInput(value) ? FailureOr<Value>(loadOver(value, isInParts(arg))) : emit(value);
       if (failed(tile)) {
         return failure();
       }
-      args.push_back(*tile);
+      args.push_back(!isInput(value) && isInParts(arg) ? takePart(*tile) : *tile);
     }
     llvm::append_range(args, consts);
     llvm::append_range(args, states);
@@ -274,22 +305,31 @@ private:
       if (failed(tile)) {
         return failure();
       }
-      storeRows(*tile, output(i), tokenOffset(value), countFeatures(value.getType()));
+      storeRows(*tile, output(i), resultOffset(value), countFeatures(value.getType()));
     }
     scf::YieldOp::create(b, loc, next);
     return success();
   }
 
-  /// An operand of the recurrence: its slice for this token and for this head's group.
-  Value loadOver(Value value) {
+  /// Of what is the same for all parts.
+  Value takePart(Value tile) {
+    SmallVector<int64_t> whole(tile::getTileShape(tile.getType()));
+    SmallVector<Value> offsets(batch ? 1 : 0, index(0));
+    offsets.push_back(fromPart(index(0), whole.back()));
+    return slice(tile, tileType(ofPart(whole), getElementTypeOrSelf(tile.getType())), offsets);
+  }
+
+  /// An operand of the recurrence: its slice for this token, for this head's group, and for this part.
+  Value loadOver(Value value, bool inParts) {
     auto type = cast<RankedTensorType>(value.getType());
-    ArrayRef<int64_t> shape = type.getShape().drop_front(3);
-    int64_t groups = type.getDimSize(2), size = 1;
-    for (int64_t axis : shape) {
-      size *= axis;
+    SmallVector<int64_t> shape(type.getShape().drop_front(3));
+    int64_t groups = type.getDimSize(2), size = llvm::product_of(shape);
+    Value offset = mulAdd(mulAdd(token, groups, groupOf(groups)), size, index(0));
+    if (inParts) {
+      offset = fromPart(offset, shape.back());
+      shape = ofPart(shape);
     }
-    Value position = mulAdd(token, groups, groupOf(groups));
-    return loadRows(buffer(value), mulAdd(position, size, index(0)), shape, type.getElementType(), groups * size);
+    return loadRows(buffer(value), offset, shape, type.getElementType(), groups * size);
   }
 
   /// One value of this shape, or one of each token as a row: tokens lie `stride` elements apart.
@@ -297,10 +337,7 @@ private:
     if (!batch) {
       return load(buffer, offset, tileType(shape, element));
     }
-    int64_t size = 1;
-    for (int64_t axis : shape) {
-      size *= axis;
-    }
+    int64_t size = llvm::product_of(shape);
     Value rows = load(buffer, offset, tileType({batch, size}, element), stride);
     return shape.empty() ? sum(rows, 1) : rows;
   }
@@ -336,6 +373,13 @@ private:
 
   Value tokenOffset(Value value) {
     return mulAdd(mulAdd(token, heads, head), countFeatures(value.getType()) / heads, index(0));
+  }
+
+  Value resultOffset(Value value) {
+    bool inParts = value.getDefiningOp() == recurrence &&
+                   isInParts(recurrence.getYield().getOperand(cast<OpResult>(value).getResultNumber()));
+    Value offset = tokenOffset(value);
+    return inParts ? fromPart(offset, countFeatures(value.getType()) / heads) : offset;
   }
 
   FailureOr<Value> emit(Value value) {

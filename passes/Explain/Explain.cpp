@@ -187,9 +187,13 @@ private:
     if (int64_t tokens = choice.schedule.getLeast()) {
       os << ", fewer than " << tokens << " tokens one by one";
     }
+    if (int64_t tasks = choice.schedule.getSplit(); tasks > 1) {
+      os << ", " << tasks << " tasks share the values of a head";
+    }
     if (int64_t tasks = choice.schedule.getFill()) {
       os << ", long sequences of few heads in segments, for up to " << tasks << " tasks";
-    } else if (choice.schedule.getKind() == ScheduleKind::chunk && target && target.getUnits() > 0) {
+    } else if (choice.schedule.getKind() == ScheduleKind::chunk && choice.schedule.getSplit() == 1 && target &&
+               target.getUnits() > 0) {
       std::string why = form.whyNotCut();
       os << (why.empty() ? "" : ", sequences in one piece: " + why);
     }

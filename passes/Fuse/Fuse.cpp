@@ -107,6 +107,9 @@ private:
   }
 
   static bool fitsHeads(Operation *op, RecurrenceOp recurrence) {
+    if (ScheduleAttr schedule = recurrence.getScheduleAttr(); schedule && schedule.getSplit() > 1) {
+      return false; // its tasks have parts of heads
+    }
     int64_t heads = cast<RankedTensorType>(recurrence.getInits().front().getType()).getDimSize(1);
     for (Value value : llvm::concat<Value>(op->getOperands(), op->getResults())) {
       if (!isa<RankedTensorType>(value.getType()) || !splitsIntoHeads(value.getType(), heads)) {

@@ -33,6 +33,11 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
           << fill.getValue() << " with schedule '" << schedule << "'";
       return signalPassFailure();
     }
+    if (split < 0 || (split > 1 && fill > 0)) {
+      getOperation()->emitError("expected a split of 0 or more, and of 1 with tasks to fill, but got ")
+          << split.getValue() << " with " << fill.getValue();
+      return signalPassFailure();
+    }
     numCertified += certifyBounds(getOperation());
     auto walk = getOperation()->walk([&](RecurrenceOp recurrence) {
       return recurrence.getSchedule() ? WalkResult::advance() : annotate(recurrence, forced);
@@ -58,6 +63,9 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
         text += ", long sequences cut into segments for up to " + std::to_string(tasks) + " tasks";
       }
     }
+    if (int64_t tasks = choice.schedule.getSplit(); tasks > 1) {
+      text += ", " + std::to_string(tasks) + " tasks share a head's values";
+    }
     for (ScheduleKind kind : {ScheduleKind::scan, ScheduleKind::chunk}) {
       if (const Refusal &refusal = form.getRefusal(kind); refusal.op) {
         text += (", no " + stringifyScheduleKind(kind) + ": " + refusal.reason + " (" + refusal.rule + ")").str();
@@ -77,7 +85,7 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
       }
     }
     auto target = recurrence->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
-    Choice choice = chooseSchedule(recurrence, form, target, {forced, chunk, fill});
+    Choice choice = chooseSchedule(recurrence, form, target, {forced, chunk, fill, split});
     recurrence.setScheduleAttr(choice.schedule);
     explain(recurrence, form, choice, target);
     ++numScheduled;

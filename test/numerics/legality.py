@@ -55,6 +55,11 @@ TABLE = {
 NOT_CUT = """ladder-linear-attention ladder-mlstm ladder-taylor ladder-ttt-linear ladder-two-sided-delta
     ladder-two-states"""
 
+# Whose values know of each other, so that no task can have a part of them: they are summed over, make keys, or there are
+# values of several kinds.
+NOT_SPLIT = """ladder-gated-oja ladder-linear-attention ladder-mamba1 ladder-mlstm ladder-slstm ladder-taylor
+    ladder-ttt-linear"""
+
 KINDS = ("step", "scan", "chunk")
 
 
@@ -70,3 +75,7 @@ def legality(name, kind):
 
 def can_be_cut(name):
     return legality(name, "chunk") == "yes" and name not in NOT_CUT.split()
+
+
+def can_be_split(name):
+    return name not in NOT_SPLIT.split()

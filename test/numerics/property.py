@@ -46,7 +46,7 @@ EXAMPLES = """examples:
   property.py --tool build/bin/rwkv-run --again failures/1234-chunk               # what --keep has written
 """
 
-SCHEDULES = ("step", "scan", "chunk", "cut")
+SCHEDULES = ("step", "scan", "chunk", "cut", "split")
 CHUNKS = (1, 2, 3, 4, 5, 7, 8, 16, 32)
 SHRUNK = 4  # failures that are made smaller, by default; the others are only reported
 ALIKE = 2  # of these at most, that fail in the same way
@@ -86,6 +86,8 @@ def without_names(message):
 def options(schedule, chunk):
     if schedule == "cut":  # into segments of at least 8 chunks
         return ["--schedule=chunk", f"--chunk={min(chunk, 3)}", "--fill=64"]
+    if schedule == "split":  # the values of a head, over two tasks
+        return ["--schedule=chunk", f"--chunk={chunk}", "--fill=0", "--split=2"]
     return [f"--schedule={schedule}"] + ([f"--chunk={chunk}"] if schedule != "step" else [])
 
 
@@ -117,7 +119,7 @@ def compile_region(tool, name, region, case, schedule, chunk):
         if int(code[1]) != REFUSED:
             raise Failure(("crash",), message) from None
         text = code[2].replace(str(path), f"{name}.mlir")
-        refused = re.search("schedule [a-z]+ is not legal|cannot be cut into segments", text)
+        refused = re.search("schedule [a-z]+ is not legal|cannot be (cut into segments|split along)|expected a split", text)
         way = "refused" if refused else "stopped"
         raise Failure((way, without_names(text)), text) from None
     finally:
@@ -224,7 +226,8 @@ class Properties:
         """Those schedules that the tool has."""
         help_ = self.tool.checked("call", "--help", cache=self.tool.folder / "cache").stdout.decode()
         line = next((x for x in help_.splitlines() if "--schedule" in x), "")
-        found = [s for s in wanted if re.search(rf"\b{s}\b", line) or (s == "cut" and "--fill" in help_)]
+        by_option = {"cut": "--fill", "split": "--split"}
+        found = [s for s in wanted if re.search(rf"\b{s}\b", line) or by_option.get(s, "none") in help_]
         for s in wanted:
             if s not in found:
                 self.report.skipped(f"property/{s}", "rwkv-run has no such schedule")
@@ -467,7 +470,7 @@ def main():
     parser.add_argument("--count", type=int, default=300, help="regions (default 300)")
     parser.add_argument("--seed", type=int, help="of the first region (default: $RWKV_SEED, else a new one)")
     parser.add_argument("--only-seed", type=int, metavar="N", help="this region alone")
-    parser.add_argument("--schedules", default=",".join(SCHEDULES), help="default: step,scan,chunk,cut")
+    parser.add_argument("--schedules", default=",".join(SCHEDULES), help="default: step,scan,chunk,cut,split")
     parser.add_argument("--jobs", type=int, default=2, help="kernels compiled at a time (default 2)")
     parser.add_argument("--keep", type=pathlib.Path, metavar="DIR", help="where failing regions are written")
     parser.add_argument("--again", type=pathlib.Path, metavar="DIR", help="run a folder that --keep has written")

@@ -28,7 +28,7 @@ import numpy as np
 
 import bounds
 import inputs
-from legality import KINDS, can_be_cut, legality
+from legality import KINDS, can_be_cut, can_be_split, legality
 from matrix import Plan, unequal
 from recurrences import ALL
 from recurrences.ladder import LADDER
@@ -66,12 +66,13 @@ NOT_LEGAL = "is not legal"
 
 
 class Schedule:
-    def __init__(self, kind, chunk=0, fill=0):
-        self.kind, self.chunk, self.fill = kind, chunk, fill
-        self.name = (f"{kind}{chunk}" if chunk else kind) + ("cut" if fill else "")
+    def __init__(self, kind, chunk=0, fill=0, split=1):
+        self.kind, self.chunk, self.fill, self.split = kind, chunk, fill, split
+        self.name = (f"{kind}{chunk}" if chunk else kind) + ("cut" if fill else "") + (f"by{split}" if split > 1 else "")
         self.options = [f"--schedule={kind}"] + ([f"--chunk={chunk}"] if chunk else [])
         # Whole sequences where nothing else is asked: the kernels for segments take longer to compile than to run.
         self.options += [f"--fill={fill}"] if kind == "chunk" else []
+        self.options += [f"--split={split}"] if split > 1 else []
 
 
 def scaled(r, keys, values):
@@ -135,6 +136,7 @@ class Kernels(Plan):
 
 STEP, SCAN = Schedule("step"), Schedule("scan")
 CUT = Schedule("chunk", 3, fill=60)  # segments of 24 tokens or more, up to ten of them
+SPLIT = [Schedule("step", split=4), Schedule("scan", 16, split=2), Schedule("chunk", 16, split=2)]
 
 
 def chunks(*lengths):
@@ -157,6 +159,8 @@ def chosen(r, full):
         yield types, scaled(r, 64, 64), large, (64, 100), False
         if can_be_cut(r.name):
             yield types, scaled(r, 16, 32), [CUT], LENGTHS, False
+        if can_be_split(r.name):
+            yield types, scaled(r, 16, 32), [s for s in SPLIT if legality(r.name, s.kind) == "yes"], (1, 17, 100), False
         if r.name in DRIFT or full and "decay" in kinds_of(r):  # without decay, errors may walk
             yield types, scaled(r, 8, 8), [STEP, SCAN, *chunks(16, 64)], (DRIFT_LENGTH,), False
         if full:

@@ -540,7 +540,7 @@ func.func @unknown_key(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>) {
   %s = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
       -> (tensor<?x2x8x8xf32>) {
     rwkv.yield %S : !rwkv.state<8|8xf32>
-  // expected-error @below {{expected C, fill or least, each once, but got 'D'}}
+  // expected-error @below {{expected C, fill, least or split, each once, but got 'D'}}
   } attributes {schedule = #rwkv.schedule<chunk, C = 4, D = 4>}
   return
 }

@@ -95,11 +95,11 @@ func.func @schedules(%k: tensor<?x?x2x8xf32>, %s0: tensor<?x2x8x8xf32>)
       -> (tensor<?x2x8x8xf32>) {
     rwkv.yield %S : !rwkv.state<8|8xf32>
   } attributes {schedule = #rwkv.schedule<step, C = 1>}
-  // CHECK: } attributes {note = "x", schedule = #rwkv.schedule<chunk, C = 16>}
+  // CHECK: } attributes {note = "x", schedule = #rwkv.schedule<chunk, C = 16, split = 2>}
   %1 = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
       -> (tensor<?x2x8x8xf32>) {
     rwkv.yield %S : !rwkv.state<8|8xf32>
-  } attributes {note = "x", schedule = #rwkv.schedule<chunk, C = 16>}
+  } attributes {note = "x", schedule = #rwkv.schedule<chunk, C = 16, split = 2>}
   // CHECK: } attributes {schedule = #rwkv.schedule<scan>}
   %2 = rwkv.recurrence over(%kt = %k : tensor<?x?x2x8xf32>) init(%S = %s0 : tensor<?x2x8x8xf32>)
       -> (tensor<?x2x8x8xf32>) {

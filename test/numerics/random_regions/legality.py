@@ -19,7 +19,8 @@ Two more kinds of states have both forms:
   held     it takes the place of another state, as that was before the token, where a counter is 0, and stays what it is
            elsewhere; reads are of what it is after that. The counter counts, and nothing else; nobody sees it otherwise
 
-`cut` is `chunk` with sequences cut into segments, for states of which each does the same to all columns.
+`cut` is `chunk` with sequences cut into segments, for states of which each does the same to all columns. `split` is `chunk`
+with the values of a head over two tasks, for values that do not know of each other.
 
 A verdict per schedule: "must" (the compiler has to accept it), "may" (it is not wrong, but asks for more than the rules
 promise: the compiler may refuse, and what it accepts has to be right), "no"."""
@@ -286,4 +287,4 @@ def analyse(region):
         elif not any(s.keys and s.name in fed for s in region.states):
             scan = "may"
     cut = "no" if chunk == "no" else "may"
-    return Verdict({"step": "must", "scan": scan, "chunk": chunk, "cut": cut}, features, broken)
+    return Verdict({"step": "must", "scan": scan, "chunk": chunk, "cut": cut, "split": cut}, features, broken)
