@@ -127,23 +127,39 @@ private:
                   [&](Value column) { storeSums(column, emitColumn(dealt, column)); });
         return 0;
       }
-      // Lanes of the same column meet in shared memory.
+      // Lanes of the same column add up what they have in a warp, then meet in shared memory.
+      int64_t warp = std::min(e.lanes, e.hooks.getWarp());
+      bool together = columns == dealt.columns && columns < warp;
+      int64_t meeting = together ? e.lanes / warp : dealt.rows;
       SmallVector<Memory> partial;
       for (unsigned root : sums) {
-        partial.push_back(allocate(dealt.rows * columns, getElementTypeOrSelf(reduceOf(root).getX().getType())));
+        partial.push_back(allocate(meeting * columns, getElementTypeOrSelf(reduceOf(root).getX().getType())));
         partial.back().stride = columns;
       }
-      e.forEach(dealt.column, dealt.columns, columns, [&](Value column) {
-        for (auto [memory, value] : llvm::zip_equal(partial, emitColumn(dealt, column))) {
-          emitStore(b, loc, memory, dealt.row, column, value);
+      auto meet = [&](Value row, Value column, ValueRange values) {
+        for (auto [memory, value] : llvm::zip_equal(partial, values)) {
+          emitStore(b, loc, memory, row, column, value);
         }
+      };
+      e.forEach(dealt.column, dealt.columns, columns, [&](Value column) {
+        SmallVector<Value> values = emitColumn(dealt, column);
+        if (!together) {
+          meet(dealt.row, column, values);
+          return;
+        }
+        for (auto [root, value] : llvm::zip_equal(sums, values)) {
+          value = combineLanes(root, value, columns, warp);
+        }
+        Value inWarp = e.laneModulo(warp);
+        Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, inWarp, e.index(columns));
+        e.ifTrue(isFirst, [&] { meet(e.laneDivided(warp), column, values); });
       });
       e.barrier();
       e.forEach(e.lane, e.lanes, columns, [&](Value column) {
         SmallVector<Value> totals;
         for (auto [root, memory] : llvm::zip_equal(sums, partial)) {
           Value total;
-          for (int64_t i = 0; i < dealt.rows; ++i) {
+          for (int64_t i = 0; i < meeting; ++i) {
             Value part = emitLoad(b, loc, memory, e.index(i), column, 0, memory.element);
             total = total ? combine(root, total, part) : part;
           }
@@ -163,8 +179,9 @@ private:
 
   // ---- sums along the columns: lanes of a warp share a row
 
-  Value combineLanes(unsigned root, Value value, int64_t count) {
-    for (int64_t mask = 1; mask < count; mask *= 2) {
+  /// Of lanes whose numbers differ by multiples of `first`, `count` lanes being a whole.
+  Value combineLanes(unsigned root, Value value, int64_t first, int64_t count) {
+    for (int64_t mask = first; mask < count; mask *= 2) {
       value = combine(root, value, shuffle(value, mask));
     }
     return value;
@@ -210,7 +227,7 @@ private:
                          });
         });
         for (auto [root, value] : llvm::zip_equal(sums, partial)) {
-          value = combineLanes(root, value, dealt.columns);
+          value = combineLanes(root, value, 1, dealt.columns);
         }
         Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, dealt.column, e.index(0));
         first = mine ? arith::AndIOp::create(b, loc, first, mine).getResult() : first;
@@ -230,7 +247,7 @@ private:
         return emitPoints(Point{Value(), column}, before);
       });
       for (auto [root, value] : llvm::zip_equal(sums, partial)) {
-        value = combineLanes(root, value, warp);
+        value = combineLanes(root, value, 1, warp);
       }
       if (warps > 1) {
         Value number = e.laneDivided(warp);

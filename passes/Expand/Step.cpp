@@ -79,6 +79,12 @@ private:
     Value factor = math::ExpOp::create(e.b, e.loc, log);
     if (step.axis == StateStep::Axis::key) {
       factor = e.repeatKey(factor, cast<StateType>(step.state.getType()), step.key);
+      // Of several key axes in turn, factors are multiplied for the rows, not for each element.
+      if (auto before = decayed.find(step.state); before != decayed.end()) {
+        state = before->second.first;
+        factor = e.mul(before->second.second, factor);
+      }
+      decayed[step.result] = {state, factor};
       return e.mul(state, e.broadcast(factor, state.getType(), 0));
     }
     return e.mul(state, e.broadcast(factor, state.getType(), 1));
@@ -160,6 +166,7 @@ private:
   TileEmitter &e;
   RecurrenceOp recurrence;
   llvm::DenseMap<Value, Value> tiles;
+  llvm::DenseMap<Value, std::pair<Value, Value>> decayed; // states: what they were, and rows of factors
 };
 
 } // namespace

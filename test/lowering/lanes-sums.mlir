@@ -95,6 +95,28 @@ tile.kernel @column_sums(%t: index, %b: index, %n: index, %s: index, %x: !tile.b
   tile.store %2, %y[%t] : tensor<32xf32>, <f32>
 }
 
+// Of eight columns a warp has four rows at a time: it adds them up by exchanges, then eight warps meet.
+// CHECK-LABEL: func.func @few_columns(
+// CHECK-SAME: tile.lanes = 256
+// CHECK: %[[PART:.*]] = scf.for {{.*}} iter_args
+// CHECK: shfl.sync.bfly.f32"(%{{.*}}, %{{.*}}, %c8_i32, %c31_i32)
+// CHECK: arith.addf
+// CHECK: shfl.sync.bfly.f32"(%{{.*}}, %{{.*}}, %c16_i32, %c31_i32)
+// CHECK: %[[SUM:.*]] = arith.addf
+// CHECK-NOT: shfl
+// CHECK: arith.cmpi ult, %{{.*}}, %c8
+// CHECK: llvm.store %[[SUM]], %{{.*}} : f32, !llvm.ptr{{$}}
+// CHECK: barrier
+// CHECK-COUNT-7: arith.addf
+// CHECK: return
+tile.kernel @few_columns(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %y: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %A = tile.load %x[%c0] : <f32> -> tensor<1024x8xf32>
+  %1 = arith.mulf %A, %A : tensor<1024x8xf32>
+  %2 = tile.reduce sum %1 over 0 : tensor<1024x8xf32> -> tensor<8xf32>
+  tile.store %2, %y[%t] : tensor<8xf32>, <f32>
+}
+
 // A total of eight warps: each finds its own by exchanges, one lane of each writes it, then all lanes add the eight. A number
 // that all lanes have is stored by the first alone.
 // CHECK-LABEL: func.func @total(

@@ -122,6 +122,16 @@
 // CHECK: %[[S2:.*]] = tile.dot %[[Q]], %[[BACK]] blocks 3 : tensor<3x3xf32>, tensor<18x4xf32> -> tensor<18x4xf32>
 // CHECK: scf.yield %[[S2]]
 
+// Decays of several key axes: one factor for each row.
+// CHECK-LABEL: tile.kernel @heads_7(
+// CHECK: scf.for {{.*}} iter_args(%[[S:.*]] = %{{.*}}) -> (tensor<6x4xf32>)
+// CHECK-DAG: %[[F:.*]] = tile.reshape %{{.*}} -> tensor<6xf32>
+// CHECK-DAG: %[[G:.*]] = tile.reshape %{{.*}} -> tensor<6xf32>
+// CHECK: %[[FG:.*]] = arith.mulf %[[F]], %[[G]] : tensor<6xf32>
+// CHECK: %[[ROWS:.*]] = tile.broadcast %[[FG]] on 0 : tensor<6xf32> -> tensor<6x4xf32>
+// CHECK: %[[S1:.*]] = arith.mulf %[[S]], %[[ROWS]] : tensor<6x4xf32>
+// CHECK: scf.yield %[[S1]]
+
 func.func @decays(%w: !K, %z: !V, %g: !N, %e: tensor<?x?x2x8x4xf32>, %s: !S) -> !S {
   %0 = rwkv.fused heads -> (!S) {
     %n = rwkv.recurrence over(%wt = %w : !K, %zt = %z : !V, %gt = %g : !N, %et = %e : tensor<?x?x2x8x4xf32>)
@@ -223,4 +233,18 @@ func.func @transforms(%r: tensor<?x?x2x3x2x2xf32>, %q: tensor<?x?x2x1x3x3xf32>, 
     rwkv.yield %n : tensor<?x2x6x3x4xf32>
   }
   return %0 : tensor<?x2x6x3x4xf32>
+}
+
+func.func @decays_of_keys(%f: tensor<?x?x2x3xf32>, %g: tensor<?x?x2x2xf32>, %s: tensor<?x2x3x2x4xf32>)
+    -> tensor<?x2x3x2x4xf32> {
+  %0 = rwkv.fused heads -> (tensor<?x2x3x2x4xf32>) {
+    %n = rwkv.recurrence over(%ft = %f : tensor<?x?x2x3xf32>, %gt = %g : tensor<?x?x2x2xf32>)
+        init(%S = %s : tensor<?x2x3x2x4xf32>) -> (tensor<?x2x3x2x4xf32>) {
+      %S1 = rwkv.decay %S, %ft on "key0" : !rwkv.state<3x2|4xf32>
+      %S2 = rwkv.decay %S1, %gt on "key1" : !rwkv.state<3x2|4xf32>
+      rwkv.yield %S2 : !rwkv.state<3x2|4xf32>
+    }
+    rwkv.yield %n : tensor<?x2x3x2x4xf32>
+  }
+  return %0 : tensor<?x2x3x2x4xf32>
 }
