@@ -8,7 +8,7 @@ Wavefronts of shared memory are counted in the pack's PTX: the addresses of the 
 (what is not known, as the slot, is the same for all of them), and words of one bank follow one another. Lanes are served
 together if they access 128 bytes: 32 lanes of 4 bytes, 16 of 8, 8 of 16; twice as many if pairs of neighbours, or of lanes two
 apart, want the same. `least` is what there would be without conflicts. On an H100 the sum over all warps agrees with what a
-profile counts to less than a percent."""
+profile counts to less than a percent. A loop with a branch that whole warps take has a row for each way."""
 
 import argparse
 import collections
@@ -18,6 +18,7 @@ import re
 from resources import read
 
 BANKS, WORD, WARP = 32, 4, 32
+SKIPPED = 100  # instructions that a jump is over at most, if it is of some lanes of a warp
 BINARY = {
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
@@ -106,6 +107,29 @@ class Kernel:
         return result
 
 
+    def rounds(self, first, last):
+        """Instructions from the meeting of a loop to the next one: a list for each way through its branches, the shortest
+        first. What some lanes jump over is of both ways."""
+        start = next(i for i in range(first, last + 1) if self.instructions[i][0].startswith("bar.arrive"))
+        found, work = [], [(start, [])]
+        while work:
+            i, taken = work.pop()
+            while first <= i <= last and (i != start or not taken):
+                taken = [*taken, i]
+                name, operands = self.instructions[i]
+                target = self.labels.get(operands[0], i) if name.startswith("bra") else i
+                skipped = [x for x, _ in self.instructions[i + 1 : target]]
+                if name == "bra.uni":
+                    i = target
+                    continue
+                if name == "bra" and target not in taken and not (0 < len(skipped) <= SKIPPED and "bra.uni" not in skipped):
+                    work.append((target, taken))
+                i += 1
+            if i == start:
+                found.append([self.instructions[i] for i in taken])
+        return sorted(found, key=len)
+
+
 def serve(addresses, size):
     """Wavefronts of lanes, half of them at a time as long as they want too much."""
     wanted, half = size * len(addresses), len(addresses) // 2
@@ -117,10 +141,10 @@ def serve(addresses, size):
     return max(collections.Counter(word % BANKS for word in words).values())
 
 
-def accesses(kernel, first, last, warp):
+def accesses(kernel, instructions, warp):
     """(instruction, wavefronts, least) of the accesses to shared memory."""
     known = [{} for _ in range(WARP)]
-    for name, operands in kernel.instructions[first : last + 1]:
+    for name, operands in instructions:
         if ".shared" not in name or not name.startswith(("ld", "st")):
             continue
         operand = next(x for x in operands if x.startswith("["))
@@ -152,13 +176,13 @@ def main():
                 if meetings != {"sync", "arrive"}:
                     continue
                 applies = not any(name.startswith("ld.global") for name, _ in body)
-                found = list(accesses(code, first, last, kernel["threads"] // WARP - 1 if applies else 0))
-                total, least = sum(x[1] for x in found), sum(x[2] for x in found)
-                products = sum(name.startswith("mma") for name, _ in body)
-                role = "apply" if applies else "prepare"
-                print(f"| {path.stem} | {role} | {len(body)} | {len(found)} | {total} | {least} | {products} |")
-                if args.instructions:
-                    for text, count, fewest in found:
+                for body in code.rounds(first, last):
+                    found = list(accesses(code, body, kernel["threads"] // WARP - 1 if applies else 0))
+                    total, least = sum(x[1] for x in found), sum(x[2] for x in found)
+                    products = sum(name.startswith("mma") for name, _ in body)
+                    role = "apply" if applies else "prepare"
+                    print(f"| {path.stem} | {role} | {len(body)} | {len(found)} | {total} | {least} | {products} |")
+                    for text, count, fewest in found if args.instructions else ():
                         if count > fewest:
                             print(f"    {text}: {count}, {fewest}")
 

@@ -25,14 +25,14 @@ public:
         surroundings(surroundings) {}
 
   void run() {
-    for (Operation &op : *loop.getBody()) { // before the roles part
-      for (Value operand : op.getOperands()) {
+    loop.getBody()->walk([&](Operation *op) { // before the roles part
+      for (Value operand : op->getOperands()) {
         if (isOutside(operand)) {
           isa<RankedTensorType>(operand.getType()) ? (void)outsideMemory(operand)
                                                    : (void)surroundings.getOutsideScalar(operand);
         }
       }
-    }
+    });
     int64_t warp = e.hooks.getWarp();
     number = e.laneDivided(warp);
     lane = e.laneModulo(warp);
@@ -66,7 +66,7 @@ private:
 
   bool isOutside(Value value) {
     Operation *op = value.getDefiningOp();
-    bool inside = op ? op->getParentOp() == plan.loop : cast<BlockArgument>(value).getOwner() == loop.getBody();
+    bool inside = op ? plan.loop->isProperAncestor(op) : cast<BlockArgument>(value).getOwner() == loop.getBody();
     return !inside && !isa_and_nonnull<arith::ConstantOp>(op) && !isa<tile::BufferType>(value.getType());
   }
 
@@ -90,7 +90,7 @@ private:
     };
     result.getExchange = [this](Value tile) { return getExchange(tile); };
     result.getShape = [this](Value tile) { return shapeOf(tile); };
-    result.isInside = [this](Operation *op) { return op->getParentOp() == plan.loop; };
+    result.isInside = [this](Operation *op) { return plan.loop->isProperAncestor(op); };
     return result;
   }
 
@@ -235,14 +235,11 @@ private:
 
   void prepareChunk(OpBuilder &entry, Value slot, ValueRange words) {
     WarpTiles tiles = makeTiles(entry, Value());
-    SmallVector<Operation *> products;
-    llvm::copy_if(plan.roles.prepare, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
-    tiles.setProducts(products);
     forEachLoad([&](tile::LoadOp load) {
+      Place place = bufferOf(load); // of others, here, so that branches know it
       if (!ahead.contains(load)) {
         return;
       }
-      Place place = bufferOf(load);
       Placement placement = tiles.prefer(load);
       SmallVector<Value> mine = takeFront(words, tiles.countReads(place, placement));
       Type compute = getElementTypeOrSelf(load.getResult().getType());
@@ -256,35 +253,109 @@ private:
       tiles.writeRows(from, to, shape,
                       isAhead ? takeFront(words, tiles.countPieces(from, to, shape)) : tiles.readRows(from, to, shape));
     }
+    prepareOps(tiles, slot, plan.roles.prepare);
+    meet(number, /*isFilled=*/true, /*waits=*/false);
+  }
+
+  /// Ops that one after the other are run, of the loop or of one side of a branch.
+  void prepareOps(WarpTiles &tiles, Value slot, ArrayRef<Operation *> ops) {
+    SmallVector<Operation *> products;
+    llvm::copy_if(ops, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
+    tiles.setProducts(products);
     // Products last: their operands are there then, and products of the same operands are made together.
     llvm::DenseSet<Operation *> late;
-    for (bool products : {false, true}) {
-      for (Operation *op : plan.roles.prepare) {
-        bool needsProducts = isa<tile::DotOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) {
+    for (bool isLast : {false, true}) {
+      for (Operation *op : ops) {
+        bool needsProducts = isa<tile::DotOp, scf::IfOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) {
                                return late.contains(valueOp(value));
                              });
         if (needsProducts) {
           late.insert(op);
         }
-        if (plan.hasScratch ? products : needsProducts != products) {
+        if (plan.hasScratch ? isLast : needsProducts != isLast) {
           continue;
         }
         if (auto flag = dyn_cast<tile::FlagOp>(op)) {
           surroundings.emitViolation(tiles.getNumber(flag.getViolated()), flag.getStatusBit(), lane);
-        } else if (plan.hasScratch && isa<tile::DotOp>(op)) { // while its operands are there
-          (void)tiles.get(op->getResult(0), tiles.prefer(op->getResult(0)));
+        } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
+          prepareBranch(tiles, slot, branch);
+        } else if (plan.hasScratch && isa<tile::DotOp>(op)) {
+          multiplyBeforeLost(tiles, op, products);
         }
-        if (op->getNumResults() == 0) {
-          continue;
-        }
-        if (auto part = plan.parts.find(op->getResult(0)); part != plan.parts.end()) {
-          Place place = partAt(slot, part->second);
-          tiles.write(op->getResult(0), place, part->second.isScratch);
-          tiles.bind(op->getResult(0), place);
+        if (op->getNumResults() > 0 && !isa<scf::IfOp>(op)) {
+          writePart(tiles, slot, op->getResult(0), op->getResult(0));
         }
       }
     }
-    meet(number, /*isFilled=*/true, /*waits=*/false);
+  }
+
+  /// To where a tile lies in a slot, if it does.
+  void writePart(WarpTiles &tiles, Value slot, Value tile, Value as) {
+    if (auto part = plan.parts.find(as); part != plan.parts.end()) {
+      Place place = partAt(slot, part->second);
+      tiles.write(tile, place, part->second.isScratch);
+      tiles.bind(tile, place);
+    }
+  }
+
+  /// Operands that share memory are there until the last product has read them: then all that do are made.
+  void multiplyBeforeLost(WarpTiles &tiles, Operation *op, ArrayRef<Operation *> products) {
+    auto reads = [](Operation *product, Value tile) {
+      return skipTransposes(product->getOperand(0)).first == tile ||
+             skipTransposes(product->getOperand(1)).first == tile;
+    };
+    for (unsigned side : {0, 1}) {
+      Value tile = skipTransposes(op->getOperand(side)).first;
+      auto part = plan.parts.find(tile);
+      if (part == plan.parts.end() || !part->second.isScratch) {
+        continue;
+      }
+      auto readers = llvm::make_filter_range(products, [&](Operation *product) { return reads(product, tile); });
+      bool isLast = llvm::none_of(readers, [&](Operation *product) { return op->isBeforeInBlock(product); });
+      for (Operation *product : readers) {
+        if (isLast) {
+          (void)tiles.get(product->getResult(0), tiles.prefer(product->getResult(0)));
+        }
+      }
+    }
+  }
+
+  /// All lanes of a warp go the same way. What both sides make lies in the slot behind it.
+  void prepareBranch(WarpTiles &tiles, Value slot, scf::IfOp branch) {
+    branch->walk([&](Operation *op) { // what both sides are likely to need, and what others have is lost in one
+      for (Value operand : op->getOperands()) {
+        Operation *maker = operand.getDefiningOp();
+        if (maker && maker->getParentOp() == plan.loop && WarpTiles::isNative(maker)) {
+          (void)tiles.get(operand, tiles.prefer(operand));
+        }
+      }
+    });
+    tiles.settle();
+    auto sides = scf::IfOp::create(b, loc, tiles.getNumber(branch.getCondition()), /*withElseRegion=*/true);
+    for (auto [from, to] : llvm::zip_equal(branch->getRegions(), sides->getRegions())) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(to.front().getTerminator());
+      tiles.inBranch([&, &from = from] {
+        SmallVector<Operation *> ops;
+        for (Operation &op : from.front().without_terminator()) {
+          if (!isa<arith::ConstantOp, tile::IotaOp, tile::BroadcastOp, tile::TransposeOp>(op)) {
+            ops.push_back(&op);
+          }
+        }
+        prepareOps(tiles, slot, ops);
+        for (auto [yielded, result] :
+             llvm::zip_equal(from.front().getTerminator()->getOperands(), branch.getResults())) {
+          if (!plan.parts.contains(yielded)) {
+            writePart(tiles, slot, yielded, result);
+          }
+        }
+      });
+    }
+    for (Value result : branch.getResults()) {
+      if (auto part = plan.parts.find(result); part != plan.parts.end()) {
+        tiles.bind(result, partAt(slot, part->second));
+      }
+    }
   }
 
   /// Once the chunk has been applied: its results go to their buffers.

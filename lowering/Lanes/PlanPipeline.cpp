@@ -45,42 +45,50 @@ private:
   }
 
   bool checkOps() {
-    for (Operation &op : *plan.loop.getBody()) {
-      for (Value value : op.getResults()) {
-        if (getRank(value) == 0) {
-          continue;
+    return !plan.loop.getBody()->walk([&](Operation *op) { return WalkResult(success(check(op))); }).wasInterrupted();
+  }
+
+  bool check(Operation *op) {
+    for (Value value : op->getResults()) {
+      if (getRank(value) == 0) {
+        continue;
+      }
+      Type element = getElementTypeOrSelf(value.getType());
+      if (!element.isF32() && !element.isInteger()) {
+        return refuse("tiles of another type than f32");
+      }
+      for (int64_t size : tile::getTileShape(value.getType())) {
+        if (!llvm::isPowerOf2_64(size) && size % kMultiple != 0) {
+          return refuse("a size that is neither a power of two nor a multiple of " + Twine(kMultiple));
         }
-        Type element = getElementTypeOrSelf(value.getType());
-        if (!element.isF32() && !element.isInteger()) {
-          return refuse("tiles of another type than f32");
-        }
-        for (int64_t size : tile::getTileShape(value.getType())) {
-          if (!llvm::isPowerOf2_64(size) && size % kMultiple != 0) {
-            return refuse("a size that is neither a power of two nor a multiple of " + Twine(kMultiple));
-          }
-        }
-      }
-      if (auto slice = dyn_cast<tile::SliceOp>(op)) {
-        APInt ignored;
-        if (!llvm::all_of(slice.getOffsets(), [&](Value v) { return matchPattern(v, m_ConstantInt(&ignored)); })) {
-          return refuse("a slice at a place that is not known");
-        }
-      }
-      if (auto insert = dyn_cast<tile::InsertOp>(op); insert && !isAligned(insert)) {
-        return refuse("an insert at a place that is not known, or no multiple of its size, a power of two");
-      }
-      if (isa<tile::ReshapeOp, tile::ScanOp>(op)) {
-        return refuse(op.getName().getStringRef());
-      }
-      if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op); solve && plan.roles.split.contains(solve.getLower())) {
-        return refuse("a system that depends on what is carried");
-      }
-      if (auto store = dyn_cast<tile::StoreOp>(op);
-          store && (!plan.roles.split.contains(store.getValue()) || getRank(store.getValue()) != 2)) {
-        return refuse("a result that does not have the columns of what is carried");
       }
     }
+    if (auto slice = dyn_cast<tile::SliceOp>(op)) {
+      APInt ignored;
+      if (!llvm::all_of(slice.getOffsets(), [&](Value v) { return matchPattern(v, m_ConstantInt(&ignored)); })) {
+        return refuse("a slice at a place that is not known");
+      }
+    }
+    if (auto insert = dyn_cast<tile::InsertOp>(op); insert && !isAligned(insert)) {
+      return refuse("an insert at a place that is not known, or no multiple of its size, a power of two");
+    }
+    if (isa<tile::ReshapeOp, tile::ScanOp>(op)) {
+      return refuse(op->getName().getStringRef());
+    }
+    if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op); solve && plan.roles.split.contains(solve.getLower())) {
+      return refuse("a system that depends on what is carried");
+    }
+    if (auto store = dyn_cast<tile::StoreOp>(op);
+        store && (!plan.roles.split.contains(store.getValue()) || getRank(store.getValue()) != 2)) {
+      return refuse("a result that does not have the columns of what is carried");
+    }
     return true;
+  }
+
+  SmallVector<tile::DotOp> findProducts() {
+    SmallVector<tile::DotOp> products;
+    plan.loop.getBody()->walk([&](tile::DotOp dot) { products.push_back(dot); });
+    return products;
   }
 
   static bool isAligned(tile::InsertOp insert) {
@@ -100,13 +108,11 @@ private:
 
   bool chooseWarps() {
     const MatrixInstruction *instruction = nullptr;
-    for (Operation &op : *plan.loop.getBody()) {
-      if (auto dot = dyn_cast<tile::DotOp>(op)) {
-        plan.precision = dot.getPrecision();
-        instruction = machine.hooks->findProduct(dot.getPrecision());
-        if (!instruction) {
-          return refuse("no matrix instruction");
-        }
+    for (tile::DotOp dot : findProducts()) {
+      plan.precision = dot.getPrecision();
+      instruction = machine.hooks->findProduct(dot.getPrecision());
+      if (!instruction) {
+        return refuse("no matrix instruction");
       }
     }
     if (!instruction) {
@@ -132,11 +138,7 @@ private:
 
   bool checkProducts() {
     const MatrixInstruction &instruction = *machine.hooks->findProduct(plan.precision);
-    for (Operation &op : *plan.loop.getBody()) {
-      auto dot = dyn_cast<tile::DotOp>(op);
-      if (!dot) {
-        continue;
-      }
+    for (tile::DotOp dot : findProducts()) {
       bool turned = plan.roles.split.contains(dot.getResult());
       int64_t rows = tile::getTileShape(dot.getResult().getType())[0], columns = columnsOf(dot.getResult()),
               depth = tile::getTileShape(dot.getLhs().getType())[1];
@@ -175,10 +177,13 @@ private:
       return refuse("more is carried than registers hold");
     }
     for (Operation *op : plan.roles.prepare) {
-      for (Value value : op->getResults()) {
-        if (getRank(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostPrepared) {
-          return refuse("more is prepared than registers hold");
-        }
+      WalkResult found = op->walk([&](Operation *inner) {
+        return WalkResult(success(llvm::none_of(inner->getResults(), [&](Value value) {
+          return getRank(value) == 2 && cast<RankedTensorType>(value.getType()).getNumElements() / warp > kMostPrepared;
+        })));
+      });
+      if (found.wasInterrupted()) {
+        return refuse("more is prepared than registers hold");
       }
     }
     return true;
@@ -222,6 +227,9 @@ private:
              if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
                return isOperandOnly(transpose.getResult());
              }
+             if (isa<scf::YieldOp>(use.getOwner())) { // one side of a branch
+               return isOperandOnly(use.getOwner()->getParentOp()->getResult(use.getOperandNumber()));
+             }
              auto dot = dyn_cast<tile::DotOp>(use.getOwner());
              return dot && use.get() != dot.getAcc();
            });
@@ -262,12 +270,12 @@ private:
     const MatrixInstruction &instruction = *machine.hooks->findProduct(plan.precision);
     Fragments applied(instruction, true), prepared(instruction, false);
     SmallVector<Use> uses;
-    for (auto dot : plan.loop.getBody()->getOps<tile::DotOp>()) {
+    for (tile::DotOp dot : findProducts()) {
       bool turned = plan.roles.split.contains(dot.getResult());
       const Fragments &fragments = turned ? applied : prepared;
       for (Value operand : {dot.getLhs(), dot.getRhs()}) {
         auto [inMemory, isTurned] = skipTransposes(operand);
-        if (inMemory != tile) {
+        if (inMemory != tile && getJoined(inMemory) != tile) {
           continue;
         }
         bool isLeft = (operand == dot.getLhs()) != turned;
@@ -291,20 +299,31 @@ private:
 
   bool layOut() {
     llvm::SetVector<Value> written(plan.roles.passed.begin(), plan.roles.passed.end());
-    for (Operation *op : plan.roles.prepare) {
-      if (auto dot = dyn_cast<tile::DotOp>(op)) {
-        for (Value operand : {dot.getLhs(), dot.getRhs()}) {
-          written.insert(skipTransposes(operand).first);
+    SmallVector<scf::IfOp> branches;
+    for (Operation *outer : plan.roles.prepare) {
+      outer->walk<WalkOrder::PreOrder>([&](Operation *op) {
+        order[op] = order.size();
+        if (auto dot = dyn_cast<tile::DotOp>(op)) {
+          for (Value operand : {dot.getLhs(), dot.getRhs()}) {
+            written.insert(skipTransposes(operand).first);
+          }
         }
-      }
-      if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op)) {
-        written.insert(solve.getLower());
-      }
+        if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op)) {
+          written.insert(solve.getLower());
+        }
+        if (auto branch = dyn_cast<scf::IfOp>(op)) { // its results are found in memory, whichever side has made them
+          branches.push_back(branch);
+          written.insert_range(branch.getResults());
+        }
+      });
+    }
+    for (scf::IfOp branch : branches) {
+      join(branch, written);
     }
     SmallVector<Value> scratch;
     Type f32 = Float32Type::get(plan.loop.getContext());
     for (Value value : written) {
-      if (!value.getDefiningOp() || value.getDefiningOp()->getParentOp() != plan.loop) {
+      if (!value.getDefiningOp() || !plan.loop->isProperAncestor(value.getDefiningOp()) || getJoined(value)) {
         continue;
       }
       if (getElementTypeOrSelf(value.getType()) != f32) {
@@ -340,12 +359,30 @@ private:
       }
     }
     placeScratch(scratch);
+    for (auto [value, result] : joined) {
+      Pipeline::Part part = plan.parts.find(result)->second;
+      plan.parts[value] = part;
+    }
     if (plan.slotBytes * plan.preparers > plan.sharedBytes) {
       plan.preparers = plan.sharedBytes / plan.slotBytes;
     }
     return plan.preparers >= (plan.tasksAtOnce > 1 ? kFewestSlots : 1) ||
            refuse("slots that shared memory cannot hold");
   }
+
+  /// Operands of products that one side of a branch makes lie where its results do, if they are kept in the same way.
+  void join(scf::IfOp branch, const llvm::SetVector<Value> &written) {
+    for (Region &side : branch->getRegions()) {
+      for (auto [yielded, result] : llvm::zip_equal(side.front().getTerminator()->getOperands(), branch.getResults())) {
+        bool isMadeHere = yielded.getParentRegion() == &side;
+        if (isMadeHere && written.contains(yielded) && isOperandOnly(yielded) == isOperandOnly(result)) {
+          joined.try_emplace(yielded, result);
+        }
+      }
+    }
+  }
+
+  Value getJoined(Value value) const { return joined.lookup(value); }
 
   /// Tiles that only products of the one who prepares read: those that are not needed at the same time share memory,
   /// behind what is passed.
@@ -361,7 +398,7 @@ private:
       Operation *last = tile.getDefiningOp();
       std::function<void(Value)> visit = [&](Value value) {
         for (Operation *user : value.getUsers()) {
-          last = last->isBeforeInBlock(user) ? user : last;
+          last = order.lookup(last) < order.lookup(user) ? user : last;
           if (isa<tile::TransposeOp>(user)) {
             visit(user->getResult(0));
           }
@@ -372,7 +409,7 @@ private:
       int64_t bytes = llvm::alignTo(getExtent(tile).rows * rows.stride * 4, 16);
       SmallVector<std::pair<int64_t, int64_t>> taken;
       for (const Life &other : placed) {
-        if (!other.last->isBeforeInBlock(tile.getDefiningOp())) {
+        if (order.lookup(other.last) >= order.lookup(tile.getDefiningOp())) {
           taken.push_back({other.from, other.to});
         }
       }
@@ -390,7 +427,9 @@ private:
     return {columns + 16 * 8 / element.getIntOrFloatBitWidth(), {}};
   }
 
-  int64_t carried = 0; // registers of a lane
+  int64_t carried = 0;                         // registers of a lane
+  llvm::DenseMap<Operation *, unsigned> order; // of what is prepared, inside of branches as well
+  llvm::MapVector<Value, Value> joined;        // what one side of a branch yields: the result of the branch
   Pipeline &plan;
   const Machine &machine;
   std::string &why;

@@ -4,6 +4,7 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -74,6 +75,19 @@ public:
           whole(solve.getLower(), 1);
         })
         .Case([&](tile::IotaOp iota) { whole(iota.getResult(), iota.getAxis()); })
+        .Case([&](scf::IfOp branch) {
+          known = !branch.getElseRegion().empty();
+          for (Region &side : branch->getRegions()) {
+            for (Operation &inner : side.getOps()) {
+              known = known && visit(inner, why);
+            }
+            if (known) {
+              for (auto [from, to] : llvm::zip_equal(side.front().back().getOperands(), branch.getResults())) {
+                sameAll(from, to);
+              }
+            }
+          }
+        })
         .Case<tile::LoadOp, tile::StoreOp, tile::FlagOp, scf::YieldOp>([](Operation *) {})
         .Case([&](arith::ConstantOp constant) {
           auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
@@ -88,7 +102,7 @@ public:
             }
           }
         });
-    if (!known) {
+    if (!known && why.empty()) {
       why = ("no roles for " + op.getName().getStringRef()).str();
     }
     return known;
@@ -167,16 +181,18 @@ void programs::sinkIndices(scf::ForOp loop) {
     }
     return b.clone(*op, inside)->getResult(0);
   };
-  for (Operation &op : llvm::make_early_inc_range(*loop.getBody())) {
-    for (OpOperand &operand : op.getOpOperands()) {
-      Operation *maker = operand.get().getDefiningOp();
-      bool outside = maker && maker->getParentOp() != loop;
-      if (outside && isTile(operand.get()) && isMadeOfIndices(operand.get())) {
-        Value made = sink(operand.get());
-        inside.map(operand.get(), made);
-        operand.set(made);
+  for (Operation &outer : llvm::make_early_inc_range(*loop.getBody())) {
+    outer.walk([&](Operation *op) {
+      for (OpOperand &operand : op->getOpOperands()) {
+        Operation *maker = operand.get().getDefiningOp();
+        bool outside = maker && !loop->isAncestor(maker);
+        if (outside && isTile(operand.get()) && isMadeOfIndices(operand.get())) {
+          Value made = sink(operand.get());
+          inside.map(operand.get(), made);
+          operand.set(made);
+        }
       }
-    }
+    });
   }
 }
 
@@ -187,6 +203,10 @@ std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
   for (auto [arg, next] : llvm::zip_equal(args, yielded)) {
     if (getRank(arg) != 2 || !getElementTypeOrSelf(arg.getType()).isF32()) {
       why = "a state that is no f32 matrix";
+      return std::nullopt;
+    }
+    if (tile::getTileShape(arg.getType())[1] != tile::getTileShape(args.front().getType())[1]) {
+      why = "states with different numbers of columns";
       return std::nullopt;
     }
     axes.sameAll(arg, next);
@@ -219,7 +239,15 @@ std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
     if (!isNumber(op.getNumResults() ? op.getResult(0) : Value(state)) && !isa<tile::StoreOp, tile::FlagOp>(op)) {
       continue; // indices
     }
-    bool needsState = llvm::any_of(op.getOperands(), [&](Value value) { return depends.contains(value); });
+    bool needsState = false, branchSplits = false;
+    op.walk([&](Operation *inner) {
+      needsState |= llvm::any_of(inner->getOperands(), [&](Value value) { return depends.contains(value); });
+      branchSplits |= inner != &op && (!isMemoryEffectFree(inner) || llvm::any_of(inner->getResults(), isSplit));
+    });
+    if (isa<scf::IfOp>(op) && (needsState || branchSplits || llvm::any_of(op.getResults(), isSplit))) {
+      why = "a branch with columns of the state, or that does more than compute";
+      return std::nullopt;
+    }
     Value made = op.getNumResults() ? op.getResult(0) : op.getOperand(0);
     for (int64_t i = 0; i + 1 < getRank(made); ++i) {
       if (axes.isSame(made, i, state, 1)) {

@@ -12,6 +12,11 @@ using namespace rwkv::warps;
 
 static Coord swap(Coord c) { return {c.column, c.row}; }
 
+bool Placement::holds(int64_t elements) const {
+  int64_t bits = llvm::count_if(lanes, [](Coord c) { return !(c == Coord{0, 0}); });
+  return static_cast<int64_t>(registers.size()) << bits >= elements;
+}
+
 Placement Placement::turned() const {
   Placement result;
   llvm::append_range(result.lanes, llvm::map_range(lanes, swap));

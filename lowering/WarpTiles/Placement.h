@@ -17,6 +17,8 @@ struct Placement {
     return x.lanes == y.lanes && x.registers == y.registers;
   }
 
+  /// Whether it may be of so many elements.
+  bool holds(int64_t elements) const;
   Placement turned() const; // rows as columns
   Placement moved(int64_t rows, int64_t columns) const;
   /// Of a tile of these sizes. If they are powers of two, what lies beyond it is a copy of what lies inside; along

@@ -32,8 +32,23 @@ void WarpTiles::hold(Value tile, Placement placement, ArrayRef<Value> values) {
   held[tile].push_back({std::move(placement), SmallVector<Value>(values)});
 }
 
+void WarpTiles::inBranch(function_ref<void()> body) {
+  auto knownPlaces = places;
+  auto knownHeld = held;
+  auto knownRounded = rounded;
+  auto knownProducts = products;
+  bool wasUnsettled = unsettled, wasExchanged = exchanged;
+  body();
+  places = std::move(knownPlaces);
+  held = std::move(knownHeld);
+  rounded = std::move(knownRounded);
+  products = std::move(knownProducts);
+  unsettled |= wasUnsettled;
+  exchanged |= wasExchanged;
+}
+
 /// Ops whose results have a placement of their own.
-bool WarpTiles::isNative(Operation *op) const {
+bool WarpTiles::isNative(Operation *op) {
   return isa<tile::CumsumOp, tile::ReduceOp, tile::SolveUnitLowerOp, tile::DotOp>(op);
 }
 
@@ -48,11 +63,18 @@ Placement WarpTiles::prefer(Value tile) {
   if (getRank(tile) == 0) {
     return getNumberPlacement();
   }
-  auto known = held.find(tile);
-  if (known != held.end() && !places.contains(tile)) {
-    return known->second.front().placement;
+  if (auto known = held.find(tile); known != held.end() && !places.contains(tile)) {
+    Extent shape = outside.getShape(tile);
+    for (const Held &candidate : known->second) {
+      if (candidate.placement.holds(shape.rows * shape.columns)) { // others are of a part of it
+        return candidate.placement;
+      }
+    }
   }
   Operation *op = tile.getDefiningOp();
+  if (auto branch = dyn_cast_or_null<scf::IfOp>(op); branch && !turned) { // that in which it has been written
+    return prefer(branch.thenYield().getOperand(cast<OpResult>(tile).getResultNumber()));
+  }
   if (getRank(tile) == 2 && op && !places.contains(tile)) {
     if (isa<tile::DotOp>(op)) {
       return getFragments(tile);

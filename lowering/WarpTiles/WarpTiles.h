@@ -55,6 +55,9 @@ public:
   /// Products that may be made together with others.
   void setProducts(llvm::ArrayRef<mlir::Operation *> ops) { products.assign(ops.begin(), ops.end()); }
 
+  /// Emits code that is not always run: what it has made is forgotten.
+  void inBranch(llvm::function_ref<void()> body);
+
   void bind(mlir::Value tile, const Place &place) { places[tile] = place; }
   void hold(mlir::Value tile, Placement placement, llvm::ArrayRef<mlir::Value> values);
   /// The registers of a tile in a placement.
@@ -67,6 +70,8 @@ public:
   void settle();
   /// The placement of a product of this shape.
   Placement getFragments(mlir::Value tile);
+  /// Whether the results of an op have a placement of their own.
+  static bool isNative(mlir::Operation *op);
   /// The number that a value is which is no tile.
   mlir::Value getNumber(mlir::Value value);
 
@@ -91,7 +96,6 @@ private:
     Placement placement;
     llvm::SmallVector<mlir::Value> values;
   };
-  bool isNative(mlir::Operation *op) const;
   int64_t warp() const { return hooks.getWarp(); }
   Placement getNumberPlacement() const { return getCopies(1, warp()); }
   std::optional<llvm::SmallVector<mlir::Value>> pick(mlir::Value tile, const Placement &placement);

@@ -251,9 +251,3 @@ Value Batch::kron(ValueRange keys) {
 }
 
 Value Batch::scaleRows(Value x, Value numbers) { return e.mul(x, e.broadcast(numbers, x.getType(), 0)); }
-
-Value Batch::exp(Value x) {
-  // Where operands of products are rounded anyway, the machine's approximation will do.
-  bool isRough = e.precision != tile::Precision::f32;
-  return math::ExpOp::create(e.b, e.loc, x, isRough ? arith::FastMathFlags::afn : arith::FastMathFlags::none);
-}

@@ -5,9 +5,13 @@
 using namespace mlir;
 using namespace rwkv;
 
+/// A sum of logarithms loses about its size times 2^-24 of every factor.
+static constexpr double kLargestSum = 640;
+/// Factors of all axes, and values that are kept relative to their own middle, meet in products with data of any size:
+/// together they stay far from the largest f32 where the state enters in the middle of the chunk.
+static constexpr double kLargestEntry = 40;
+
 int64_t KeyFrames::chooseBlock() const {
-  // A sum of logarithms loses about its size times 2^-24 of every factor.
-  constexpr double kLargestSum = 640;
   SmallVector<double> perToken(axes(), 0.0);
   double all = 0;
   for (const StateStep &step : state.path) {
@@ -28,26 +32,40 @@ int64_t KeyFrames::chooseBlock() const {
   return 1;
 }
 
-/// Whether the state enters in the middle of the chunk. Factors of all axes, and values that are kept relative to their
-/// own middle, meet in products with data of any size: together they stay far from the largest f32.
-bool KeyFrames::entersMiddle() const {
-  constexpr double kLargestEntry = 40;
-  if (blockLength != batch.tokens || logs.empty()) {
-    return false;
-  }
-  double total = 0;
+/// What is left of the largest factor of an entry in the middle of the chunk, after what decays these axes has taken as
+/// much as it may.
+double KeyFrames::leftOfEntry(llvm::function_ref<bool(StateStep::Axis)> isCounted) const {
+  double left = kLargestEntry, half = (batch.tokens + 1) / 2;
   for (const StateStep &step : state.path) {
-    bool isOfAxis = step.kind == StateStep::Kind::decay && step.axis != StateStep::Axis::all;
-    total += isOfAxis ? getLargestLog(step) * ((blockLength + 1) / 2) : 0;
+    left -= step.kind == StateStep::Kind::decay && isCounted(step.axis) ? getLargestLog(step) * half : 0;
   }
-  return total <= kLargestEntry;
+  return left;
 }
 
-void KeyFrames::sumLogs() {
-  if (!logs.empty()) {
+/// What the factors of the key axes may be for the state to enter in the middle, if that is to be found out chunk by
+/// chunk; 0 if not. Where lanes share a task, and products are rounded, a warp prepares a chunk alone, and one block is
+/// a fraction of the work of many.
+double KeyFrames::chooseMildness() const {
+  double all = 0;
+  for (const StateStep &step : state.path) {
+    bool decays = step.kind == StateStep::Kind::decay;
+    if (decays && step.axis == StateStep::Axis::key && step.bound && step.bound->second > 0) {
+      return 0; // sums that grow and fall are largest anywhere
+    }
+    all += decays && step.axis == StateStep::Axis::all ? getLargestLog(step) : 0;
+  }
+  double left = leftOfEntry([](StateStep::Axis axis) { return axis == StateStep::Axis::value; });
+  bool pays = e.writesOut && e.precision != tile::Precision::f32 && left >= kLargestEntry / 2;
+  return pays && all * batch.tokens <= kLargestSum ? left : 0;
+}
+
+/// Sums within blocks of this length.
+void KeyFrames::sumLogs(int64_t length) {
+  if (!logs.empty() && blockLength == length) {
     return;
   }
-  logs.resize(axes() + 1);
+  blockLength = length;
+  logs.assign(axes() + 1, {});
   for (unsigned axis = 0; axis <= axes(); ++axis) {
     auto decaysAxis = [&](const StateStep &step) {
       return step.kind == StateStep::Kind::decay &&
@@ -70,6 +88,66 @@ void KeyFrames::sumLogs() {
       logs[axis].push_back(decaysAxis(step) ? e.add(before, frames::clampedLog(batch, step)) : before);
     }
   }
+}
+
+KeyFrames::Carried KeyFrames::emitBlocks(Carried init, int64_t length, ArrayRef<unsigned> reads) {
+  sumLogs(length);
+  if (length == batch.tokens) {
+    emitBlock(init, e.index(0), reads);
+    return init;
+  }
+  return runLoop(init, batch.tokens, length, [&](Carried &c, Value first) { emitBlock(c, first, reads); });
+}
+
+KeyFrames::Carried KeyFrames::emitDecays(Carried init, ArrayRef<unsigned> reads) {
+  int64_t length = chooseBlock();
+  entersMiddle = length == batch.tokens && leftOfEntry([](auto axis) { return axis != StateStep::Axis::all; }) >= 0;
+  leavesMiddle = entersMiddle;
+  double mildness = length == batch.tokens || !llvm::is_contained(decays, true) ? 0 : chooseMildness();
+  return mildness > 0 ? emitMildOrNot(init, length, mildness, reads) : emitBlocks(init, length, reads);
+}
+
+/// All tokens as one block if their decays turn out to be mild, otherwise block by block.
+KeyFrames::Carried KeyFrames::emitMildOrNot(Carried init, int64_t length, double mildness, ArrayRef<unsigned> reads) {
+  sumLogs(batch.tokens);
+  auto whole = logs;
+  Value first = e.index(0), most;
+  for (unsigned axis = 0; axis < axes(); ++axis) {
+    if (decays[axis]) {
+      Value before = arith::NegFOp::create(e.b, e.loc, blockMiddle(axis, first));
+      Value after = e.sub(blockMiddle(axis, first), blockEnd(axis, first));
+      Value larger = arith::MaximumFOp::create(e.b, e.loc, before, after);
+      Value largest = tile::ReduceOp::create(e.b, e.loc, tileOf({}), tile::ReduceKind::max, larger, /*axis=*/0);
+      most = most ? e.add(most, largest) : largest;
+    }
+  }
+  Value isMild = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OLE, most, e.constant(mildness, tileOf({})));
+  SmallVector<Type> types;
+  init.forEach([&](Value &value) { types.push_back(value.getType()); });
+  for (unsigned axis = 0; axis < axes(); ++axis) { // where the state enters
+    types.append(decays[axis] ? 1 : 0, tileOf({keySize(axis)}));
+  }
+  auto branch = scf::IfOp::create(e.b, e.loc, types, isMild, /*withElseRegion=*/true);
+  Carried result;
+  for (bool isWhole : {true, false}) {
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToEnd(isWhole ? branch.thenBlock() : branch.elseBlock());
+    logs = isWhole ? whole : decltype(logs)();
+    blockLength = batch.tokens;
+    entersMiddle = isWhole;
+    leavesMiddle = false; // to whoever applies the chunk it makes no difference which of the two it is
+    result = emitBlocks(init, isWhole ? batch.tokens : length, reads);
+    for (unsigned axis = 0; axis < axes() && !isWhole; ++axis) {
+      result.enter[axis] = decays[axis] ? e.constant(1.0, tileOf({keySize(axis)})) : Value();
+    }
+    SmallVector<Value> yielded;
+    result.forEach([&](Value &value) { yielded.push_back(value); });
+    scf::YieldOp::create(e.b, e.loc, yielded);
+  }
+  logs.clear(); // those of blocks are inside
+  unsigned next = 0;
+  result.forEach([&](Value &value) { value = branch.getResult(next++); });
+  return result;
 }
 
 /// The rows of a block: [C, N] -> [b, N], [C] -> [b].
@@ -164,7 +242,7 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       if (decays[axis]) {
         Value keys = middleKeys(pulledKeys.at(read)[axis], axis, position, first, /*isRead=*/true);
         Value &all = carried.readKeys[number][axis];
-        if (entersMiddle()) {
+        if (entersMiddle) {
           all = keys;
           continue;
         }
@@ -189,7 +267,7 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       Value written = middleKeys(writtenKeys(event, axis), axis, event, first, /*isRead=*/false);
       Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), blockLength}), written);
       Value &keys = carried.keys[number][axis];
-      if (entersMiddle()) {
+      if (leavesMiddle) {
         keys = columns;
         continue;
       }
@@ -214,8 +292,15 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
     log = single ? own : e.insert(own, e.add(log, e.broadcast(end, log.getType())), {first});
   }
   for (unsigned axis = 0; axis < axes(); ++axis) {
-    if (decays[axis] && !entersMiddle()) {
-      Value factor = batch.exp(blockEnd(axis, first));
+    if (!decays[axis]) {
+      continue;
+    }
+    Value start = blockMiddle(axis, first), end = blockEnd(axis, first);
+    carried.enter[axis] = entersMiddle ? batch.exp(start) : carried.enter[axis];
+    if (leavesMiddle) {
+      carried.leave[axis] = batch.exp(e.sub(end, start));
+    } else {
+      Value factor = batch.exp(entersMiddle ? e.sub(end, start) : end);
       carried.totals[axis] = single ? factor : e.mul(carried.totals[axis], factor);
     }
   }

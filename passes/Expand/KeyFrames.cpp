@@ -106,6 +106,8 @@ KeyFrames::Carried KeyFrames::initialise(size_t reads) {
                           : decays[axis]  ? e.constant(1.0, tileOf({size}))
                                           : Value());
   }
+  init.enter.resize(axes());
+  init.leave.resize(axes());
   init.totalLog = decaysAll ? e.constant(0.0, tileOf({})) : Value();
   for (size_t i = 0; i < reads; ++i) {
     SmallVector<Value> &keys = init.readKeys.emplace_back();
@@ -156,6 +158,8 @@ void KeyFrames::finish(Carried &carried, ArrayRef<unsigned> reads) {
     writeLogs[event] = decaysAll ? carried.logs[number] : Value();
   }
   totals = carried.totals;
+  enterFactors = carried.enter;
+  leaveFactors = carried.leave;
   totalLog = carried.totalLog;
   for (auto [number, read] : llvm::enumerate(reads)) {
     for (unsigned axis = 0; axis < axes(); ++axis) {
@@ -220,14 +224,7 @@ void KeyFrames::emit(ArrayRef<unsigned> reads) {
   if (transforms) {
     carried = runLoop(carried, batch.tokens, 1, [&](Carried &c, Value token) { emitToken(c, token, reads); });
   } else {
-    blockLength = chooseBlock();
-    sumLogs();
-    if (blockLength == batch.tokens) {
-      emitBlock(carried, e.index(0), reads);
-    } else {
-      carried =
-          runLoop(carried, batch.tokens, blockLength, [&](Carried &c, Value first) { emitBlock(c, first, reads); });
-    }
+    carried = emitDecays(carried, reads);
   }
   finish(carried, reads);
 }
@@ -298,31 +295,20 @@ Value KeyFrames::readInitial(unsigned read, Value initial) {
   return result;
 }
 
-/// Rows times e to the sums of logarithms [K] of the axes that decay.
-Value KeyFrames::scaleKeys(Value x, function_ref<Value(unsigned)> log) {
+/// Rows times a factor per key [K] of each axis that has one.
+Value KeyFrames::scaleKeys(Value x, ArrayRef<Value> factors) {
   for (unsigned axis = 0; axis < axes(); ++axis) {
-    if (decays[axis]) {
-      Value factor = e.repeatKey(batch.exp(log(axis)), state.type, axis);
+    if (factors[axis]) {
+      Value factor = e.repeatKey(factors[axis], state.type, axis);
       x = e.mul(x, e.broadcast(factor, x.getType(), 0));
     }
   }
   return x;
 }
 
-Value KeyFrames::enter(Value initial) {
-  if (!entersMiddle()) {
-    return initial;
-  }
-  return scaleKeys(initial, [&](unsigned axis) { return blockMiddle(axis, e.index(0)); });
-}
+Value KeyFrames::enter(Value initial) { return scaleKeys(initial, enterFactors); }
 
-Value KeyFrames::leave(Value end) {
-  if (!entersMiddle()) {
-    return end;
-  }
-  return scaleKeys(end,
-                   [&](unsigned axis) { return e.sub(blockEnd(axis, e.index(0)), blockMiddle(axis, e.index(0))); });
-}
+Value KeyFrames::leave(Value end) { return scaleKeys(end, leaveFactors); }
 
 Value KeyFrames::decayInitial(Value initial) {
   for (unsigned axis = 0; axis < axes(); ++axis) {
@@ -330,7 +316,7 @@ Value KeyFrames::decayInitial(Value initial) {
       initial = e.transformState(initial, state.type, axis, frame->second.getTotal());
     } else if (blockSize[axis]) {
       initial = e.transformState(initial, state.type, axis, totals[axis]);
-    } else if (decays[axis] && !entersMiddle()) {
+    } else if (decays[axis] && !TileEmitter::isSplat(totals[axis], 1)) {
       Value factor = e.repeatKey(totals[axis], state.type, axis);
       initial = e.mul(initial, e.broadcast(factor, initial.getType(), 0));
     }

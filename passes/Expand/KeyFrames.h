@@ -47,6 +47,7 @@ private:
     llvm::SmallVector<mlir::Value> logs;                        // write: [C], -inf where nothing was written yet
     llvm::SmallVector<mlir::Value> totals;                      // axis: [K] or [K, p], null without transitions
     mlir::Value totalLog;                                       // scalar
+    llvm::SmallVector<mlir::Value> enter, leave;                // axis: [K], null: at the start, at the end
     llvm::SmallVector<llvm::SmallVector<mlir::Value>> readKeys; // read, axis: [C, K]
     llvm::SmallVector<mlir::Value> readLogs;                    // read: [C]
     llvm::SmallVector<llvm::SmallVector<mlir::Value>> scores;   // read, write: [C, C]
@@ -65,6 +66,8 @@ private:
       llvm::for_each(readKeys, visitAll);
       visitAll(readLogs);
       llvm::for_each(scores, visitAll);
+      visitAll(enter);
+      visitAll(leave);
     }
   };
 
@@ -74,9 +77,13 @@ private:
 
   // Block by block: decays alone.
   int64_t chooseBlock() const;
-  bool entersMiddle() const;
-  mlir::Value scaleKeys(mlir::Value state, llvm::function_ref<mlir::Value(unsigned)> log);
-  void sumLogs();
+  double leftOfEntry(llvm::function_ref<bool(StateStep::Axis)> isCounted) const;
+  double chooseMildness() const;
+  void sumLogs(int64_t length);
+  Carried emitDecays(Carried init, llvm::ArrayRef<unsigned> reads);
+  Carried emitBlocks(Carried init, int64_t length, llvm::ArrayRef<unsigned> reads);
+  Carried emitMildOrNot(Carried init, int64_t length, double mildness, llvm::ArrayRef<unsigned> reads);
+  mlir::Value scaleKeys(mlir::Value state, llvm::ArrayRef<mlir::Value> factors);
   void emitBlock(Carried &carried, mlir::Value first, llvm::ArrayRef<unsigned> reads);
   mlir::Value emitPair(const Carried &carried, unsigned read, unsigned write, mlir::Value first);
   mlir::Value middleKeys(mlir::Value keys, unsigned axis, unsigned position, mlir::Value first, bool isRead);
@@ -119,6 +126,8 @@ private:
   /// what decays all elements (last); empty where nothing decays.
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> logs;
   int64_t blockLength = 1;
+  /// Whether the state enters in the middle of the chunk, and whether writes are added to it there.
+  bool entersMiddle = false, leavesMiddle = false;
   std::map<std::pair<unsigned, unsigned>, mlir::Value> transposed; // (write, axis): [K, C]
 
   // Results.
@@ -131,6 +140,7 @@ private:
   std::map<unsigned, mlir::Value> writeLogs; // [C]
   llvm::SmallVector<mlir::Value> totals;     // per axis: [K] or blocks [K, p]; null: nothing
   mlir::Value totalLog;                      // scalar
+  llvm::SmallVector<mlir::Value> enterFactors, leaveFactors; // per axis: [K]
 };
 
 } // namespace rwkv

@@ -220,11 +220,18 @@ Value TileEmitter::roundTo(Value x, Type element) {
   return arith::SelectOp::create(b, loc, isNaN, x, rounded);
 }
 
+/// Where operands of products are rounded anyway, the machine's approximation will do.
+static arith::FastMathFlags flagsOfExp(tile::Precision precision) {
+  return precision == tile::Precision::f32 ? arith::FastMathFlags::none : arith::FastMathFlags::afn;
+}
+
+Value TileEmitter::exp(Value x) { return math::ExpOp::create(b, loc, x, flagsOfExp(precision)); }
+
 Value TileEmitter::elementwise(Operation *op, ValueRange operands) {
   Value x = operands.front();
   Type type = x.getType();
   auto sigmoid = [&](Value v) -> Value {
-    Value e = math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, v));
+    Value e = exp(arith::NegFOp::create(b, loc, v));
     return arith::DivFOp::create(b, loc, constant(1.0, type), add(constant(1.0, type), e));
   };
   return llvm::TypeSwitch<Operation *, Value>(op)
@@ -236,10 +243,11 @@ Value TileEmitter::elementwise(Operation *op, ValueRange operands) {
       .Case([&](ReluOp) { return arith::MaximumFOp::create(b, loc, x, constant(0.0, type)); })
       .Case([&](SoftplusOp) -> Value { // max(x, 0) + log1p(e^-|x|): no overflow, no cancellation
         Value magnitude = math::AbsFOp::create(b, loc, x);
-        Value e = math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, magnitude));
+        Value e = exp(arith::NegFOp::create(b, loc, magnitude));
         Value positive = arith::MaximumFOp::create(b, loc, x, constant(0.0, type));
         return add(positive, math::Log1pOp::create(b, loc, e));
       })
+      .Case([&](math::ExpOp) { return exp(x); })
       .Default([&](Operation *) -> Value {
         IRMapping mapping;
         mapping.map(op->getOperands(), operands);

@@ -45,6 +45,7 @@ public:
   mlir::Value sub(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, mlir::Value y);
   mlir::Value scale(mlir::Value x, double factor);
+  mlir::Value exp(mlir::Value x);
   /// `count` times what `body` makes of a number and of what is carried; few times without a loop.
   mlir::Value iterate(int64_t count, mlir::Value carried,
                       llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> body);

@@ -22,14 +22,14 @@
 // No other keys.
 // CHECK-NOT: arith.mulf %{{.*}} : tensor<4x8xf32>
 // CHECK-NOT: arith.mulf %{{.*}} : tensor<8x4xf32>
+// CHECK:   %[[END:.*]] = tile.slice %[[LOGS]][%c3, %c0]
 // CHECK:   %[[E1:.*]] = math.exp %[[MIDDLE]] : tensor<8xf32>
+// CHECK:   %[[REST:.*]] = arith.subf %[[END]], %[[MIDDLE]] : tensor<8xf32>
+// CHECK:   %[[E2:.*]] = math.exp %[[REST]]
 // CHECK:   %[[F1:.*]] = tile.broadcast %[[E1]] on 0 : tensor<8xf32> -> tensor<8x8xf32>
 // CHECK:   %[[ENTERED:.*]] = arith.mulf %[[S]], %[[F1]] : tensor<8x8xf32>
 // CHECK:   tile.dot %[[READ]], %[[ENTERED]] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
 // CHECK:   %[[SUM:.*]] = tile.dot %[[COLUMNS]], %{{.*}} acc %[[ENTERED]] : tensor<8x8xf32>
-// CHECK:   %[[END:.*]] = tile.slice %[[LOGS]][%c3, %c0]
-// CHECK:   %[[REST:.*]] = arith.subf %[[END]], %[[MIDDLE]] : tensor<8xf32>
-// CHECK:   %[[E2:.*]] = math.exp %[[REST]]
 // CHECK:   %[[F2:.*]] = tile.broadcast %[[E2]] on 0 : tensor<8xf32> -> tensor<8x8xf32>
 // CHECK:   %[[LEFT:.*]] = arith.mulf %[[SUM]], %[[F2]] : tensor<8x8xf32>
 // CHECK-NOT: arith.mulf {{.*}}: tensor
