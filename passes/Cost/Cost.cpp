@@ -191,7 +191,7 @@ static int64_t chooseFill(const AffineState &form, TargetAttr target) {
 }
 
 /// The tasks that share a head whose states one task cannot hold near: as many as it takes for each to hold its part in
-/// registers, token by token, or in a quarter of the memory of its own, where chunks need the rest.
+/// registers, token by token, or in a third of the memory of its own, where chunks need the rest.
 static int64_t chooseSplit(RecurrenceOp recurrence, const AffineState &form, TargetAttr target, ScheduleKind kind) {
   constexpr int64_t kPointsOfLane = 32;
   if (!target || target.getLanes() == 1 ||
@@ -210,7 +210,7 @@ static int64_t chooseSplit(RecurrenceOp recurrence, const AffineState &form, Tar
   ValueAxis axis(recurrence);
   auto fits = [&](int64_t split) {
     return kind == ScheduleKind::step ? elements <= split * kPointsOfLane * target.getLanes()
-                                      : 4 * bytes <= split * target.getScratch();
+                                      : 3 * bytes <= split * target.getScratch();
   };
   int64_t split = 1;
   while (!axis.getObstacle() && !fits(split) && axis.getSize() % (2 * split) == 0) {
