@@ -48,7 +48,7 @@ class Tree:
     """The text files of a source tree."""
 
     def __init__(self, root):
-        self.texts = {}
+        self.texts, self.executable = {}, set()
         for folder, names, files in os.walk(root):
             names[:] = sorted(name for name in names if not name.startswith((".", "build", "__pycache__")))
             for name in sorted(files):
@@ -56,6 +56,8 @@ class Tree:
                     path = os.path.join(folder, name)
                     with open(path, encoding="utf-8", errors="replace") as file:
                         self.texts[os.path.relpath(path, root)] = file.read()
+                    if os.access(path, os.X_OK):
+                        self.executable.add(os.path.relpath(path, root))
 
     def files(self, folders=None, suffixes=()):
         for path, text in self.texts.items():
@@ -158,6 +160,13 @@ def check_lengths(tree):
             yield path, MAX_LINES, f"has {lines} lines, more than {MAX_LINES}"
 
 
+def check_modes(tree):
+    """What names its interpreter can be run by its name."""
+    for path, text in tree.files():
+        if text.startswith("#!") and path not in tree.executable:
+            yield path, 1, "starts with #!, but is not executable"
+
+
 def check_listed(tree):
     """Every C and C++ file is built."""
     for path, _ in tree.files(CODE_FOLDERS + ["test", "examples", "bench"], (".c", ".cpp")):
@@ -178,7 +187,7 @@ def check_listed(tree):
             yield path, 1, "is in no CMakeLists.txt of its folder or above: dead code"
 
 
-RULES = [check_includes, check_rung_names, check_vendor_names, check_licences, check_lengths, check_listed]
+RULES = [check_includes, check_rung_names, check_vendor_names, check_licences, check_lengths, check_modes, check_listed]
 
 
 def check(root):
@@ -251,6 +260,7 @@ PLANTED = [  # rule, path, text that is appended to the file there (None: a file
     ("check_licences", "scripts/new.sh", None),
     ("check_licences", "examples/new.mlir", None),
     ("check_lengths", "passes/P.h", "\n" * MAX_LINES),
+    ("check_modes", "scripts/new.sh", "#!/bin/sh\n"),
     ("check_listed", "passes/Fuse/Dead.cpp", ""),
     ("check_listed", "runtime/dead.c", ""),
     ("check_listed", "dialect/Rwkv/Dead.cpp", ""),
@@ -264,7 +274,9 @@ def write_tree(root, files):
         os.makedirs(os.path.dirname(full), exist_ok=True)
         with open(full, "w", encoding="utf-8") as file:
             comment = "#" if path.endswith((".txt", ".sh")) else "//"
-            file.write("int nothing;\n" if text is None else f"{comment} {SPDX}\n{text}")
+            licence = f"{comment} {SPDX}\n"
+            first = text.startswith("#!") if text else False
+            file.write("int nothing;\n" if text is None else f"{text}{licence}" if first else f"{licence}{text}")
 
 
 def self_test():
