@@ -53,8 +53,9 @@ static cl::opt<bool> allowUnused("allow-unused", cl::desc("Ignore tensors of the
                                  cl::cat(category));
 static cl::opt<std::string> functionName("function", cl::desc("Compile this function instead of a model"),
                                          cl::cat(category));
-static cl::list<std::string> argumentTypes("argument", cl::desc("Shape of the function's next argument"),
-                                           cl::value_desc("2x7x4x64xf32"), cl::cat(category));
+static cl::list<std::string>
+    argumentTypes("argument", cl::desc("Shape of the function's next argument; the file says of what type it is"),
+                  cl::value_desc("2x7x4x64xf32"), cl::cat(category));
 
 static int fail(const llvm::Twine &message) {
   llvm::errs() << "rwkv-opt: error: " << message << "\n";
