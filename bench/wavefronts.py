@@ -18,7 +18,6 @@ import re
 from resources import read
 
 BANKS, WORD, WARP = 32, 4, 32
-SKIPPED = 100  # instructions that a jump is over at most, if it is of some lanes of a warp
 BINARY = {
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
@@ -122,7 +121,7 @@ class Kernel:
                 if name == "bra.uni":
                     i = target
                     continue
-                if name == "bra" and target not in taken and not (0 < len(skipped) <= SKIPPED and "bra.uni" not in skipped):
+                if name == "bra" and target not in taken and not (skipped and "bra.uni" not in skipped):
                     work.append((target, taken))
                 i += 1
             if i == start:

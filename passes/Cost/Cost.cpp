@@ -8,6 +8,9 @@ using namespace rwkv;
 
 namespace {
 
+/// Where lanes share a task, one waits while the other one computes.
+constexpr int64_t kTasksOfUnit = 2;
+
 // Vector instructions that something costs.
 constexpr double kStreamed = 1.0;    // a multiply-add on a state that is read from memory for it
 constexpr double kSmall = 2.0;       // a multiply-add on small blocks, what moves them about included
@@ -179,7 +182,6 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
 /// The tasks that sequences are cut for, if that pays: finding out what a segment does to any state takes as many
 /// columns more as states have rows.
 static int64_t chooseFill(const AffineState &form, TargetAttr target) {
-  constexpr int64_t kTasksOfUnit = 2; // one waits while the other one computes
   if (!target || !form.whyNotCut().empty()) {
     return 0;
   }
@@ -238,9 +240,11 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
     }
     llvm::for_each(candidates, [&](int64_t &candidate) { candidate = form.fitChunk(kind, candidate); });
     const int64_t split = splitOf(kind);
+    // Lanes of a scan wait for those that go from token to token; meanwhile another task computes.
+    const int64_t beside = kind == ScheduleKind::scan && target && target.getLanes() > 1 ? kTasksOfUnit : 1;
     for (int64_t candidate : candidates) {
       std::optional<Cost> cost = getCost(recurrence, form, target, kind, candidate);
-      bool fits = !cost || cost->onChip <= static_cast<double>(split * target.getScratch());
+      bool fits = !cost || beside * cost->onChip <= static_cast<double>(split * target.getScratch());
       bool better = !found || (cost && best.cost && fits && cost->time < best.cost->time);
       if (better) {
         int64_t length = cost || tokens > 0 ? candidate : form.fitChunk(kind, 16);

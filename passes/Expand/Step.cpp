@@ -76,7 +76,7 @@ private:
   Value emitDecay(const StateStep &step) {
     Value state = at(step.state), log = at(step.factor);
     e.checkBound(step, log);
-    Value factor = e.exp(log);
+    Value factor = math::ExpOp::create(e.b, e.loc, log); // exact: it is applied token after token
     if (step.axis == StateStep::Axis::key) {
       factor = e.repeatKey(factor, cast<StateType>(step.state.getType()), step.key);
       // Of several key axes in turn, factors are multiplied for the rows, not for each element.

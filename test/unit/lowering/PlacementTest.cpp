@@ -367,3 +367,13 @@ TEST(Rows, ChosenWithTheLeastMemory) {
   EXPECT_EQ(rows.stride, 64);
   EXPECT_TRUE(rows.order.empty());
 }
+
+TEST(PlacementTest, PartsDoNotHoldTheWhole) {
+  Placement whole = getColumns(16, 64, kWarp);
+  EXPECT_TRUE(whole.holds(16 * 64));
+  EXPECT_TRUE(whole.turned().holds(16 * 64));
+  EXPECT_TRUE(getColumns(16, 16, kWarp).holds(16 * 16)); // half of the lanes have copies
+  EXPECT_TRUE(getCopies(4, kWarp).holds(4));
+  EXPECT_FALSE(getColumns(1, 64, kWarp).moved(15, 0).holds(16 * 64)); // a row
+  EXPECT_FALSE(getCopies(3, kWarp).holds(4));
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Branches in what is prepared for a chunk.
+// RUN: rwkv-opt %s --tile-lower-kernels --canonicalize --cse | FileCheck %s
+// RUN: rwkv-opt %s --tile-lower-kernels --remarks-filter=tile-lower-kernels -o %t 2>&1 | FileCheck %s --check-prefix=REMARK
+
+module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
+
+// The lanes of a warp agree on the way to go, by exchanges of what each of them has found. Either side leaves keys and scores
+// where those who apply the chunk find them, whichever it was; keys lie there before they are multiplied.
+// REMARK: [[#@LINE+30]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
+// CHECK-LABEL: func.func @sides(
+// CHECK: scf.for
+// CHECK:   shfl.sync.bfly
+// CHECK:   %[[IS_MILD:.*]] = arith.cmpf ole
+// CHECK:   scf.if %[[IS_MILD]] {
+// CHECK:     llvm.store {{.*}} : vector<2xf32>, !llvm.ptr
+// CHECK:     nvvm.bar.warp.sync
+// CHECK:     mma.m16n8k8.row.col.tf32
+// CHECK:     llvm.store {{.*}} : vector<2xf32>, !llvm.ptr
+// CHECK:   } else {
+// CHECK-NOT: mma
+// CHECK:     llvm.store {{.*}} : vector<2xf32>, !llvm.ptr
+// CHECK:   }
+// CHECK:   barrier.cta.arrive
+// CHECK:   barrier.cta.sync
+// Those who apply it have no branch.
+// CHECK: scf.for
+// CHECK-NOT: scf.if
+// CHECK:   barrier.cta.sync.aligned.count
+// CHECK-NOT: scf.if
+// CHECK:   barrier.cta.arrive
+tile.kernel @sides(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                   %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %limit = arith.constant 40.0 : f32
+  %zeros = arith.constant dense<0.0> : tensor<16x16xf32>
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
+    %sums = tile.reduce sum %k over 0 : tensor<16x64xf32> -> tensor<64xf32>
+    %largest = tile.reduce max %sums over 0 : tensor<64xf32> -> f32
+    %mild = arith.cmpf ole, %largest, %limit : f32
+    %c:2 = scf.if %mild -> (tensor<16x64xf32>, tensor<16x16xf32>) {
+      %d = arith.addf %k, %k : tensor<16x64xf32>
+      %dt = tile.transpose %d : tensor<16x64xf32> -> tensor<64x16xf32>
+      %A = tile.dot %d, %dt precision tf32 : tensor<16x64xf32>, tensor<64x16xf32> -> tensor<16x16xf32>
+      scf.yield %d, %A : tensor<16x64xf32>, tensor<16x16xf32>
+    } else {
+      %d = arith.negf %k : tensor<16x64xf32>
+      scf.yield %d, %zeros : tensor<16x64xf32>, tensor<16x16xf32>
+    }
+    %w = tile.dot %c#1, %v precision tf32 : tensor<16x16xf32>, tensor<16x64xf32> -> tensor<16x64xf32>
+    %o = tile.dot %c#0, %S precision tf32 acc %w : tensor<16x64xf32> : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
+    tile.store %o, %y[%at] : tensor<16x64xf32>, <bf16>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// What depends on the state is not prepared.
+// REMARK: [[#@LINE+8]]:{{.*}}no pipeline: a branch with columns of the state, or that does more than compute
+// CHECK-LABEL: func.func @depends(
+// CHECK-NOT: barrier.cta.arrive
+tile.kernel @depends(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %limit = arith.constant 40.0 : f32
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %k = tile.load %x[%i] : <bf16> -> tensor<64x16xf32>
+    %v = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
+    %sums = tile.reduce sum %k over 0 : tensor<64x16xf32> -> tensor<16xf32>
+    %largest = tile.reduce max %sums over 0 : tensor<16xf32> -> f32
+    %mild = arith.cmpf ole, %largest, %limit : f32
+    %d = scf.if %mild -> (tensor<64x64xf32>) {
+      %twice = arith.addf %S, %S : tensor<64x64xf32>
+      scf.yield %twice : tensor<64x64xf32>
+    } else {
+      scf.yield %S : tensor<64x64xf32>
+    }
+    %Sn = tile.dot %k, %v precision tf32 acc %d : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// States of different widths would have their columns split alike.
+// REMARK: [[#@LINE+6]]:{{.*}}no pipeline: states with different numbers of columns
+tile.kernel @widths(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %M0 = tile.load %z[%c0] : <f32> -> tensor<64x32xf32>
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0, %M = %M0) -> (tensor<64x64xf32>, tensor<64x32xf32>) {
+    %k = tile.load %x[%i] : <bf16> -> tensor<64x16xf32>
+    %v = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
+    %u = tile.load %x[%i] : <bf16> -> tensor<16x32xf32>
+    %Sn = tile.dot %k, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    %Mn = tile.dot %k, %u precision tf32 acc %M : tensor<64x32xf32> : tensor<64x16xf32>, tensor<16x32xf32> -> tensor<64x32xf32>
+    scf.yield %Sn, %Mn : tensor<64x64xf32>, tensor<64x32xf32>
+  }
+  tile.store %r#0, %z[%c0] : tensor<64x64xf32>, <f32>
+  tile.store %r#1, %z[%c0] : tensor<64x32xf32>, <f32>
+}
+
+}
