@@ -213,8 +213,8 @@ class Matrix:
         for n in plan.r.states:
             if not np.array_equal(found[n].astype(np.float64), seen[n]):
                 raise Failed(f"without tokens, state {n} changed")
-            if not seen[n].any():
-                raise Failed("too weak: the state is zero")
+        if not any(seen[n].any() for n in plan.r.states):  # one that counts may be
+            raise Failed("too weak: all states are zero")
         for n in plan.r.outputs:
             if found[n].shape[1] != 0:
                 raise Failed(f"without tokens, output {n} has shape {found[n].shape}")

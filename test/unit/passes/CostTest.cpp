@@ -76,7 +76,7 @@ TEST_F(CostTest, ScansLeaveRoomForAnotherTask) {
       double bytes = getCost(scanned.recurrence, state, roomy, ScheduleKind::scan, 64)->onChip;
       TargetAttr target = TargetAttr::get(scanned.recurrence.getContext(), "t", 512, 32,
                                           tasks * static_cast<int64_t>(bytes), lanes, 0, 0);
-      length[tasks - 1] = chooseSchedule(scanned.recurrence, state, target, wanted).schedule.getLength();
+      length[tasks - 1] = chooseSchedule(scanned.recurrence, state, target, wanted).schedule.getChunk();
     }
     EXPECT_EQ(length[1], lanes == 1 ? length[0] : 64);
     EXPECT_EQ(length[0] < 64, lanes > 1) << length[0];
