@@ -67,18 +67,16 @@ TEST_F(CostTest, ScansLeaveRoomForAnotherTask) {
                "%S1 = rwkv.decay %S, %g on \"key0\" : !S\n"
                "%Sn = rwkv.write %S1[%k], %v : !S"};
   const AffineState &state = *scanned.operator->();
+  Wanted wanted;
+  wanted.kind = ScheduleKind::scan;
   for (int64_t lanes : {1, 256}) {
-    Wanted wanted;
-    wanted.kind = ScheduleKind::scan;
-    int64_t length[2];
-    for (int64_t tasks : {1, 2}) { // memory for chunks of 64 tokens, once and twice
-      TargetAttr roomy = makeTarget(lanes, 0);
-      double bytes = getCost(scanned.recurrence, state, roomy, ScheduleKind::scan, 64)->onChip;
-      TargetAttr target = TargetAttr::get(scanned.recurrence.getContext(), "t", 512, 32,
-                                          tasks * static_cast<int64_t>(bytes), lanes, 0, 0);
-      length[tasks - 1] = chooseSchedule(scanned.recurrence, state, target, wanted).schedule.getChunk();
-    }
-    EXPECT_EQ(length[1], lanes == 1 ? length[0] : 64);
-    EXPECT_EQ(length[0] < 64, lanes > 1) << length[0];
+    double bytes = getCost(scanned.recurrence, state, makeTarget(lanes, 0), ScheduleKind::scan, 64)->onChip;
+    auto choose = [&](double memory) {
+      TargetAttr target =
+          TargetAttr::get(scanned.recurrence.getContext(), "t", 512, 32, static_cast<int64_t>(memory), lanes, 0, 0);
+      return chooseSchedule(scanned.recurrence, state, target, wanted).schedule.getChunk();
+    };
+    EXPECT_EQ(choose(1.5 * bytes), lanes > 1 ? 32 : 64);
+    EXPECT_EQ(choose(2 * bytes), lanes > 1 ? 64 : 128);
   }
 }
