@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "packs and checkpoints are little-endian and used in place"
@@ -89,6 +90,9 @@ enum { RWKVI_SHAPE_TEXT = 8 * 24 };
 const char *rwkvi_shape_text(int32_t rank, const int64_t *shape, char *text);
 bool rwkvi_dtype_from_name(const char *name, rwkv_dtype *dtype);
 
+/* RWKV_E_IO if `info` is that of a folder, a device or the like. */
+rwkv_status rwkvi_check_regular(rwkv_runtime *rt, const char *path,
+                                const struct stat *info);
 /* Opens a regular, readable file; `*size` is its length. The caller closes the
  * descriptor. */
 rwkv_status rwkvi_open_file(rwkv_runtime *rt, const char *path, int *fd,

@@ -166,8 +166,9 @@ RWKV_API rwkv_status rwkv_state_clone(const rwkv_state *state, rwkv_state **out)
 RWKV_API rwkv_status rwkv_state_copy(rwkv_state *to, int64_t to_i, const rwkv_state *from, int64_t from_i);
 /* Back to zeros and position 0. */
 RWKV_API rwkv_status rwkv_state_reset(rwkv_state *state, int64_t i);
-/* Whole state to and from a .safetensors file (write to a temporary file, then rename). Loading into a state with
- * another number of sequences or another layout is RWKV_E_MISMATCH and leaves the state as it was. */
+/* Whole state to and from a .safetensors file (write to a temporary file, then rename; a path that exists and is no
+ * regular file, a device say, is RWKV_E_IO). Loading into a state with another number of sequences or another layout is
+ * RWKV_E_MISMATCH and leaves the state as it was. */
 RWKV_API rwkv_status rwkv_state_save(const rwkv_state *state, const char *path);
 RWKV_API rwkv_status rwkv_state_load(rwkv_state *state, const char *path);
 /* State array k as stored: name and a view (layout [L, sequences, ..] or [sequences, ..]), valid until the next call that

@@ -163,8 +163,14 @@ static void sync_folder(char *path) {
 static rwkv_status save(const rwkv_state *state, const void **data,
                         const char *header, const char *path) {
   rwkv_runtime *rt = state->model->rt;
-  rwkv_status status = RWKV_OK;
   char name[4096 + 64];
+  /* A file may be replaced; renaming would put one in the place of a device. */
+  struct stat info;
+  rwkv_status status =
+      stat(path, &info) == 0 ? rwkvi_check_regular(rt, path, &info) : RWKV_OK;
+  if (status) {
+    return status;
+  }
   int fd = create_temporary(path, name, sizeof(name));
   if (fd < 0) {
     status = rwkvi_fail(rt, RWKV_E_IO, "%.1000s: cannot be created: %s", path,

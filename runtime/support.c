@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct {
@@ -178,6 +177,16 @@ const char *rwkvi_shape_text(int32_t rank, const int64_t *shape, char *text) {
 
 /* ---- files --------------------------------------------------------------- */
 
+rwkv_status rwkvi_check_regular(rwkv_runtime *rt, const char *path,
+                                const struct stat *info) {
+  return S_ISREG(info->st_mode)
+             ? RWKV_OK
+             : rwkvi_fail(rt, RWKV_E_IO,
+                          "%.1000s: expected a regular file, found %s", path,
+                          S_ISDIR(info->st_mode) ? "a directory"
+                                                 : "a special file");
+}
+
 rwkv_status rwkvi_open_file(rwkv_runtime *rt, const char *path, int *fd,
                             size_t *size) {
   /* O_NONBLOCK: opening a FIFO that nobody writes must not wait for ever. */
@@ -193,11 +202,10 @@ rwkv_status rwkvi_open_file(rwkv_runtime *rt, const char *path, int *fd,
     return rwkvi_fail(rt, RWKV_E_IO, "%.1000s: cannot be examined: %s", path,
                       strerror(error));
   }
-  if (!S_ISREG(info.st_mode)) {
+  rwkv_status status = rwkvi_check_regular(rt, path, &info);
+  if (status) {
     close(*fd);
-    return rwkvi_fail(rt, RWKV_E_IO,
-                      "%.1000s: expected a regular file, found %s", path,
-                      S_ISDIR(info.st_mode) ? "a directory" : "a special file");
+    return status;
   }
   *size = (size_t)info.st_size;
   return RWKV_OK;

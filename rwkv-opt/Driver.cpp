@@ -80,6 +80,10 @@ FailureOr<std::vector<ArrayType>> convert(ModuleOp module, const std::vector<Arr
 
 LogicalResult specialize(ModuleOp module, const CompileOptions &options) {
   if (!options.function.empty() && options.checkpoint.empty()) {
+    if (!options.params.empty()) {
+      return module.emitError("expected no params for a function outside of models, but got '")
+             << options.params.front().first << "'";
+    }
     FailureOr<std::vector<ArrayType>> arguments = convert(module, options.inputs);
     return failed(arguments) ? failure() : specializeFunction(module, options.function, *arguments);
   }

@@ -20,7 +20,7 @@
 
 namespace cl = llvm::cl;
 
-static cl::OptionCategory category("rwkv-opt: compiling a spec");
+static cl::OptionCategory category("Compiling a spec");
 static cl::opt<std::string> emitKind(
     "emit",
     cl::desc("Compile and write: explain (text), picture (svg), mlir (kernels and launches), llvm, asm, obj, pack"),
@@ -154,7 +154,18 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
   return 0;
 }
 
+/// Leaves the options of LLVM's code generators, which register themselves, to --help-hidden.
+static void hideForeignOptions() {
+  for (auto &[name, option] : cl::getRegisteredOptions()) {
+    bool isGeneral = llvm::is_contained(option->Categories, &cl::getGeneralCategory());
+    if (isGeneral && option->getOptionHiddenFlag() == cl::NotHidden) {
+      option->setHiddenFlag(cl::Hidden);
+    }
+  }
+}
+
 int main(int argc, char **argv) {
+  hideForeignOptions();
   mlir::DialectRegistry registry;
   rwkv::getDialectRegistry().appendTo(registry);
   mlir::registerTransformsPasses();

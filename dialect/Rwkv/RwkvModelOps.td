@@ -33,6 +33,8 @@ def Rwkv_ModelOp : Rwkv_Op<"model", [Symbol, SymbolTable, NoTerminator, SingleBl
 def Rwkv_ParamOp : Rwkv_Op<"param", [Symbol, HasParent<"ModelOp">]> {
   let summary = "A number that no checkpoint holds; --param name=value overrides it";
   let description = [{
+    A number without a unit, kept in f64 and rounded where it is used (the epsilon of a norm).
+
     Example:
     ```mlir
     rwkv.model @m {
@@ -169,10 +171,18 @@ def Rwkv_NormOp : Rwkv_WeightUser<"norm", [SameOperandsAndResultType]> {
 def Rwkv_L2NormOp : Rwkv_Op<"l2norm", [Pure, SameOperandsAndResultType]> {
   let summary = "x / max(|x|_2, floor) over one axis";
   let description = [{
+    The axis is a name, or a position where axes have none.
+
     Example:
     ```mlir
     // model
     %h = rwkv.l2norm %x over "D" floor 1.0e-12 : tensor<?x?x?xf32, #rwkv.dims<B, T, D>>
+    ```
+
+    Example: keys of length 1, as delta rules expect them.
+    ```mlir
+    // region
+    %kn = rwkv.l2norm %k over 0 floor 1.0e-12 : tensor<8xf32>
     ```
   }];
   let arguments = (ins Rwkv_FloatTensor:$x, Rwkv_AxisAttr:$axis, F64Attr:$floor);

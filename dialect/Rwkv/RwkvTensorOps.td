@@ -94,6 +94,8 @@ def Rwkv_BroadcastOp : Rwkv_Op<"broadcast", [Pure]> {
 def Rwkv_DotOp : Rwkv_Op<"dot", [Pure]> {
   let summary = "Inner product of two vectors";
   let description = [{
+    Shapes: two `tensor<n>` of one element type, which is that of the result, a scalar.
+
     Example:
     ```mlir
     // region
@@ -109,6 +111,8 @@ def Rwkv_DotOp : Rwkv_Op<"dot", [Pure]> {
 def Rwkv_MatvecOp : Rwkv_Op<"matvec", [Pure]> {
   let summary = "Matrix times vector: y[i] = sum_j M[i, j] x[j]";
   let description = [{
+    Shapes: `tensor<m x n>`, `tensor<n>` -> `tensor<m>`, all of one element type.
+
     Example:
     ```mlir
     // region

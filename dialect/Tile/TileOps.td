@@ -27,6 +27,10 @@ class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemo
 def Tile_BufferType : TypeDef<Tile_Dialect, "Buffer"> {
   let mnemonic = "buffer";
   let summary = "A dense array in memory, addressed by element offset";
+  let description = [{
+    Offsets count elements, not bytes. Elements are f32, f64, f16, bf16 or i32, as the caller's array has them; loads and
+    stores convert.
+  }];
   let parameters = (ins "::mlir::Type":$elementType);
   let assemblyFormat = "`<` $elementType `>`";
 }
@@ -60,6 +64,9 @@ def Tile_Size : I32EnumAttr<"Size", "a size that a call has", [
 
 def Tile_SizeOp : Tile_Op<"size", [Pure]> {
   let summary = "Host side: the batch, the time or the number of packed sequences of the call";
+  let description = [{
+    B, T or S. B is 1 where sequences are packed; T counts the tokens of a sequence, or of all packed ones.
+  }];
   let arguments = (ins Tile_Size:$size);
   let results = (outs Index:$result);
   let assemblyFormat = "$size attr-dict";
@@ -95,6 +102,9 @@ def Tile_LoadOp : Tile_Op<"load", [DeclareOpInterfaceMethods<MemoryEffectsOpInte
 
 def Tile_LoadIndexOp : Tile_Op<"load_index", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "An integer from memory, as an index";
+  let description = [{
+    The buffer is one of i32; the integer is signed.
+  }];
   let arguments = (ins Tile_BufferType:$buffer, Index:$offset);
   let results = (outs Index:$result);
   let assemblyFormat = "$buffer `[` $offset `]` attr-dict `:` type($buffer)";
@@ -103,6 +113,9 @@ def Tile_LoadIndexOp : Tile_Op<"load_index", [DeclareOpInterfaceMethods<MemoryEf
 
 def Tile_StoreOp : Tile_Op<"store", [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "A tile to memory, converted to the buffer's element type (round to nearest even)";
+  let description = [{
+    Rows go to `offset`, `offset + stride`, .., as `tile.load` reads them. Tasks store to places of their own.
+  }];
   let arguments = (ins Tile_Tile:$value, Tile_BufferType:$buffer, Index:$offset, OptionalAttr<I64Attr>:$stride);
   let assemblyFormat = [{
     $value `,` $buffer `[` $offset `]` (`stride` $stride^)? attr-dict `:` type($value) `,` type($buffer)
@@ -128,6 +141,10 @@ def Tile_ReduceKind : I32EnumAttr<"ReduceKind", "how elements are combined", [
 
 def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
   let summary = "Combine the elements along one axis";
+  let description = [{
+    `[M, N] -> [N]` over 0, `[M, N] -> [M]` over 1, `[N]` to a scalar; the element type stays. In which order elements are
+    combined is the target's choice, the same for every call.
+  }];
   let arguments = (ins Tile_ReduceKind:$kind, Tile_Tile:$x, I64Attr:$axis);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = "$kind $x `over` $axis attr-dict `:` type($x) `->` type($result)";
@@ -136,6 +153,9 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
 
 def Tile_ReshapeOp : Tile_Op<"reshape", [Pure]> {
   let summary = "The same elements, row-major, in another shape";
+  let description = [{
+    Both shapes have as many elements, of one type.
+  }];
   let arguments = (ins Tile_Tile:$x);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
@@ -168,6 +188,9 @@ def Tile_InsertOp : Tile_Op<"insert", [Pure, AllTypesMatch<["x", "result"]>]> {
 
 def Tile_TransposeOp : Tile_Op<"transpose", [Pure]> {
   let summary = "Rows as columns: [M, N] -> [N, M]";
+  let description = [{
+    The element type stays.
+  }];
   let arguments = (ins Tile_Tile:$x);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
@@ -176,6 +199,9 @@ def Tile_TransposeOp : Tile_Op<"transpose", [Pure]> {
 
 def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
   let summary = "Every element's index along an axis";
+  let description = [{
+    A tile of i32: with axis 0 the number of the row, with axis 1 that of the column.
+  }];
   let arguments = (ins I64Attr:$axis);
   let results = (outs Tile_Indices:$result);
   let assemblyFormat = "$axis attr-dict `:` type($result)";

@@ -415,8 +415,11 @@ struct ExpandMathPass : rwkv::impl::TileExpandMathPassBase<ExpandMathPass> {
         if (auto exp2 = dyn_cast<math::Exp2Op>(op)) {
           isNative = nativeExp2 && isApproximate(exp2);
         }
-        if (isa<math::MathDialect>(op->getDialect()) && !isNative) {
-          op->emitOpError("has no expansion for ") << getElementTypeOrSelf(op->getResult(0).getType());
+        if ((isa<math::MathDialect>(op->getDialect()) && !isNative) || isa<arith::RemFOp>(op)) {
+          op->emitOpError("has no expansion for ") << getElementTypeOrSelf(op->getResult(0).getType())
+                                                   << ": a kernel has exp, exp2, log, log2, log1p, tanh, sqrt, rsqrt, "
+                                                      "absf, fma, floor, ceil, trunc, roundeven "
+                                                      "and copysign";
           failed = true;
         }
       });

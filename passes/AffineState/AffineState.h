@@ -86,6 +86,8 @@ class AffineState {
 public:
   /// The longest chunk that anything is laid out for.
   static constexpr int64_t kMostTokens = 1024;
+  /// The most tasks that sequences are cut for.
+  static constexpr int64_t kMostTasks = 65536;
 
   explicit AffineState(RecurrenceOp recurrence);
 

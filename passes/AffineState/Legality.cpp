@@ -220,7 +220,7 @@ static ArrayRef<int64_t> shapeOf(Type type) {
 /// Ops on values must have a form for many tokens at once.
 void AffineState::checkBatched(RecurrenceOp recurrence) {
   for (Operation &op : recurrence.getToken().front().without_terminator()) {
-    bool known = isa<StateStepOpInterface, FillOp, SumOp, BroadcastOp, DotOp, MatvecOp>(op) ||
+    bool known = isa<StateStepOpInterface, FillOp, SumOp, L2NormOp, BroadcastOp, DotOp, MatvecOp>(op) ||
                  (op.hasTrait<OpTrait::Elementwise>() && op.getNumResults() == 1 &&
                   llvm::all_of(op.getOperandTypes(),
                                [&](Type type) { return shapeOf(type) == shapeOf(op.getResult(0).getType()); }));
@@ -229,6 +229,9 @@ void AffineState::checkBatched(RecurrenceOp recurrence) {
     }
     if (isa<SumOp>(op)) {
       known &= shapeOf(op.getOperand(0).getType()).size() <= 2;
+    }
+    if (isa<L2NormOp>(op)) {
+      known &= shapeOf(op.getOperand(0).getType()).size() == 1;
     }
     if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
       // Along the first or the last axis of a flattened value.

@@ -107,6 +107,11 @@ void ValueAxis::read(Operation *op) {
         for (Value operand : op->getOperands()) {
           pointwise ? joinAll(operand, op->getResult(0)) : excludeAll(operand, "is not elementwise");
         }
+        for (Value result : op->getResults()) {
+          if (!pointwise) {
+            excludeAll(result, "is not elementwise");
+          }
+        }
       });
 }
 

@@ -118,6 +118,9 @@ Batch::Entry Batch::compute(Operation *op) {
   return llvm::TypeSwitch<Operation *, Entry>(op)
       .Case([&](BroadcastOp broadcastOp) { return broadcast(broadcastOp, operands[0]); })
       .Case([&](SumOp sumOp) { return sum(sumOp, operands[0]); })
+      .Case([&](L2NormOp norm) -> Entry {
+        return {e.l2normalise(spread(operands[0]), 1, norm.getFloor().convertToDouble()), true};
+      })
       .Case([&](DotOp) -> Entry { return {e.sum(e.mul(spread(operands[0]), spread(operands[1])), 1), true}; })
       .Case([&](MatvecOp matvec) -> Entry {
         ArrayRef<int64_t> matrix = shapeOf(matvec.getMatrix());

@@ -24,6 +24,9 @@ protected:
       outputs[static_cast<int>(getRowSpace(operand.get().getType()))].push_back(&operand);
     }
     auto &[constants, sequences, tokens] = outputs;
+    if (yield->getNumOperands() == 0) {
+      return fused.emitOpError("expected at least one result");
+    }
     if (!constants.empty() && (!tokens.empty() || !sequences.empty())) {
       return fused.emitOpError("mixes values with and without tokens in one group of rows");
     }
@@ -96,6 +99,9 @@ private:
   FailureOr<Value> emit(Value value, Row &row) {
     if (Value known = row.tiles.lookup(value)) {
       return known;
+    }
+    if (isInput(value) && getRowSpace(value.getType()) == RowSpace::tokens && !row.token) {
+      return fused.emitOpError("expected no values of tokens for a result without tokens");
     }
     FailureOr<Value> tile = isInput(value) ? FailureOr<Value>(load(buffer(value), offsetOf(value, row), typeOf(value)))
                                            : emitOp(value, row);

@@ -135,6 +135,12 @@ private:
           auto x = cast<RankedTensorType>(sum.getX().getType());
           return x.getRank() > 2 ? Value() : e.sum(at(sum.getX()), cast<IntegerAttr>(sum.getAxis()).getInt());
         })
+        .Case([&](L2NormOp norm) -> Value {
+          auto x = cast<RankedTensorType>(norm.getType());
+          return x.getRank() > 2 ? Value()
+                                 : e.l2normalise(at(norm.getX()), cast<IntegerAttr>(norm.getAxis()).getInt(),
+                                                 norm.getFloor().convertToDouble());
+        })
         .Case([&](BroadcastOp broadcast) -> Value {
           SmallVector<int64_t> positions = broadcast.getPositions();
           if (positions.empty()) {

@@ -253,7 +253,8 @@ Value TileEmitter::elementwise(Operation *op, ValueRange operands) {
         mapping.map(op->getOperands(), operands);
         Operation *clone = b.clone(*op, mapping);
         Type element = computeType(getElementTypeOrSelf(op->getResult(0).getType()));
-        ArrayRef<int64_t> shape = tile::getTileShape(type);
+        // The last operand: the first one of a select may be one condition for all elements.
+        ArrayRef<int64_t> shape = tile::getTileShape(operands.back().getType());
         clone->getResult(0).setType(tileType(shape, element));
         return clone->getResult(0);
       });

@@ -28,6 +28,11 @@ struct SchedulePass : rwkv::impl::RwkvSchedulePassBase<SchedulePass> {
           << AffineState::kMostTokens << " tokens, but got " << chunk.getValue();
       return signalPassFailure();
     }
+    if (fill < -1 || fill > AffineState::kMostTasks) {
+      getOperation()->emitError("expected 0 to ")
+          << AffineState::kMostTasks << " tasks to fill, or -1, but got " << fill.getValue();
+      return signalPassFailure();
+    }
     if (fill > 0 && forced && *forced != ScheduleKind::chunk) {
       getOperation()->emitError("expected tasks to fill only with chunks, but got ")
           << fill.getValue() << " with schedule '" << schedule << "'";

@@ -378,8 +378,30 @@ LogicalResult AxisSolver::collect() {
 }
 
 LogicalResult AxisSolver::bindArgument(unsigned argument, unsigned axis, int64_t size) {
-  unsigned id = (*of(function, function.getArgument(argument)))[axis];
-  return axes[find(id)].open ? success() : bind(function, id, size);
+  auto axesOf = [&](unsigned i) { return *of(function, function.getArgument(i)); };
+  unsigned id = find(axesOf(argument)[axis]);
+  if (axes[id].open || axes[id].size == size) {
+    return success();
+  }
+  auto error = [&] {
+    return emitError(function.getArgument(argument).getLoc(), "expected axis ")
+           << axis << " of argument " << argument << " of '" << function.getSymName() << "' to have ";
+  };
+  if (size == 0) {
+    return error() << "at least 1 element, but got 0";
+  }
+  if (axes[id].size != kUnknown) {
+    for (unsigned i = 0; i <= argument; ++i) {
+      for (auto [j, other] : llvm::enumerate(axesOf(i))) {
+        if ((i < argument || j < axis) && find(other) == id) {
+          return error() << axes[id].size << " elements, as axis " << j << " of argument " << i << ", but got " << size;
+        }
+      }
+    }
+    return error() << axes[id].size << " elements, but got " << size;
+  }
+  axes[id].size = size;
+  return success();
 }
 
 // ---- types
@@ -394,15 +416,25 @@ FailureOr<Type> AxisSolver::solvedType(Operation *at, Value value) {
     return failure();
   }
   SmallVector<int64_t> shape;
+  int64_t count = 1;
+  Operation *parent = value.getParentRegion()->getParentOp();
+  int64_t longest = isa<RecurrenceOp>(parent) ? kLongestRegionAxis : kMostElements;
   for (auto [i, id] : llvm::enumerate(*ids)) {
     const Axis &axis = axes[find(id)];
     if (axis.open) {
       shape.push_back(ShapedType::kDynamic);
+    } else if (axis.size == 0 || axis.size > longest) {
+      return at->emitError("expected axis ") << i << " of a value of type " << type << " to have 1 to " << longest
+                                             << " elements, but got " << axis.size;
+    } else if (axis.size > kMostElements / count) {
+      return at->emitError("expected a value of at most ")
+             << kMostElements << " elements per token, but got more in one of type " << type;
     } else if (axis.size == kUnknown) {
       return at->emitError("expected the size of axis ")
              << i << " of a value of type " << type << " to be known, but no weight, argument or type gives it";
     } else {
       shape.push_back(axis.size);
+      count *= axis.size;
     }
   }
   if (auto state = dyn_cast<StateType>(type)) {

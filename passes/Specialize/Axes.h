@@ -19,13 +19,18 @@ public:
   llvm::LogicalResult collect();
   /// For a declaration: replaces the names in the function's type.
   llvm::LogicalResult solveSignature();
-  /// Gives axis `axis` of an argument a size, unless it is open.
+  /// Gives axis `axis` of an argument a size, unless it is open. To be called after collect(), in the order of the
+  /// arguments; errors are located at the argument and name the one before that disagrees.
   llvm::LogicalResult bindArgument(unsigned argument, unsigned axis, int64_t size);
   /// Replaces the types of all values, without axis names; an axis without a size is an error.
   llvm::LogicalResult rewriteTypes();
 
 private:
   static constexpr int64_t kUnknown = -1;
+  /// Of one token; more is a mistake, and its bytes might not fit 64 bits.
+  static constexpr int64_t kMostElements = int64_t(1) << 40;
+  /// Kernels spell out a row of a tile, so more than that would take minutes to compile.
+  static constexpr int64_t kLongestRegionAxis = 65536;
   struct Axis {
     unsigned parent;
     int64_t size = kUnknown;

@@ -29,7 +29,7 @@ TABLE = {
     # Delta rules and transforms: a read comes back to its state.
     ("chunk",): """
         wkv7 wkv7-rung wkv7-f64 wkv7-groups gated-delta gated-delta-rung gated-delta-groups
-        delta-net delta-short delta-reads delta-product-2 kda transform
+        delta-net delta-short delta-normalized delta-reads delta-product-2 kda transform
         turned-delta turned-whole turned-axes turned-and-decayed
         evolve-exp evolve-exp-2 evolve-resolvent evolve-cayley
         evolve-exp-diagonal evolve-resolvent-diagonal evolve-cayley-diagonal short-forms

@@ -8,9 +8,13 @@
 // RUN: %{opt} %{f} --emit=asm --target=z80 2>&1 | FileCheck %s --check-prefix=TARGET
 // TARGET: invalid.mlir:{{.*}} error: unknown target 'z80'; expected host, x86-64-v3, x86-64-v4, x86-64-amx, aarch64, sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a or gfx942
 
-// The same names, once each, are in the help.
-// RUN: rwkv-opt --help | FileCheck %s --check-prefix=HELP
+// The same names, once each, are in the help; so are the tool's own options, but not those of code generators.
+// RUN: rwkv-opt --help | FileCheck %s --check-prefix=HELP --implicit-check-not=--x86
 // HELP: Targets: host, x86-64-v3, x86-64-v4, x86-64-amx, aarch64, sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a
+// HELP: Compiling a spec:
+// HELP: --emit=
+// HELP: General options:
+// HELP: --rwkv-generalize
 
 // RUN: %{opt} %{f} --emit=exe 2>&1 | FileCheck %s --check-prefix=KIND
 // KIND: error: expected to emit explain, picture, mlir, llvm, asm, obj or pack, but got 'exe'
@@ -19,6 +23,11 @@
 // PARAM: rwkv-opt: error: expected --param name=number, but got 'eps'
 // RUN: %{opt} %{f} --emit=asm --param eps=small 2>&1 | FileCheck %s --check-prefix=NUMBER
 // NUMBER: rwkv-opt: error: expected --param name=number, but got 'eps=small'
+
+// RUN: %{opt} %{f} --emit=asm --param eps=1 2>&1 | FileCheck %s --check-prefix=PARAMS
+// PARAMS: invalid.mlir:{{.*}} error: expected no params for a function outside of models, but got 'eps'
+// RUN: %{opt} %{f} --emit=asm --fill=65537 2>&1 | FileCheck %s --check-prefix=FILL
+// FILL: error: expected 0 to 65536 tasks to fill, or -1, but got 65537
 
 // RUN: %{opt} --function f --emit=asm --argument 1x2x8 2>&1 | FileCheck %s --check-prefix=DTYPE
 // DTYPE: error: expected the dtype of 'argument 0' to be f32, f16, bf16, f64, i32, .., but got '8'

@@ -198,6 +198,41 @@ add(
 )
 
 
+# ---- the same with keys that are divided by their length in the region
+
+
+def unit_length(k):
+    return k / on_vector(maximum(sqrt(dot(k, k)), 1e-6))
+
+
+def delta_normalized(x, s, mistake):
+    k = x.k if mistake == "key of any length" else unit_length(x.k)
+    new = s.S + outer(k, on_vector(x.beta) * (x.v - read(s.S, k)))
+    return (read(new, x.q),), (new,)
+
+
+def delta_normalized_transition(x, s):
+    k = x.k / np.maximum(np.linalg.norm(x.k, axis=-1, keepdims=True), 1e-6)
+    return np.eye(k.shape[-1]) - on_matrix(x.beta) * outer(k, k)
+
+
+add(
+    name="delta-normalized",
+    over={**DELTA_NET["over"], "k": Operand("K")},
+    states={"S": Operand("K | V")},
+    outputs={"o": Operand("V")},
+    yields=["%o", "%S1"],
+    body="""
+        %n  = rwkv.l2norm %k over 0 floor 1.0e-6 : !K
+        %S1 = rwkv.delta %S[%n], %v scale %beta : !S
+        %o  = rwkv.read  %S1[%q] : !S""",
+    step=delta_normalized,
+    transition=delta_normalized_transition,
+    mistakes=("key of any length",),
+    sizes=SMALL[1:],
+)
+
+
 # ---- the same with a key of its own for the read, without and with a scale, after a decay
 
 

@@ -15,6 +15,37 @@ func.func @mixed(%x: !X) -> (!X, tensor<8xf32>) {
 
 // -----
 
+!X = tensor<?x?x8xf32>
+
+func.func @nothing(%x: !X) -> !X {
+  // expected-error@+1 {{'rwkv.fused' op expected at least one result}}
+  rwkv.fused rows {
+    %0 = rwkv.relu %x : !X
+    rwkv.yield
+  }
+  return %x : !X
+}
+
+// -----
+
+!X = tensor<?x?x2x8xf32>
+!S = tensor<?x2x8xf32>
+
+// A state that tokens lead to is not a row: this should have been a group of heads.
+func.func @token_for_a_sequence(%q: !X, %s: !S) -> !S {
+  // expected-error@+1 {{'rwkv.fused' op expected no values of tokens for a result without tokens}}
+  %0 = rwkv.fused rows -> (!S) {
+    %o, %n = rwkv.recurrence over(%qt = %q : !X) init(%S = %s : !S) -> (!X, !S) {
+      %S1 = rwkv.write %S[], %qt : !rwkv.state<|8xf32>
+      rwkv.yield %qt, %S1 : tensor<8xf32>, !rwkv.state<|8xf32>
+    }
+    rwkv.yield %n : !S
+  }
+  return %0 : !S
+}
+
+// -----
+
 !H = tensor<?x?x2x3x4xf32>
 
 func.func @features(%x: !H) -> !H {

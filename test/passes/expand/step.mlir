@@ -94,7 +94,8 @@
 // CHECK: tile.store %[[F]]#1, %[[OUT_B]]
 // CHECK: tile.store %[[F]]#0, %[[OUT_A]]
 
-// A state set from a value, sums, repetitions, products of vectors and of a matrix with a vector, constants, activations.
+// A state set from a value, sums, repetitions, products of vectors and of a matrix with a vector, constants, activations,
+// a choice by one number, a vector of length 1.
 // CHECK-LABEL: tile.kernel @heads_5(
 // CHECK-DAG: %[[TWOS:.*]] = arith.constant dense<2.000000e+00> : tensor<4xf32>
 // CHECK: scf.for
@@ -109,7 +110,14 @@
 // CHECK: tile.broadcast %[[DOT]] : f32 -> tensor<4xf32>
 // CHECK: tile.reduce sum %{{.*}} over 0 : tensor<4xf32> -> f32
 // CHECK: math.log1p
-// CHECK: scf.yield %{{.*}} : tensor<4xf32>
+// CHECK: %[[CONDITION:.*]] = arith.cmpf ogt, %{{.*}} : f32
+// CHECK: %[[CHOSEN:.*]] = arith.select %[[CONDITION]], %{{.*}}, %{{.*}} : tensor<4xf32>
+// CHECK: %[[LENGTH:.*]] = math.sqrt %{{.*}} : f32
+// CHECK: %[[FLOORED:.*]] = arith.maximumf %[[LENGTH]], %{{.*}} : f32
+// CHECK: %[[INVERSE:.*]] = arith.divf %{{.*}}, %[[FLOORED]] : f32
+// CHECK: %[[ALL:.*]] = tile.broadcast %[[INVERSE]] : f32 -> tensor<4xf32>
+// CHECK: %[[UNIT:.*]] = arith.mulf %[[CHOSEN]], %[[ALL]]
+// CHECK: scf.yield %[[UNIT]] : tensor<4xf32>
 
 // A matrix per block of keys is a product per block of rows; what lies behind the axis joins the columns.
 // CHECK-LABEL: tile.kernel @heads_6(
@@ -213,7 +221,10 @@ func.func @others(%m: tensor<?x?x2x4x4xf32>, %v: !V, %s: tensor<?x2x4xf32>) -> (
       %g = rwkv.sum %f over 0 : tensor<4xf32> -> f32
       %h = rwkv.softplus %g : f32
       %i = rwkv.broadcast %h : f32 -> tensor<4xf32>
-      %S1 = rwkv.set %S, %i : !rwkv.state<|4xf32>
+      %p = arith.cmpf ogt, %d, %g : f32
+      %j = arith.select %p, %i, %f : tensor<4xf32>
+      %k = rwkv.l2norm %j over 0 floor 0.5 : tensor<4xf32>
+      %S1 = rwkv.set %S, %k : !rwkv.state<|4xf32>
       rwkv.yield %f, %S1 : tensor<4xf32>, !rwkv.state<|4xf32>
     }
     rwkv.yield %o, %n : !V, tensor<?x2x4xf32>

@@ -55,6 +55,8 @@ const Refused kRefused[] = {
      "%x, %y = math.sincos %c {here} : f32\n" + kWrite},
     {"UnknownOpInAScan", kScan, "L1", "'rwkv.sum' has no form for many tokens",
      "%x = rwkv.sum %Q over 0 {here} : tensor<1x4x4xf32> -> !m\n" + kWrite},
+    {"NormOfAMatrix", kChunk, "L1", "'rwkv.l2norm' has no form for many tokens",
+     "%x = rwkv.l2norm %E over 1 floor 1.0e-6 {here} : !m\n" + kWrite},
     {"IntegerConstant", kChunk, "L1", "'arith.constant' has no form for many tokens",
      "%x = arith.constant {here} 1 : i32\n" + kWrite},
     {"BroadcastToTheMiddle", kChunk, "L1", "'rwkv.broadcast' has no form for many tokens",

@@ -70,6 +70,11 @@ const Hindered kHindered[] = {
      "%w = rwkv.read %Sn[%z] : !S"},
     {"Keys", "has states with keys along it", "%Sn = rwkv.write %S[%v], %v : !S"},
     {"KeysOfReads", "has states with keys along it", "%y = rwkv.read %S[%k] : !S\n %Sn = rwkv.write %S[%y], %v : !S"},
+    {"Norms", "is not elementwise",
+     "%n = rwkv.l2norm %v over 0 floor 1.0e-6 {here} : !v\n %Sn = rwkv.write %S[%k], %v : !S\n"
+     "%w = rwkv.read %Sn[%n] : !S"},
+    {"NormsOfKeysAsValues", "is not elementwise",
+     "%n = rwkv.l2norm %k over 0 floor 1.0e-6 {here} : !v\n %Sn = rwkv.write %S[%k], %n : !S"},
     {"NumbersOfItsOwn", "has numbers of its own for it",
      "%n = arith.constant {here} dense<[1.0, 2.0, 3.0, 4.0]> : !v\n %z = arith.mulf %v, %n : !v\n"
      "%Sn = rwkv.write %S[%k], %z : !S"},

@@ -259,11 +259,21 @@ TEST_F(StateTest, FailedSavesLeaveTheOldFile) {
                toy.rt.get(), "/nonexistent/x: cannot be created");
   EXPECT_FAILS(rwkv_state_save(state.get(), nullptr), RWKV_E_ARGUMENT,
                toy.rt.get(), "expected a path");
-  // Renaming over a folder fails after everything was written.
+  // Only a file is replaced: a folder, or a device like /dev/null, is not one.
   std::string path = toy.folder.path("folder");
   ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
   EXPECT_FAILS(rwkv_state_save(state.get(), path.c_str()), RWKV_E_IO,
-               toy.rt.get(), "folder: cannot be written: Is a directory");
+               toy.rt.get(),
+               "folder: expected a regular file, found a directory");
+  path = toy.folder.path("pipe");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_FAILS(rwkv_state_save(state.get(), path.c_str()), RWKV_E_IO,
+               toy.rt.get(),
+               "pipe: expected a regular file, found a special file");
+  struct stat info;
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_TRUE(S_ISFIFO(info.st_mode));
+  ASSERT_EQ(unlink(path.c_str()), 0);
   EXPECT_EQ(toy.folder.list().size(), 2u); // folder and checkpoint
 
   // A full disk.
