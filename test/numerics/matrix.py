@@ -25,8 +25,6 @@ from recurrences import ALL
 from spec import EXAMPLES, Types, bounded, reference, spec_text
 from tool import Failed, Kernel
 
-UNSUPPORTED = "has no sequential expansion"
-
 
 class Plan:
     """A kernel and the cases it is to run."""
@@ -353,9 +351,6 @@ class Matrix:
         self.summary()
 
     def run_kernel(self, plan, cases, kernel, failure):
-        if failure and UNSUPPORTED in failure:
-            self.report.skipped(plan.name, f"the compiler says: {UNSUPPORTED}", len(cases))
-            return
         for kind, what in cases:
             name = case_name(plan, kind, what)
             with self.report.case(name):
