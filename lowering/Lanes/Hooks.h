@@ -59,8 +59,9 @@ public:
   virtual void emitRegisters(mlir::OpBuilder &, mlir::Location, int64_t /*count*/, bool /*more*/) const {}
   /// Whether a conversion from f32 to bf16 is an instruction of the machine.
   virtual bool roundsToBF16() const = 0;
-  /// A number (f32) as operands of matrix instructions must be, still as an f32.
-  virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
+  /// A number (f32) as operands of matrix instructions must be, still as an f32. `isLast`: nothing else needs the
+  /// number.
+  virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast) const = 0;
   /// One matrix instruction: c + x y, in the registers of this lane, all f32; x and y are rounded.
   virtual llvm::SmallVector<mlir::Value> emitProduct(mlir::OpBuilder &b, mlir::Location loc,
                                                      const MatrixInstruction &instruction, mlir::ValueRange x,

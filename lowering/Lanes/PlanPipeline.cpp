@@ -221,20 +221,6 @@ private:
 
   // ---- slots
 
-  /// Whether a tile is an operand of products only, so that it may be kept as they want it.
-  bool isOperandOnly(Value tile) {
-    return getRank(tile) == 2 && llvm::all_of(tile.getUses(), [&](OpOperand &use) {
-             if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
-               return isOperandOnly(transpose.getResult());
-             }
-             if (isa<scf::YieldOp>(use.getOwner())) { // one side of a branch
-               return isOperandOnly(use.getOwner()->getParentOp()->getResult(use.getOperandNumber()));
-             }
-             auto dot = dyn_cast<tile::DotOp>(use.getOwner());
-             return dot && use.get() != dot.getAcc();
-           });
-  }
-
   /// Whether a tile is never read at places that are no multiples of a power of two, as slices are.
   static bool isReadWhole(Value tile) {
     llvm::SetVector<Value> readers;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lowering/TilePrograms/Plan.h"
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
 using namespace mlir;
 using namespace rwkv;
 using namespace rwkv::programs;
@@ -16,6 +18,20 @@ std::pair<Value, bool> programs::skipTransposes(Value tile) {
     isTurned = !isTurned;
   }
   return {tile, isTurned};
+}
+
+bool programs::isOperandOnly(Value tile) {
+  return getRank(tile) == 2 && llvm::all_of(tile.getUses(), [](OpOperand &use) {
+           if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
+             return isOperandOnly(transpose.getResult());
+           }
+           if (auto branch = dyn_cast<scf::IfOp>(use.getOwner()->getParentOp());
+               branch && isa<scf::YieldOp>(use.getOwner())) {
+             return isOperandOnly(branch.getResult(use.getOperandNumber()));
+           }
+           auto dot = dyn_cast<tile::DotOp>(use.getOwner());
+           return dot && use.get() != dot.getAcc();
+         });
 }
 
 bool programs::isElementwise(Operation *op) { return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1; }

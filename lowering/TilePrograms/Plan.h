@@ -89,6 +89,8 @@ bool isTile(mlir::Value value);
 int64_t getRank(mlir::Value value);
 /// The tile behind transposes, and whether its rows are columns of `tile`.
 std::pair<mlir::Value, bool> skipTransposes(mlir::Value tile);
+/// Whether a matrix is an operand of products and nothing else, so that it may be kept as they want it.
+bool isOperandOnly(mlir::Value tile);
 bool isElementwise(mlir::Operation *op);
 /// A part or another shape of a tile in memory.
 bool isView(mlir::Operation *op);

@@ -166,9 +166,10 @@ SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placeme
   SmallVector<Value> values =
       place != places.end() && !keep ? load(place->second, at, getElementTypeOrSelf(tile.getType())) : get(tile, at);
   if (!isExact(tile)) {
+    const bool isLast = isOperandOnly(tile);
     for (Value &value : values) {
       Value &known = rounded[value];
-      value = known = known ? known : hooks.emitRounded(b, loc, value);
+      value = known = known ? known : hooks.emitRounded(b, loc, value, isLast);
     }
   }
   return values;

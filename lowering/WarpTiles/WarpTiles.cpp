@@ -191,7 +191,7 @@ void WarpTiles::write(Value tile, const Place &to, bool overOthers) {
   SmallVector<Value> values = get(tile, placement);
   if (to.isExact && getElementTypeOrSelf(tile.getType()).isF32()) {
     for (Value &value : values) {
-      value = hooks.emitRounded(b, loc, value);
+      value = hooks.emitRounded(b, loc, value, isOperandOnly(tile));
     }
   }
   if (overOthers) {

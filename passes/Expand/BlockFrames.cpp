@@ -300,7 +300,7 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
     if (leavesMiddle) {
       carried.leave[axis] = batch.exp(e.sub(end, start));
     } else {
-      Value factor = batch.exp(entersMiddle ? e.sub(end, start) : end);
+      Value factor = batch.exp(end);
       carried.totals[axis] = single ? factor : e.mul(carried.totals[axis], factor);
     }
   }

@@ -306,11 +306,16 @@ Value KeyFrames::scaleKeys(Value x, ArrayRef<Value> factors) {
   return x;
 }
 
-Value KeyFrames::enter(Value initial) { return scaleKeys(initial, enterFactors); }
+Value KeyFrames::enter(Value initial) {
+  start = initial;
+  return scaleKeys(initial, enterFactors);
+}
 
 Value KeyFrames::leave(Value end) { return scaleKeys(end, leaveFactors); }
 
-Value KeyFrames::decayInitial(Value initial) {
+Value KeyFrames::decayInitial(Value entered) {
+  bool addsInMiddle = llvm::any_of(leaveFactors, [](Value factor) { return bool(factor); });
+  Value initial = addsInMiddle ? entered : start;
   for (unsigned axis = 0; axis < axes(); ++axis) {
     if (auto frame = moving.find(axis); frame != moving.end()) {
       initial = e.transformState(initial, state.type, axis, frame->second.getTotal());

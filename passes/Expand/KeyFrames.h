@@ -28,12 +28,12 @@ public:
 
   /// [C, C]: how much of write `event`'s value at one token a read at another sees; zero where it comes before.
   mlir::Value score(unsigned read, unsigned event) const;
-  /// The state before the chunk in the frame that keys are relative to: with one block its middle, so that the same
-  /// keys serve scores, reads and writes; otherwise the start.
+  /// The state before the chunk in the frame that keys of reads are relative to: with one block its middle, so that the
+  /// same keys serve scores and reads, and writes if that is known before; otherwise the start.
   mlir::Value enter(mlir::Value state);
   /// [C, V]: what a read sees of the state that has entered.
   mlir::Value readInitial(unsigned read, mlir::Value state);
-  /// The state that has entered, as it is where writes are added.
+  /// The same state as it is where writes are added: in the middle or at the end.
   mlir::Value decayInitial(mlir::Value state);
   /// `state` and all that was written by one event.
   mlir::Value addWrite(mlir::Value state, unsigned event, mlir::Value values);
@@ -141,6 +141,7 @@ private:
   llvm::SmallVector<mlir::Value> totals;     // per axis: [K] or blocks [K, p]; null: nothing
   mlir::Value totalLog;                      // scalar
   llvm::SmallVector<mlir::Value> enterFactors, leaveFactors; // per axis: [K]
+  mlir::Value start;                                         // the state before it has entered
 };
 
 } // namespace rwkv

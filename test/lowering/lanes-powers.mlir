@@ -44,4 +44,38 @@ tile.kernel @powers(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
   tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
 }
 
+// A state that is scaled before it is read is an operand of products and nothing else: its factors are rounded, one for each row
+// that a lane has of a fragment, not its elements.
+// CHECK-LABEL: func.func @scaled(
+// CHECK-DAG: %[[FACTOR:.*]] = arith.constant 1.00036621 : f32
+// CHECK: barrier.cta.arrive
+// CHECK: scf.for {{.*}} iter_args(%[[S0:[a-z0-9]+]] = %{{[0-9]+}}, %[[S1:[a-z0-9]+]] = %{{[0-9]+}}, %[[S2:[a-z0-9]+]] = %{{[0-9]+}},
+// CHECK: %[[EVEN:.*]] = arith.mulf %{{[0-9]+}}, %[[FACTOR]] : f32
+// CHECK: arith.mulf %[[S0]], %[[EVEN]] : f32
+// CHECK: arith.mulf %[[S2]], %[[EVEN]] : f32
+// CHECK: %[[ODD:.*]] = arith.mulf %{{[0-9]+}}, %[[FACTOR]] : f32
+// CHECK: arith.mulf %[[S1]], %[[ODD]] : f32
+// CHECK: mma.m16n8k8.row.col.tf32
+tile.kernel @scaled(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                    %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<16x64xf32>
+    %sums = tile.reduce sum %k over 0 : tensor<16x64xf32> -> tensor<64xf32>
+    %factors = tile.broadcast %sums on 0 : tensor<64xf32> -> tensor<64x64xf32>
+    %scaled = arith.mulf %S, %factors : tensor<64x64xf32>
+    %o = tile.dot %k, %scaled precision tf32 : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
+    tile.store %o, %y[%at] : tensor<16x64xf32>, <bf16>
+    %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
 }

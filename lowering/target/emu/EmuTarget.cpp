@@ -80,7 +80,7 @@ public:
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), offsetof(rwkv_emu_functions, exp2), {value});
   }
-  Value emitRounded(OpBuilder &b, Location loc, Value value) const override {
+  Value emitRounded(OpBuilder &b, Location loc, Value value, bool /*isLast*/) const override {
     const MatrixInstruction *instruction = findProduct(tile::Precision::tf32);
     return instruction && getOperand(*instruction) == RWKV_EMU_TF32 ? round(b, loc, value) : value;
   }

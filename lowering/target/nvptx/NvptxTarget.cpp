@@ -68,12 +68,15 @@ public:
     auto row = llvm::find_if(table, [](const MatrixInstruction &row) { return row.name == "mma.m16n8k8.tf32"; });
     return precision == tile::Precision::f32 ? nullptr : row; // for bf16, too, which permits to round more
   }
-  Value emitRounded(OpBuilder &b, Location loc, Value value) const override {
+  Value emitRounded(OpBuilder &b, Location loc, Value value, bool isLast) const override {
     // The instruction leaves out the low 13 bits. Three quarters of what half a unit is at most are added first: a
     // product instead of a conversion (four instructions, one of them for NaN), with errors of either sign up to 3/4
     // unit.
     constexpr float kFactor = 1 + 1.5f / 4096;
     if (Value scaled = scalePower(b, loc, value, kFactor)) {
+      return scaled;
+    }
+    if (Value scaled = isLast ? scaleShared(b, loc, value, kFactor) : Value()) {
       return scaled;
     }
     return arith::MulFOp::create(b, loc, value, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(kFactor)));
@@ -114,6 +117,23 @@ private:
     Value larger = math::FmaOp::create(b, loc, exponent.getA(), exponent.getB(), rest);
     larger = math::Exp2Op::create(b, loc, larger, power.getFastmath());
     return arith::MulFOp::create(b, loc, product.getLhs(), larger);
+  }
+
+  /// x y times a factor, which goes to the one of them that is in more products.
+  static Value scaleShared(OpBuilder &b, Location loc, Value value, double factor) {
+    auto product = value.getDefiningOp<arith::MulFOp>();
+    if (!product) {
+      return {};
+    }
+    auto count = [](Value operand) { return llvm::range_size(operand.getUses()); };
+    bool isLeft = count(product.getLhs()) > count(product.getRhs());
+    Value shared = isLeft ? product.getLhs() : product.getRhs(), own = isLeft ? product.getRhs() : product.getLhs();
+    if (count(shared) < 2) {
+      return {};
+    }
+    Value scaled = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(static_cast<float>(factor)));
+    scaled = arith::MulFOp::create(b, loc, shared, scaled); // the same for all of its products
+    return arith::MulFOp::create(b, loc, own, scaled);
   }
 
   static Value constant(OpBuilder &b, Location loc, int64_t value) {
