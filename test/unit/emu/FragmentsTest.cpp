@@ -267,7 +267,7 @@ std::string compileProduct(const TargetInfo &target, int64_t stride, std::string
     SmallVector<Value> x = load(instruction.m * instruction.k), y = load(instruction.k * instruction.n);
     for (SmallVector<Value> *operand : {&x, &y}) {
       for (Value &value : *operand) {
-        value = target.hooks->emitRounded(b, loc, value);
+        value = target.hooks->emitRounded(b, loc, value, /*isLast=*/false);
       }
     }
     int32_t result = next;
