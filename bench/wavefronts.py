@@ -18,6 +18,7 @@ import re
 from resources import read
 
 BANKS, WORD, WARP = 32, 4, 32
+NEAR = 8  # instructions after a branch, one of which says that what follows is seldom done
 BINARY = {
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
@@ -50,7 +51,8 @@ class Kernel:
     def __init__(self, text, symbol):
         self.instructions, self.labels, self.definitions = [], {}, {}
         text = re.search(rf"\.entry {symbol}\(.*?\)(.*?)(?=\.entry|$)", text, re.DOTALL)[1]
-        body = re.sub(r"//.*", "", text[text.index("{") :])
+        body = re.sub(r"// seldom", "seldom;", text[text.index("{") :])
+        body = re.sub(r"//.*", "", body)
         for statement in re.findall(r"\$L\w+:|[^;:]+;", body):
             if statement.endswith(":"):
                 self.labels[statement[:-1]] = len(self.instructions)
@@ -105,10 +107,9 @@ class Kernel:
                 result.append((first, last))
         return result
 
-
     def rounds(self, first, last):
         """Instructions from the meeting of a loop to the next one: a list for each way through its branches, the shortest
-        first. What some lanes jump over is of both ways."""
+        first. What some lanes jump over is of both ways, what is marked as seldom done of none."""
         start = next(i for i in range(first, last + 1) if self.instructions[i][0].startswith("bar.arrive"))
         found, work = [], [(start, [])]
         while work:
@@ -116,12 +117,16 @@ class Kernel:
             while first <= i <= last and (i != start or not taken):
                 taken = [*taken, i]
                 name, operands = self.instructions[i]
+                if name == "seldom":
+                    break
                 target = self.labels.get(operands[0], i) if name.startswith("bra") else i
                 skipped = [x for x, _ in self.instructions[i + 1 : target]]
-                if name == "bra.uni":
+                if name == "bra.uni" or "seldom" in skipped:
                     i = target
                     continue
-                if name == "bra" and target not in taken and not (skipped and "bra.uni" not in skipped):
+                behind = [x for x, _ in self.instructions[i + 1 : i + NEAR]]
+                isNew = target not in taken or target == start and "seldom" in behind
+                if name == "bra" and isNew and not (skipped and "bra.uni" not in skipped):
                     work.append((target, taken))
                 i += 1
             if i == start:

@@ -30,6 +30,9 @@ void *rwkvi_emu_fiber(void *top, void (*function)(void *argument),
 bool rwkvi_emu_multiply(const rwkv_emu_product *product,
                         rwkv_emu_lane *const *lanes, char *message,
                         size_t size);
+/* Two f16 in a word, and so many words, each in a register, as f32. */
+uint32_t rwkvi_emu_pair(float low, float high);
+void rwkvi_emu_split(float *registers, int32_t count);
 
 /* ---- emu_races.c --------------------------------------------------------- */
 

@@ -45,6 +45,13 @@ typedef struct rwkv_emu_functions {
   float (*exp2)(rwkv_emu_lane *self, float value);
   /* Registers of A, B and C follow each other in self->registers, each an f32; the result takes C's place. */
   void (*product)(rwkv_emu_lane *self, const rwkv_emu_product *product);
+  /* Two f16 in a word, the first of them below: to nearest. */
+  uint32_t (*pair)(rwkv_emu_lane *self, float low, float high);
+  /* The first `count` registers, pairs, become twice as many f32. */
+  void (*split)(rwkv_emu_lane *self, int32_t count);
+  /* `count` blocks of 8 x 8 elements of 16 bits: lane i gives row i % 8 of block i / 8, 16 bytes, and gets the elements
+   * 2 (i % 4) and the next one of row i / 4, or of that column, in self->registers, one for each block. */
+  void (*blocks)(rwkv_emu_lane *self, const void *row, int32_t count, int32_t turned, int32_t warp);
   /* Comes before loads and stores of memory that lanes of a task may share. */
   void (*access)(rwkv_emu_lane *self, const void *memory, int32_t bytes, int32_t writes);
 } rwkv_emu_functions;

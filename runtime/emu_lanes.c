@@ -25,9 +25,9 @@ typedef enum state { READY, AT_BARRIER, IN_GROUP, DONE } state;
 
 /* What the lanes of a group do together. */
 typedef struct meeting {
-  enum { WARP_BARRIER, SHUFFLE, PRODUCT } kind;
+  enum { WARP_BARRIER, SHUFFLE, PRODUCT, BLOCKS } kind;
   const void *what; /* of a product */
-  int32_t mask;     /* of a shuffle */
+  int32_t mask;     /* of a shuffle; number and kind of blocks */
   int32_t arrived;
 } meeting;
 
@@ -45,6 +45,7 @@ typedef struct fiber {
   int32_t id;                /* of the barrier, or size of the group */
   uint32_t rounds[BARRIERS]; /* 1 + the last one that it came to */
   uint32_t value;            /* of a shuffle */
+  const void *row;           /* of a block */
   rwkvi_emu_clock clock;
 } fiber;
 
@@ -85,7 +86,8 @@ static void fail(block *b, const char *format, ...) {
 
 static void describe(const fiber *f, char *text, size_t size) {
   static const char *const kinds[] = {"a barrier", "a shuffle",
-                                      "a matrix instruction"};
+                                      "a matrix instruction",
+                                      "a load of blocks"};
   if (f->state == AT_BARRIER) {
     const barrier *one = &f->block->barriers[f->id];
     snprintf(text, size, "wait at barrier %d, where %d of %d came", f->id,
@@ -200,6 +202,20 @@ static void barrier_of(rwkv_emu_lane *self, int32_t id, int32_t count,
   }
 }
 
+/* ---- memory -------------------------------------------------------------- */
+
+static void access_memory(rwkv_emu_lane *self, const void *memory,
+                          int32_t bytes, int32_t writes) {
+  fiber *f = (fiber *)self;
+  char message[256];
+  if (!rwkvi_emu_watch_access(f->block->watch, memory, bytes, writes,
+                              self->lane, &f->clock, message,
+                              sizeof(message))) {
+    fail(f->block, "%s", message);
+    give_up(f);
+  }
+}
+
 /* ---- what lanes of a warp do together ------------------------------------ */
 
 /* Waits for the other lanes of the group, unless this is the last one, which
@@ -299,18 +315,47 @@ static void product(rwkv_emu_lane *self, const rwkv_emu_product *what) {
   }
 }
 
+/* Rows of 8 elements of 16 bits. */
+static void load_blocks(rwkv_emu_lane *self, const void *row, int32_t count,
+                        int32_t turned, int32_t warp) {
+  enum { ROWS = 8, BYTES = 16 };
+  fiber *f = (fiber *)self;
+  int32_t own = self->lane % warp;
+  if (own < ROWS * count) {
+    if ((uintptr_t)row % BYTES != 0) {
+      fail(f->block, "lane %d: expected a row at a multiple of %d bytes",
+           self->lane, BYTES);
+      give_up(f);
+    }
+    access_memory(self, row, BYTES, 0);
+  }
+  f->row = row;
+  if (meet(f, (meeting){.kind = BLOCKS, .mask = 2 * count + !!turned}, warp)) {
+    fiber *first = f - own;
+    for (int32_t i = 0; i < warp; ++i) {
+      for (int32_t block = 0; block < count; ++block) {
+        uint16_t pair[2];
+        for (int32_t j = 0; j < 2; ++j) {
+          int32_t outer = i / 4, inner = 2 * (i % 4) + j;
+          const uint16_t *from =
+              first[ROWS * block + (turned ? inner : outer)].row;
+          pair[j] = from[turned ? outer : inner];
+        }
+        memcpy(&first[i].lane.registers[block], pair, sizeof(pair));
+      }
+    }
+  }
+}
+
 /* ---- what a lane does alone ---------------------------------------------- */
 
-static void access_memory(rwkv_emu_lane *self, const void *memory,
-                          int32_t bytes, int32_t writes) {
-  fiber *f = (fiber *)self;
-  char message[256];
-  if (!rwkvi_emu_watch_access(f->block->watch, memory, bytes, writes,
-                              self->lane, &f->clock, message,
-                              sizeof(message))) {
-    fail(f->block, "%s", message);
-    give_up(f);
-  }
+static uint32_t pair_of(rwkv_emu_lane *self, float low, float high) {
+  (void)self;
+  return rwkvi_emu_pair(low, high);
+}
+
+static void split_pairs(rwkv_emu_lane *self, int32_t count) {
+  rwkvi_emu_split(self->registers, count);
 }
 
 static float exp2_of(rwkv_emu_lane *self, float value) {
@@ -324,6 +369,9 @@ static const rwkv_emu_functions functions = {
     .shuffle = shuffle,
     .exp2 = exp2_of,
     .product = product,
+    .pair = pair_of,
+    .split = split_pairs,
+    .blocks = load_blocks,
     .access = access_memory,
 };
 

@@ -49,6 +49,52 @@ static bool read_operand(int32_t operand, float *value) {
   }
 }
 
+/* ---- pairs of f16 -------------------------------------------------------- */
+
+/* To nearest, ties to even. */
+static uint32_t half_of(float value) {
+  uint32_t sign = bits_of(value) >> 16 & 0x8000;
+  float size = fabsf(value);
+  if (isnan(value)) {
+    return sign | 0x7fff;
+  }
+  if (size >= 65520.0f) {
+    return sign | 0x7c00;
+  }
+  if (size < 0x1p-14f) { /* units of 2^-24; 1024 of them are 2^-14 */
+    return sign | (uint32_t)rintf(size * 0x1p24f);
+  }
+  int exponent;
+  float unit = ldexpf(frexpf(size, &exponent), 11); /* 1024 .. 2047 */
+  /* A carry goes to the exponent. */
+  return sign | (((uint32_t)(exponent + 13) << 10) + (uint32_t)rintf(unit));
+}
+
+static float of_half(uint32_t half) {
+  int32_t exponent = half >> 10 & 31;
+  float rest = (float)(half & 0x3ff), size;
+  if (exponent == 31) {
+    size = rest > 0 ? NAN : INFINITY;
+  } else if (exponent == 0) {
+    size = rest * 0x1p-24f;
+  } else {
+    size = ldexpf(rest + 1024, exponent - 25);
+  }
+  return half & 0x8000 ? -size : size;
+}
+
+uint32_t rwkvi_emu_pair(float low, float high) {
+  return half_of(low) | half_of(high) << 16;
+}
+
+void rwkvi_emu_split(float *registers, int32_t count) {
+  for (int32_t i = count - 1; i >= 0; --i) {
+    uint32_t word = bits_of(registers[i]);
+    registers[2 * i + 1] = of_half(word >> 16);
+    registers[2 * i] = of_half(word & 0xffff);
+  }
+}
+
 /* ---- fragments ----------------------------------------------------------- */
 
 typedef struct place {

@@ -21,6 +21,9 @@ public:
   virtual int64_t getMostRegisters() const = 0;
   /// The matrix instruction of a warp for products whose operands may be rounded like this; null: there is none.
   virtual const MatrixInstruction *findProduct(tile::Precision precision) const = 0;
+  /// One that rounds no more, if operands are multiplied by powers of two that bring them into the range of f16, which
+  /// has as many significant bits as some other types, in half the memory; null: there is none. Operands are pairs.
+  virtual const MatrixInstruction *findPairProduct(tile::Precision) const { return nullptr; }
 };
 
 /// Registers that lanes of a task may give to other lanes of it.
@@ -53,6 +56,8 @@ public:
 
   /// 2 to the power of a number (f32), within a few units of the last place; subnormal results may be zero.
   virtual mlir::Value emitExp2(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
+  /// The number (i32), as code from which nothing is computed ahead: what is seldom done keeps no registers then.
+  virtual mlir::Value emitHidden(mlir::OpBuilder &, mlir::Location, mlir::Value number) const { return number; }
   /// Whether warps of a task may have different numbers of registers, and what these are made of.
   virtual std::optional<RegisterPool> getRegisterPool() const { return std::nullopt; }
   /// From here on a lane has `count` registers; `more`: it had fewer, and waits until they have been given.
@@ -62,10 +67,32 @@ public:
   /// A number (f32) as operands of matrix instructions must be, still as an f32. `isLast`: nothing else needs the
   /// number.
   virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast) const = 0;
-  /// One matrix instruction: c + x y, in the registers of this lane, all f32; x and y are rounded.
+  /// One matrix instruction: c + x y, in the registers of this lane, all f32; x and y are rounded. Of an instruction of
+  /// findPairProduct, x and y are pairs.
   virtual llvm::SmallVector<mlir::Value> emitProduct(mlir::OpBuilder &b, mlir::Location loc,
                                                      const MatrixInstruction &instruction, mlir::ValueRange x,
                                                      mlir::ValueRange y, mlir::ValueRange c) const = 0;
+
+  // Of machines that have an instruction of findPairProduct. A pair (i32) is two f16, the first of them below.
+
+  /// Two numbers (f32) to nearest; what is too large becomes infinite.
+  virtual mlir::Value emitPair(mlir::OpBuilder &, mlir::Location, mlir::Value /*low*/, mlir::Value /*high*/) const {
+    return {};
+  }
+  /// The larger of the sizes of the elements of two pairs, one by one; NaN is larger than all.
+  virtual mlir::Value emitLargerSizes(mlir::OpBuilder &, mlir::Location, mlir::Value /*x*/, mlir::Value /*y*/) const {
+    return {};
+  }
+  /// 1, 2 or 4 blocks of 8 x 8 elements of 16 bits from memory that lanes share, a register each. Lane i gives the
+  /// address of row i % 8 of block i / 8, 16 bytes at a multiple of 16; it is given elements 2 (i % 4) and the next one
+  /// of row i / 4. `turned`: of column i / 4.
+  virtual llvm::SmallVector<mlir::Value> emitBlocks(mlir::OpBuilder &, mlir::Location, mlir::Value /*row*/,
+                                                    int64_t /*count*/, bool /*turned*/) const {
+    return {};
+  }
+  /// Of the values (i32) of all lanes of the warp: the largest, without signs, and the bits that any of them has.
+  virtual mlir::Value emitLargest(mlir::OpBuilder &, mlir::Location, mlir::Value /*value*/) const { return {}; }
+  virtual mlir::Value emitUnion(mlir::OpBuilder &, mlir::Location, mlir::Value /*value*/) const { return {}; }
 };
 
 } // namespace rwkv::lanes

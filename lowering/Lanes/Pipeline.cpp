@@ -146,7 +146,32 @@ private:
             16 * 8 / part.element.getIntOrFloatBitWidth(),
             /*isShared=*/true,
             part.isExact,
-            part.rows.order};
+            part.rows.order,
+            part.isPairs,
+            part.isPairs ? wordAt(slot, part.unit) : Value(),
+            /*hasBlocks=*/plan.usesPairs()};
+  }
+
+  Value wordAt(Value slot, int64_t offset) {
+    return LLVM::GEPOp::create(b, loc, slot.getType(), b.getI8Type(), slot,
+                               ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
+  }
+
+  /// Emits for a chunk what is so rare that nothing of it is worth registers otherwise.
+  void seldom(Value chunk, function_ref<void(OpBuilder &)> body) {
+    auto hidden = [&](Value index) -> Value {
+      return arith::IndexCastOp::create(b, loc, b.getIndexType(), e.hooks.emitHidden(b, loc, narrow(index)));
+    };
+    Value usualLane = lane, usualNumber = number;
+    lane = hidden(lane);
+    number = hidden(number);
+    OpBuilder start(b);
+    auto mark = arith::ConstantIndexOp::create(b, loc, 0);
+    start.setInsertionPoint(mark);
+    surroundings.forChunk(hidden(chunk), [&] { body(start); });
+    mark.erase();
+    lane = usualLane;
+    number = usualNumber;
   }
 
   void meet(Value slot, bool isFilled, bool waits) {
@@ -173,7 +198,7 @@ private:
       }
       b.setInsertionPointToEnd(chunks.getBody());
       Value chunk = chunks.getInductionVar(), last = arith::SubIOp::create(b, loc, count, e.index(1));
-      surroundings.forChunk(chunk, [&] { prepareChunk(entry, slot, chunks.getRegionIterArgs()); });
+      surroundings.forChunk(chunk, [&] { prepareChunk(entry, chunk, slot, chunks.getRegionIterArgs()); });
       Value next = arith::MinUIOp::create(b, loc, addIndex(b, loc, chunk, plan.preparers), last);
       SmallVector<Value> ahead;
       surroundings.forChunk(next, [&] { ahead = readAhead(entry, slot); });
@@ -184,9 +209,9 @@ private:
   }
 
   /// Of a warp that applies from a column on; of one that prepares, if that is null.
-  WarpTiles makeTiles(OpBuilder &entry, Value column) {
+  WarpTiles makeTiles(OpBuilder &entry, Value column, bool scaled = false) {
     bool applies = bool(column);
-    return WarpTiles(b, entry, loc, e.hooks, lane, plan.precision, /*turned=*/applies, makeOutside(column));
+    return WarpTiles(b, entry, loc, e.hooks, lane, *plan.instruction, /*turned=*/applies, makeOutside(column), scaled);
   }
 
   /// Loads of what is prepared, as they are read; then rows of what is passed on as it is.
@@ -233,7 +258,7 @@ private:
   }
   Place partOf(Value slot, tile::LoadOp load) { return partAt(slot, plan.parts.find(load.getResult())->second); }
 
-  void prepareChunk(OpBuilder &entry, Value slot, ValueRange words) {
+  void prepareChunk(OpBuilder &entry, Value chunk, Value slot, ValueRange words) {
     WarpTiles tiles = makeTiles(entry, Value());
     forEachLoad([&](tile::LoadOp load) {
       Place place = bufferOf(load); // of others, here, so that branches know it
@@ -253,12 +278,26 @@ private:
       tiles.writeRows(from, to, shape,
                       isAhead ? takeFront(words, tiles.countPieces(from, to, shape)) : tiles.readRows(from, to, shape));
     }
-    prepareOps(tiles, slot, plan.roles.prepare);
+    prepareOps(tiles, slot, plan.roles.prepare, /*isFirst=*/true);
+    if (plan.usesPairs()) {
+      // All once more where something is out of range. It is read again: registers have better uses.
+      Value inRange = tiles.areInRange();
+      Value flag = arith::ExtUIOp::create(b, loc, b.getI32Type(), inRange);
+      tiles.store({{wordAt(slot, plan.inRange), b.getI32Type(), 1}}, getCopies(1, e.hooks.getWarp()), flag);
+      Value isOut = arith::XOrIOp::create(b, loc, inRange, arith::ConstantIntOp::create(b, loc, b.getI1Type(), 1));
+      e.ifTrue(isOut, [&] {
+        seldom(chunk, [&](OpBuilder &start) {
+          e.hooks.emitWarpBarrier(b, loc); // before what others may still read is overwritten
+          WarpTiles scaledTiles = makeTiles(start, Value(), /*scaled=*/true);
+          prepareOps(scaledTiles, slotAt(number), plan.roles.prepare, /*isFirst=*/false);
+        });
+      });
+    }
     meet(number, /*isFilled=*/true, /*waits=*/false);
   }
 
-  /// Ops that one after the other are run, of the loop or of one side of a branch.
-  void prepareOps(WarpTiles &tiles, Value slot, ArrayRef<Operation *> ops) {
+  /// Ops that one after the other are run, of the loop or of one side of a branch; flags the first time only.
+  void prepareOps(WarpTiles &tiles, Value slot, ArrayRef<Operation *> ops, bool isFirst) {
     SmallVector<Operation *> products;
     llvm::copy_if(ops, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
     tiles.setProducts(products);
@@ -275,7 +314,7 @@ private:
         if (plan.hasScratch ? isLast : needsProducts != isLast) {
           continue;
         }
-        if (auto flag = dyn_cast<tile::FlagOp>(op)) {
+        if (auto flag = dyn_cast<tile::FlagOp>(op); flag && isFirst) {
           surroundings.emitViolation(tiles.getNumber(flag.getViolated()), flag.getStatusBit(), lane);
         } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
           prepareBranch(tiles, slot, branch);
@@ -313,7 +352,7 @@ private:
       auto readers = llvm::make_filter_range(products, [&](Operation *product) { return reads(product, tile); });
       bool isLast = llvm::none_of(readers, [&](Operation *product) { return op->isBeforeInBlock(product); });
       for (Operation *product : readers) {
-        if (isLast) {
+        if (isLast && !tiles.isMade(product->getResult(0))) {
           (void)tiles.get(product->getResult(0), tiles.prefer(product->getResult(0)));
         }
       }
@@ -342,7 +381,7 @@ private:
             ops.push_back(&op);
           }
         }
-        prepareOps(tiles, slot, ops);
+        prepareOps(tiles, slot, ops, /*isFirst=*/true);
         for (auto [yielded, result] :
              llvm::zip_equal(from.front().getTerminator()->getOperands(), branch.getResults())) {
           if (!plan.parts.contains(yielded)) {
@@ -425,32 +464,89 @@ private:
 
   SmallVector<Value> applyChunk(OpBuilder &entry, Value chunk, Value column, ArrayRef<Placement> placements,
                                 ValueRange carried) {
-    WarpTiles tiles = makeTiles(entry, column);
-    ValueRange args = loop.getRegionIterArgs();
-    for (auto [arg, placement] : llvm::zip_equal(args, placements)) {
-      tiles.hold(arg, placement, takeFront(carried, placement.registers.size()));
-    }
     Value number = arith::RemUIOp::create(b, loc, chunk, e.index(plan.preparers)), slot = slotAt(number);
+    auto bindAll = [&](WarpTiles &tiles) {
+      ValueRange rest = carried;
+      for (auto [arg, placement] : llvm::zip_equal(loop.getRegionIterArgs(), placements)) {
+        tiles.hold(arg, placement, takeFront(rest, placement.registers.size()));
+      }
+      for (auto &[value, part] : plan.parts) {
+        Place place = partAt(slot, part);
+        place.isShared = false; // the meeting was a barrier
+        tiles.bind(value, shifted(place, value, column));
+      }
+    };
     meet(number, /*isFilled=*/true, /*waits=*/true);
-    for (auto &[value, part] : plan.parts) {
-      Place place = partAt(slot, part);
-      place.isShared = false; // the meeting was a barrier
-      tiles.bind(value, shifted(place, value, column));
-    }
-    std::vector<std::pair<Placement, SmallVector<Value>>> results;
+    WarpTiles tiles = makeTiles(entry, column);
+    bindAll(tiles);
+    tiles.makeOperands(plan.roles.apply);
+    SmallVector<Placement> resultPlacements;
     for (auto &[op, part] : plan.results) {
-      Value value = cast<tile::StoreOp>(op).getValue();
-      results.push_back({tiles.prefer(value), tiles.get(value, tiles.prefer(value))});
+      resultPlacements.push_back(tiles.prefer(cast<tile::StoreOp>(op).getValue()));
     }
-    SmallVector<Value> next;
-    for (auto [value, placement] : llvm::zip_equal(loop.getBody()->getTerminator()->getOperands(), placements)) {
-      llvm::append_range(next, tiles.get(value, placement));
+    auto getResults = [&](WarpTiles &tiles) {
+      SmallVector<Value> values;
+      for (auto [planned, placement] : llvm::zip_equal(plan.results, resultPlacements)) {
+        llvm::append_range(values, tiles.get(cast<tile::StoreOp>(planned.first).getValue(), placement));
+      }
+      return values;
+    };
+    auto getNext = [&](WarpTiles &tiles) {
+      SmallVector<Value> values;
+      for (auto [value, placement] : llvm::zip_equal(loop.getBody()->getTerminator()->getOperands(), placements)) {
+        llvm::append_range(values, tiles.get(value, placement));
+      }
+      return values;
+    };
+    SmallVector<Value> results = getResults(tiles), next;
+    if (plan.usesPairs()) {
+      // What is carried is replaced once it is known that this chunk is in range; otherwise all is made once more.
+      Value flag = LLVM::LoadOp::create(b, loc, b.getI32Type(), wordAt(slot, plan.inRange));
+      Value prepared = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, flag,
+                                             arith::ConstantIntOp::create(b, loc, b.getI32Type(), 0));
+      Value areIn = arith::AndIOp::create(b, loc, prepared, tiles.areInRange());
+      SmallVector<Type> types(results.size() + carried.size(), b.getF32Type());
+      auto branch = scf::IfOp::create(b, loc, types, areIn, /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToEnd(&branch.getElseRegion().front());
+      seldom(chunk, [&](OpBuilder &start) {
+        WarpTiles scaledTiles = makeTiles(start, column, /*scaled=*/true);
+        scaledTiles.setWithoutUnits(prepared);
+        bindAll(scaledTiles);
+        llvm::DenseSet<Operation *> ofProducts;
+        for (Operation *op : plan.roles.apply) {
+          bool isOfProducts = isa<tile::DotOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) {
+                                return ofProducts.contains(value.getDefiningOp());
+                              });
+          if (isOfProducts) {
+            ofProducts.insert(op);
+          } else if (op->getNumResults() == 1) { // rather than what it is made of
+            scaledTiles.hold(op->getResult(0), tiles);
+          }
+        }
+        SmallVector<Value> all = getResults(scaledTiles);
+        llvm::append_range(all, getNext(scaledTiles));
+        scf::YieldOp::create(b, loc, all);
+      });
+      b.setInsertionPointToEnd(&branch.getThenRegion().front());
+      surroundings.forChunk(chunk, [&] {
+        SmallVector<Value> all = results;
+        llvm::append_range(all, getNext(tiles));
+        scf::YieldOp::create(b, loc, all);
+      });
+      ValueRange values = branch.getResults();
+      results = takeFront(values, results.size());
+      next = values;
+    } else {
+      next = getNext(tiles);
     }
     // Other lanes have read what is overwritten.
     e.hooks.emitWarpBarrier(b, loc);
-    for (auto [planned, result] : llvm::zip_equal(plan.results, results)) {
+    ValueRange rest = results;
+    for (auto [planned, placement] : llvm::zip_equal(plan.results, resultPlacements)) {
       Value value = cast<tile::StoreOp>(planned.first).getValue();
-      tiles.store(shifted(partAt(slot, planned.second), value, column), result.first, result.second);
+      tiles.store(shifted(partAt(slot, planned.second), value, column), placement,
+                  takeFront(rest, placement.registers.size()));
     }
     meet(number, /*isFilled=*/false, /*waits=*/false);
     return next;

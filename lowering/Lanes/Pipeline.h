@@ -15,12 +15,12 @@ namespace rwkv::lanes {
 struct Pipeline {
   mlir::scf::ForOp loop;
   programs::Roles roles;
-  int64_t tasksAtOnce = 1;                       // on a multiprocessor
-  int64_t sharedBytes = 0;                       // that each of them may have
-  int64_t preparers = 0, idle = 0, appliers = 0; // warps, in this order
-  int64_t columns = 0;                           // of what is carried, per warp
-  int64_t registers = 0, moved = 0;              // of a lane; those that lanes which apply give to lanes which prepare
-  tile::Precision precision = tile::Precision::f32; // of products
+  int64_t tasksAtOnce = 1;                        // on a multiprocessor
+  int64_t sharedBytes = 0;                        // that each of them may have
+  int64_t preparers = 0, idle = 0, appliers = 0;  // warps, in this order
+  int64_t columns = 0;                            // of what is carried, per warp
+  int64_t registers = 0, moved = 0;               // of a lane; those that lanes which apply give to lanes which prepare
+  const MatrixInstruction *instruction = nullptr; // of all products
 
   /// Where tiles lie in a slot.
   struct Part {
@@ -29,12 +29,16 @@ struct Pipeline {
     warps::Rows rows;
     bool isExact;
     bool isScratch = false; // of the one who prepares: shares memory with others
+    bool isPairs = false;   // of f16: an element is two
+    int64_t unit = 0;       // where that of pairs lies
   };
   llvm::MapVector<mlir::Value, Part> parts;         // prepared, and loaded for those that apply
   llvm::MapVector<mlir::Operation *, Part> results; // by their stores
   int64_t slotBytes = 0;
+  int64_t inRange = 0;     // i32 of a slot: whether its pairs do without units
   bool hasScratch = false; // parts that share memory: they are made in the order of the program
 
+  bool usesPairs() const { return instruction->operandBits == 16; }
   int64_t firstApplier() const { return preparers + idle; }
   int64_t warps() const { return firstApplier() + appliers; }
 };

@@ -25,6 +25,8 @@ constexpr int64_t kMultiple = 8;
 constexpr int64_t kMostPrepared = 64;
 /// Registers of a lane for all but what is carried: operands and results of products, addresses.
 constexpr int64_t kWorking = 64;
+/// Of those that apply, beside what is carried and the same as operands; and for looking whether operands are in range.
+constexpr int64_t kReading = 40, kChecking = 16;
 /// Bytes of a multiprocessor's memory that every task takes beside its own.
 constexpr int64_t kReserved = 1024;
 /// Fewer slots than this are too few where a task shares a multiprocessor with another.
@@ -107,17 +109,17 @@ private:
   }
 
   bool chooseWarps() {
-    const MatrixInstruction *instruction = nullptr;
     for (tile::DotOp dot : findProducts()) {
-      plan.precision = dot.getPrecision();
-      instruction = machine.hooks->findProduct(dot.getPrecision());
-      if (!instruction) {
+      precision = dot.getPrecision();
+      plan.instruction = machine.hooks->findProduct(precision);
+      if (!plan.instruction) {
         return refuse("no matrix instruction");
       }
     }
-    if (!instruction) {
+    if (!plan.instruction) {
       return refuse("no products");
     }
+    const MatrixInstruction *instruction = plan.instruction;
     // Few warps with many columns would read less of what was prepared, but a chunk would take them longer.
     int64_t all = plan.roles.columns, wanted = kWarps / 2;
     for (int64_t columns = all; columns >= instruction->m; columns -= instruction->m) {
@@ -129,6 +131,9 @@ private:
       }
     }
     plan.preparers = std::min(kWarps - plan.appliers, kMostSlots);
+    if (const MatrixInstruction *pairs = machine.hooks->findPairProduct(precision); pairs && usesPairs(*pairs)) {
+      plan.instruction = pairs;
+    }
     return plan.appliers > 0 || refuse("columns that no matrix instruction has");
   }
 
@@ -136,15 +141,54 @@ private:
     return plan.roles.split.contains(tile) ? plan.columns : tile::getTileShape(tile.getType()).back();
   }
 
+  /// Whether all products are better made of pairs: without branches, where operands are whole blocks, which are read
+  /// at once (of many small ones each is looked at whether it is in range, which costs more than it saves), and what is
+  /// carried leaves registers for itself as operand and for what it was, until the chunk is known to be in range.
+  bool usesPairs(const MatrixInstruction &pairs) {
+    constexpr int64_t kBlock = 8;
+    constexpr size_t kMostOperands = 12; // that are prepared: with more, registers of a lane are spilled
+    llvm::SmallPtrSet<void *, 16> prepared;
+    for (tile::DotOp dot : findProducts()) {
+      for (Value operand : {dot.getLhs(), dot.getRhs()}) {
+        Value tile = skipTransposes(operand).first;
+        if (!plan.roles.split.contains(tile)) {
+          prepared.insert(tile.getAsOpaquePointer());
+        }
+      }
+    }
+    if (prepared.size() > kMostOperands || !plan.loop.getBody()->getOps<scf::IfOp>().empty()) {
+      return false;
+    }
+    bool areBlocks = llvm::all_of(findProducts(), [&](tile::DotOp dot) {
+      auto isWhole = [](Extent shape) { return shape.rows % kBlock == 0 && shape.columns % kBlock == 0; };
+      Extent lhs = getExtent(dot.getLhs());
+      return isWhole(lhs) && isWhole(getExtent(dot.getRhs())) && lhs.columns % pairs.k == 0;
+    });
+    return areBlocks && countCarried() * 3 / 2 + kReading + kChecking <= countRegisters();
+  }
+
+  /// Registers of a lane that applies for what is carried, and of any lane.
+  int64_t countCarried() {
+    int64_t carried = 0;
+    for (Value arg : plan.loop.getRegionIterArgs()) {
+      carried += tile::getTileShape(arg.getType())[0] * plan.columns / machine.hooks->getWarp();
+    }
+    return carried;
+  }
+  int64_t countRegisters() {
+    const lanes::Hooks &hooks = *machine.hooks;
+    return std::min(hooks.getMostRegisters(), hooks.getRegisters() / (plan.tasksAtOnce * kWarps * hooks.getWarp()));
+  }
+
   bool checkProducts() {
-    const MatrixInstruction &instruction = *machine.hooks->findProduct(plan.precision);
+    const MatrixInstruction &instruction = *plan.instruction;
     for (tile::DotOp dot : findProducts()) {
       bool turned = plan.roles.split.contains(dot.getResult());
       int64_t rows = tile::getTileShape(dot.getResult().getType())[0], columns = columnsOf(dot.getResult()),
               depth = tile::getTileShape(dot.getLhs().getType())[1];
       bool fits = turned ? columns % instruction.m == 0 && rows % instruction.n == 0
                          : holds(rows, instruction.m) && holds(columns, instruction.n);
-      if (dot.getPrecision() != plan.precision || !fits || depth % instruction.k != 0) {
+      if (dot.getPrecision() != precision || !fits || depth % instruction.k != 0) {
         return refuse("a product that is not made of matrix instructions");
       }
     }
@@ -168,12 +212,8 @@ private:
 
   bool checkRegisters() {
     int64_t warp = machine.hooks->getWarp();
-    for (Value arg : plan.loop.getRegionIterArgs()) {
-      carried += tile::getTileShape(arg.getType())[0] * plan.columns / warp;
-    }
-    const lanes::Hooks &hooks = *machine.hooks;
-    plan.registers = std::min(hooks.getMostRegisters(), hooks.getRegisters() / (plan.tasksAtOnce * kWarps * warp));
-    if (carried + kWorking > plan.registers) {
+    plan.registers = countRegisters();
+    if (countCarried() + kWorking > plan.registers) {
       return refuse("more is carried than registers hold");
     }
     for (Operation *op : plan.roles.prepare) {
@@ -192,15 +232,15 @@ private:
   /// Where all registers are taken and can be moved, lanes that apply leave some to those that prepare: whole groups of
   /// warps do the one or the other then.
   bool moveRegisters() {
-    constexpr int64_t kReading = 40; // of those that apply, beside what is carried and the same as operands
-    constexpr int64_t kEnough = 24;  // for those that prepare
-    constexpr int64_t kMuch = 64;    // words that are read for a chunk: with fewer, registers are not short
+    constexpr int64_t kEnough = 24; // for those that prepare
+    constexpr int64_t kMuch = 64;   // words that are read for a chunk: with fewer, registers are not short
     if (countWords() < kMuch) {
       return true;
     }
     std::optional<RegisterPool> pool = machine.hooks->getRegisterPool();
     if (pool && plan.tasksAtOnce > 1 && 2 * plan.appliers == kWarps && plan.appliers % pool->warps == 0) {
-      int64_t free = std::clamp<int64_t>(plan.registers - 2 * carried - kReading, 0, kEnough);
+      int64_t checking = plan.usesPairs() ? kChecking : 0;
+      int64_t free = std::clamp<int64_t>(plan.registers - 2 * countCarried() - kReading - checking, 0, kEnough);
       plan.moved = free / pool->piece * pool->piece;
       plan.idle = plan.moved > 0 ? plan.appliers - plan.preparers : 0;
     }
@@ -220,6 +260,9 @@ private:
   }
 
   // ---- slots
+
+  /// Whether a tile lies in a slot as pairs of f16.
+  bool arePairs(Value tile) { return plan.usesPairs() && isOperandOnly(tile); }
 
   /// Whether a tile is never read at places that are no multiples of a power of two, as slices are.
   static bool isReadWhole(Value tile) {
@@ -243,7 +286,7 @@ private:
     OpBuilder b(tile.getContext());
     WarpTiles::Outside outside;
     outside.getShape = getExtent;
-    WarpTiles tiles(b, b, tile.getLoc(), *machine.hooks, Value(), plan.precision, /*turned=*/false, outside);
+    WarpTiles tiles(b, b, tile.getLoc(), *machine.hooks, Value(), *plan.instruction, /*turned=*/false, outside);
     return tiles.prefer(tile);
   }
 
@@ -253,9 +296,10 @@ private:
     if (getRank(tile) < 2) {
       return {shape.columns, {}};
     }
-    const MatrixInstruction &instruction = *machine.hooks->findProduct(plan.precision);
+    const MatrixInstruction &instruction = *plan.instruction;
     Fragments applied(instruction, true), prepared(instruction, false);
     SmallVector<Use> uses;
+    bool isPairs = arePairs(tile);
     for (tile::DotOp dot : findProducts()) {
       bool turned = plan.roles.split.contains(dot.getResult());
       const Fragments &fragments = turned ? applied : prepared;
@@ -265,6 +309,13 @@ private:
           continue;
         }
         bool isLeft = (operand == dot.getLhs()) != turned;
+        if (isPairs) {
+          constexpr int64_t kBlock = 8 * 8;
+          int64_t blocks = llvm::divideCeil(shape.rows * shape.columns, kBlock);
+          uses.push_back(
+              {getBlockAccess().clipped(shape.rows, shape.columns / 2), blocks * (turned ? plan.appliers : 1)});
+          continue;
+        }
         Placement placement = isLeft ? fragments.getLeft(0, 0) : fragments.getRight(0, 0);
         placement = (isTurned ? placement.turned() : placement).clipped(shape.rows, shape.columns);
         int64_t size = instruction.k * (isLeft ? instruction.m : instruction.n);
@@ -272,13 +323,42 @@ private:
         uses.push_back({placement, count * (turned ? plan.appliers : 1)});
       }
     }
-    uses.push_back({preferPrepared(tile), 1});
-    return chooseRows(uses, shape.rows, shape.columns, /*mayOrder=*/isReadWhole(tile));
+    Placement written = preferPrepared(tile);
+    if (!isPairs) {
+      uses.push_back({written, 1});
+      return chooseRows(uses, shape.rows, shape.columns, /*mayOrder=*/isReadWhole(tile));
+    }
+    SmallVector<std::pair<unsigned, unsigned>> registers;
+    if (std::optional<Placement> pairs = getPairs(written, registers)) {
+      uses.push_back({*pairs, 1});
+    }
+    return chooseRows(uses, shape.rows, shape.columns / 2, /*mayOrder=*/false);
   }
 
-  Pipeline::Part place(int64_t count, const Rows &rows, Type element, bool isExact) {
-    Pipeline::Part part{plan.slotBytes, element, rows, isExact};
-    int64_t bytes = count * rows.stride * (element.getIntOrFloatBitWidth() / 8);
+  /// A tile that is prepared, without its place.
+  Pipeline::Part makePart(Value tile, bool isScratch) {
+    bool isPairs = arePairs(tile);
+    MLIRContext *context = tile.getContext();
+    Type element = isPairs ? Type(IntegerType::get(context, 32)) : Type(Float32Type::get(context));
+    return {0, element, chooseRowsOf(tile), isOperandOnly(tile), isScratch, isPairs, units.lookup(tile)};
+  }
+
+  /// Units, and whether they are needed, at the front of a slot.
+  void placeUnits(ArrayRef<Value> prepared) {
+    constexpr int64_t kWord = 4;
+    if (plan.usesPairs()) {
+      for (Value tile : llvm::make_filter_range(prepared, [&](Value tile) { return arePairs(tile); })) {
+        units[tile] = plan.slotBytes;
+        plan.slotBytes += kWord;
+      }
+      plan.inRange = plan.slotBytes;
+      plan.slotBytes = llvm::alignTo(plan.slotBytes + kWord, 16);
+    }
+  }
+
+  Pipeline::Part place(int64_t count, Pipeline::Part part) {
+    part.offset = plan.slotBytes;
+    int64_t bytes = count * part.rows.stride * (part.element.getIntOrFloatBitWidth() / 8);
     plan.slotBytes += llvm::alignTo(bytes, 16);
     return part;
   }
@@ -306,17 +386,17 @@ private:
     for (scf::IfOp branch : branches) {
       join(branch, written);
     }
+    written.remove_if([&](Value value) {
+      return !value.getDefiningOp() || !plan.loop->isProperAncestor(value.getDefiningOp()) || getJoined(value);
+    });
+    placeUnits(written.getArrayRef());
     SmallVector<Value> scratch;
-    Type f32 = Float32Type::get(plan.loop.getContext());
     for (Value value : written) {
-      if (!value.getDefiningOp() || !plan.loop->isProperAncestor(value.getDefiningOp()) || getJoined(value)) {
-        continue;
-      }
-      if (getElementTypeOrSelf(value.getType()) != f32) {
+      if (!getElementTypeOrSelf(value.getType()).isF32()) {
         return refuse("a mask is passed");
       }
       if (plan.roles.passed.contains(value)) {
-        plan.parts[value] = place(getExtent(value).rows, chooseRowsOf(value), f32, isOperandOnly(value));
+        plan.parts[value] = place(getExtent(value).rows, makePart(value, /*isScratch=*/false));
       } else {
         scratch.push_back(value);
       }
@@ -325,7 +405,7 @@ private:
       auto load = cast<tile::LoadOp>(op);
       Extent shape = getExtent(load.getResult());
       Type element = load.getBuffer().getType().getElementType();
-      plan.parts[load.getResult()] = place(shape.rows, paddedRow(shape.columns, element), element, true);
+      plan.parts[load.getResult()] = place(shape.rows, {0, element, paddedRow(shape.columns, element), true});
     }
     llvm::SmallPtrSet<Operation *, 4> taken;
     for (auto store : plan.loop.getBody()->getOps<tile::StoreOp>()) {
@@ -341,7 +421,7 @@ private:
         taken.insert(*over);
         plan.results[store] = plan.parts.find((*over)->getResult(0))->second;
       } else {
-        plan.results[store] = place(shape.rows, paddedRow(shape.columns, element), element, false);
+        plan.results[store] = place(shape.rows, {0, element, paddedRow(shape.columns, element), false});
       }
     }
     placeScratch(scratch);
@@ -391,8 +471,8 @@ private:
         }
       };
       visit(tile);
-      Rows rows = chooseRowsOf(tile);
-      int64_t bytes = llvm::alignTo(getExtent(tile).rows * rows.stride * 4, 16);
+      Pipeline::Part part = makePart(tile, /*isScratch=*/true);
+      int64_t bytes = llvm::alignTo(getExtent(tile).rows * part.rows.stride * 4, 16);
       SmallVector<std::pair<int64_t, int64_t>> taken;
       for (const Life &other : placed) {
         if (order.lookup(other.last) >= order.lookup(tile.getDefiningOp())) {
@@ -402,7 +482,8 @@ private:
       int64_t offset = findGap(start, bytes, std::move(taken));
       placed.push_back({tile, last, offset, offset + bytes});
       end = std::max(end, offset + bytes);
-      plan.parts[tile] = {offset, Float32Type::get(tile.getContext()), rows, isOperandOnly(tile), true};
+      part.offset = offset;
+      plan.parts[tile] = part;
       plan.hasScratch = true;
     }
     plan.slotBytes = end;
@@ -413,7 +494,8 @@ private:
     return {columns + 16 * 8 / element.getIntOrFloatBitWidth(), {}};
   }
 
-  int64_t carried = 0;                         // registers of a lane
+  tile::Precision precision = tile::Precision::f32;
+  llvm::DenseMap<Value, int64_t> units;        // where those of pairs lie
   llvm::DenseMap<Operation *, unsigned> order; // of what is prepared, inside of branches as well
   llvm::MapVector<Value, Value> joined;        // what one side of a branch yields: the result of the branch
   Pipeline &plan;

@@ -177,6 +177,9 @@ SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placeme
 
 /// With all other products that have the same shape and whose operands are there: operands are read once.
 void WarpTiles::computeProducts(tile::DotOp first) {
+  if (usesPairs() && scaled) {
+    return computeScaledProduct(first);
+  }
   const MatrixInstruction &instruction = fragments.instruction;
   auto depthOf = [&](tile::DotOp dot) { return outside.getShape(dot.getLhs()).columns; };
   Extent shape = outside.getShape(first.getResult());
@@ -201,6 +204,13 @@ void WarpTiles::computeProducts(tile::DotOp first) {
   for (tile::DotOp dot : group) {
     sums.push_back(dot.getAcc() ? get(dot.getAcc(), result) : SmallVector<Value>(result.registers.size(), zero()));
   }
+  auto read = [&](Value operand, bool isLeft, int64_t at, int64_t k, int64_t count) {
+    if (usesPairs()) {
+      return getPairs(operand, isLeft, at, k, count);
+    }
+    return getOperand(operand, isLeft ? fragments.getLeft(at, k) : fragments.getRight(k, at),
+                      /*keep=*/isLeft && turned);
+  };
   for (int64_t k = 0; k < depthOf(first); k += instruction.k) {
     std::map<std::pair<void *, int64_t>, SmallVector<Value>> lefts, rights;
     for (auto [dot, sum] : llvm::zip_equal(group, sums)) {
@@ -208,12 +218,18 @@ void WarpTiles::computeProducts(tile::DotOp first) {
       for (int64_t m = 0; m < tall; ++m) {
         SmallVector<Value> &x = lefts[{left.getAsOpaquePointer(), m}];
         if (x.empty()) {
-          x = getOperand(left, fragments.getLeft(m * instruction.m, k), /*keep=*/turned);
+          x = read(left, /*isLeft=*/true, m * instruction.m, k, 1);
         }
         for (int64_t n = 0; n < wide; ++n) {
           SmallVector<Value> &y = rights[{right.getAsOpaquePointer(), n}];
-          if (y.empty()) {
-            y = getOperand(right, fragments.getRight(k, n * instruction.n), /*keep=*/false);
+          if (y.empty()) { // pairs of two fragments are loaded at once
+            int64_t count = usesPairs() && n + 1 < wide ? 2 : 1;
+            y = read(right, /*isLeft=*/false, n * instruction.n, k, count);
+            if (count > 1) {
+              size_t half = y.size() / 2;
+              rights[{right.getAsOpaquePointer(), n + 1}].assign(y.begin() + half, y.end());
+              y.truncate(half);
+            }
           }
           auto part = MutableArrayRef(sum).slice((m * wide + n) * size, size);
           llvm::copy(hooks.emitProduct(b, loc, instruction, x, y, SmallVector<Value>(part)), part.begin());

@@ -83,6 +83,36 @@ Placement warps::getCopies(int64_t columns, int64_t warp) {
   return result;
 }
 
+std::optional<Placement> warps::getPairs(const Placement &placement,
+                                         llvm::SmallVectorImpl<std::pair<unsigned, unsigned>> &registers) {
+  Placement result;
+  for (Coord c : placement.lanes) {
+    if (c.column % 2 != 0) {
+      return std::nullopt;
+    }
+    result.lanes.push_back({c.row, c.column / 2});
+  }
+  for (auto [i, c] : llvm::enumerate(placement.registers)) {
+    auto other = llvm::find(placement.registers, Coord{c.row, c.column ^ 1});
+    if (other == placement.registers.end()) {
+      return std::nullopt;
+    }
+    Coord pair{c.row, c.column / 2};
+    if (c.column % 2 == 0 && !llvm::is_contained(result.registers, pair)) {
+      result.registers.push_back(pair);
+      registers.push_back({i, other - placement.registers.begin()});
+    }
+  }
+  return result;
+}
+
+Placement warps::getBlockAccess() {
+  Placement result;
+  result.lanes = {{1, 0}, {2, 0}, {4, 0}};
+  result.registers = {{0, 0}, {0, 1}, {0, 2}, {0, 3}};
+  return result;
+}
+
 uint32_t Rows::getPlace(uint32_t row) const {
   uint32_t place = row;
   for (auto [bit, other] : llvm::enumerate(order)) {

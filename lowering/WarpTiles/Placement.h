@@ -6,6 +6,8 @@
 
 #include "lowering/Layout/MatrixInstruction.h"
 
+#include <optional>
+
 namespace rwkv::warps {
 
 /// Register i of a lane holds the element at registers[i] + the lane's bases. A vector is a row, a number one element.
@@ -28,6 +30,13 @@ struct Placement {
   /// result register i corresponds to.
   Placement along(int64_t axis, llvm::SmallVectorImpl<unsigned> &map) const;
 };
+
+/// The placement of pairs of neighbours in a row, as elements of a tile of half as many columns, and which registers
+/// each of them is made of; none if lanes do not have both.
+std::optional<Placement> getPairs(const Placement &placement,
+                                  llvm::SmallVectorImpl<std::pair<unsigned, unsigned>> &registers);
+/// The accesses to one block of 8 x 8 elements of 16 bits in rows of pairs.
+Placement getBlockAccess();
 
 /// How the rows of a tile lie in memory.
 struct Rows {

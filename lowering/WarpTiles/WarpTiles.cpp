@@ -197,7 +197,7 @@ void WarpTiles::write(Value tile, const Place &to, bool overOthers) {
   if (overOthers) {
     hooks.emitWarpBarrier(b, loc);
   }
-  store(to, placement, values);
+  to.isPairs ? writePairs(to, placement, values) : store(to, placement, values);
 }
 
 void WarpTiles::settle() {

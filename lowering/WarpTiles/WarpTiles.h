@@ -24,6 +24,11 @@ struct Place {
   bool isShared = true;  // written by lanes of this warp: others must wait for each other before they read it
   bool isExact = false;  // elements are as products want them
   llvm::SmallVector<uint32_t, 4> order = {}; // of its rows
+  /// Elements are f16, two of them in an element of this memory, which are multiplied by a number that lies here if
+  /// they have been scaled.
+  bool isPairs = false;
+  mlir::Value unit = {};
+  bool hasBlocks = false; // memory that lanes share, whose rows start at multiples of 16 bytes
 
   Rows getRows() const { return {memory.stride, order}; }
 };
@@ -45,12 +50,13 @@ public:
     std::function<bool(mlir::Operation *)> isInside;   // whether an op is emitted here: others have been
   };
 
-  /// Products are all of one precision. `entry`: where what does not change from chunk to chunk is computed. `lane`:
-  /// the number of the lane in its warp.
+  /// Products are all made by one instruction. `entry`: where what does not change from chunk to chunk is computed.
+  /// `lane`: the number of the lane in its warp. `scaled`: operands that are pairs have units; otherwise `areInRange`
+  /// tells whether they can do without.
   WarpTiles(mlir::OpBuilder &b, mlir::OpBuilder &entry, mlir::Location loc, const lanes::Hooks &hooks, mlir::Value lane,
-            tile::Precision precision, bool turned, Outside outside)
-      : b(b), entry(entry), loc(loc), hooks(hooks), lane(lane), turned(turned), outside(std::move(outside)),
-        fragments(*hooks.findProduct(precision), turned) {}
+            const MatrixInstruction &instruction, bool turned, Outside outside, bool scaled = false)
+      : b(b), entry(entry), loc(loc), hooks(hooks), lane(lane), turned(turned), scaled(scaled),
+        outside(std::move(outside)), fragments(instruction, turned) {}
 
   /// Products that may be made together with others.
   void setProducts(llvm::ArrayRef<mlir::Operation *> ops) { products.assign(ops.begin(), ops.end()); }
@@ -60,6 +66,13 @@ public:
 
   void bind(mlir::Value tile, const Place &place) { places[tile] = place; }
   void hold(mlir::Value tile, Placement placement, llvm::ArrayRef<mlir::Value> values);
+  bool isMade(mlir::Value tile) const { return held.contains(tile) || places.contains(tile); }
+  /// What others hold of a tile.
+  void hold(mlir::Value tile, const WarpTiles &others) {
+    if (auto known = others.held.find(tile); known != others.held.end()) {
+      held[tile] = known->second;
+    }
+  }
   /// The registers of a tile in a placement.
   llvm::SmallVector<mlir::Value> get(mlir::Value tile, const Placement &placement);
   /// The placement in which a tile costs least.
@@ -72,6 +85,13 @@ public:
   Placement getFragments(mlir::Value tile);
   /// Whether the results of an op have a placement of their own.
   static bool isNative(mlir::Operation *op);
+  /// Makes the operands of products that are not in memory as these want them.
+  void makeOperands(llvm::ArrayRef<mlir::Operation *> products);
+  /// i1, the same in all lanes: whether all operands that were made of f16 so far are in its range, none of them too
+  /// large and none without an element that is large enough.
+  mlir::Value areInRange();
+  /// If this is true, the units of tiles in memory have not been written: they are one.
+  void setWithoutUnits(mlir::Value condition) { withoutUnits = condition; }
   /// The number that a value is which is no tile.
   mlir::Value getNumber(mlir::Value value);
 
@@ -113,6 +133,22 @@ private:
   bool isExact(mlir::Value operand);
   llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement, bool keep);
 
+  // Operands as pairs of f16.
+  struct Operand {
+    std::map<std::pair<int64_t, int64_t>, llvm::SmallVector<mlir::Value>> fragments; // by row or column, and depth
+    mlir::Value unit;
+  };
+  bool usesPairs() const { return fragments.instruction.operandBits == 16; }
+  llvm::SmallVector<mlir::Value> getPairs(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, int64_t count);
+  const Operand &makeOperand(mlir::Value operand, bool isLeft);
+  llvm::SmallVector<mlir::Value> loadBlocks(const Place &from, const Placement &placement);
+  llvm::SmallVector<mlir::Value> unpackPairs(llvm::ArrayRef<mlir::Value> words);
+  llvm::SmallVector<mlir::Value> scale(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
+  void checkRange(llvm::ArrayRef<mlir::Value> pairs);
+  mlir::Value getUnit(mlir::Value operand, bool isLeft);
+  void computeScaledProduct(tile::DotOp dot);
+  void writePairs(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
+
   llvm::SmallVector<Access> groupReads(const Place &from, const Placement &placement);
   void storeAll(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
   void forEachAccess(const Place &place, const Placement &placement, llvm::ArrayRef<Access> accesses,
@@ -129,6 +165,7 @@ private:
   const lanes::Hooks &hooks;
   mlir::Value lane;
   bool turned; // products have rows as columns: columns of tiles along the rows of fragments
+  bool scaled; // pairs have units
   Outside outside;
   Fragments fragments;
   llvm::SmallVector<mlir::Operation *> products;
@@ -136,8 +173,12 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Held>> held;
   llvm::DenseMap<mlir::Value, mlir::Value> rounded;
   std::map<std::pair<std::vector<int64_t>, bool>, mlir::Value> laneOffsets;
-  bool unsettled = false; // lanes wrote what others may read
-  bool exchanged = false; // the memory for exchanges has been used
+  std::map<std::pair<void *, bool>, Operand> operands;
+  llvm::DenseMap<mlir::Value, mlir::Value> units; // of tiles in memory
+  mlir::Value withoutUnits;
+  llvm::SmallVector<mlir::Value> sizes; // of each operand, the largest elements of this lane
+  bool unsettled = false;               // lanes wrote what others may read
+  bool exchanged = false;               // the memory for exchanges has been used
 };
 
 } // namespace rwkv::warps

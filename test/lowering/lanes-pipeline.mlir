@@ -28,8 +28,20 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:     %[[FIRST:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
 // CHECK:     scf.for %{{[a-z0-9]+}} = %[[WARP]] to %{{[0-9]+}} step %[[C4]] iter_args(%{{[a-z0-9]+}} = %[[FIRST]],
 // CHECK-NOT:   !llvm.ptr<1>
-// CHECK:       mma.m16n8k8.row.col.tf32
+// Operands are pairs of f16, read as blocks. If one is out of range, all is read and made again, with units.
+// CHECK:       nvvm.ff2f16x2.rn
 // CHECK-NOT:   !llvm.ptr<1>
+// CHECK:       nvvm.ldmatrix.sync.aligned.m8n8.x4.b16.p3
+// CHECK:       mma.m16n8k16.row.col.f32.f32
+// CHECK-NOT:   !llvm.ptr<1>
+// CHECK:       llvm.intr.maximum
+// CHECK:       %[[SEEN:.*]] = llvm.call_intrinsic "llvm.nvvm.redux.sync.or"
+// CHECK:       %[[IS_OUT:.*]] = arith.cmpi ne, %[[SEEN]], %
+// CHECK:       scf.if %[[IS_OUT]] {
+// CHECK:         llvm.inline_asm has_side_effects "// seldom"
+// CHECK:         !llvm.ptr<1> -> i32
+// CHECK:         nvvm.redux.sync.umax
+// CHECK:         mma.m16n8k16.row.col.f32.f32
 // CHECK:       %[[SLOT:.*]] = arith.addi %[[WARP]], %[[C1]]
 // CHECK:       %[[FILLED:.*]] = arith.index_cast %[[SLOT]] : index to i32
 // CHECK:       barrier.cta.arrive.aligned.count"(%[[FILLED]], %[[LANES]])
@@ -55,7 +67,12 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:     %[[FILLED:.*]] = arith.index_cast %[[SLOT]] : index to i32
 // CHECK:     barrier.cta.sync.aligned.count"(%[[FILLED]], %[[LANES]])
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
-// CHECK:     %[[PRODUCT:.*]] = llvm.call_intrinsic "llvm.nvvm.mma.m16n8k8.row.col.tf32"({{.*}}, %[[CARRIED]], %{{[a-z0-9]+}}, %{{[a-z0-9]+}}, %{{[a-z0-9]+}})
+// CHECK:     nvvm.redux.sync.or
+// CHECK:     scf.if %{{[0-9]+}} -> (f32,
+// CHECK:       %[[PRODUCT:.*]] = llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.f32.f32"({{.*}}, %[[CARRIED]], %{{[a-z0-9]+}}, %{{[a-z0-9]+}}, %{{[a-z0-9]+}})
+// CHECK:     } else {
+// CHECK:       llvm.inline_asm has_side_effects "// seldom"
+// CHECK:       nvvm.redux.sync.umax
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
 // CHECK:     nvvm.bar.warp.sync
 // CHECK:     llvm.store %{{.*}} : bf16, !llvm.ptr{{$}}
@@ -88,11 +105,11 @@ tile.kernel @chunks(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
   tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
 }
 
-// Where more is read for a chunk, lanes that apply leave 24 of their registers to those that prepare while they do so.
+// Where more is read for a chunk, lanes that apply leave 8 of their registers to those that prepare while they do so.
 // CHECK-LABEL: func.func @much(
 // CHECK-DAG: %[[EACH:.*]] = arith.constant 128 : i32
-// CHECK-DAG: %[[MORE:.*]] = arith.constant 152 : i32
-// CHECK-DAG: %[[FEWER:.*]] = arith.constant 104 : i32
+// CHECK-DAG: %[[MORE:.*]] = arith.constant 136 : i32
+// CHECK-DAG: %[[FEWER:.*]] = arith.constant 120 : i32
 // CHECK: setmaxnreg.inc.sync.aligned.u32"(%[[MORE]])
 // CHECK: barrier.cta.arrive.aligned.count
 // CHECK: setmaxnreg.dec.sync.aligned.u32"(%[[EACH]])
@@ -160,8 +177,9 @@ tile.kernel @long(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<b
 // CHECK: barrier.cta.sync.aligned.count
 // CHECK: barrier.cta.sync.aligned.count
 // CHECK-NOT: math.fma
-// CHECK: mma.m16n8k8.row.col.tf32
+// CHECK: mma.m16n8k16.row.col.f32.f32
 // CHECK-NOT: math.fma
+// CHECK: "// seldom"
 // CHECK: barrier.cta.arrive.aligned.count
 // CHECK: return
 tile.kernel @system(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,

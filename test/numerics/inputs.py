@@ -8,7 +8,9 @@ cliffs         hardly any decay, but for a few tokens and channels that forget e
 slow           little decay: memories of tens of tokens and more
 duplicate      keys that are almost the same for all tokens
 similar        keys whose cosine with a common one is 0.98 to 1
-reflections    such keys, all of them with beta 2: nothing contracts"""
+reflections    such keys, all of them with beta 2: nothing contracts
+small, large   what is no key, decay or gate is 1e-6, or 1e6 times as large: far from what 16 bits of an f16 hold
+spikes         it is 1e6 times as large for a few tokens"""
 
 import numpy as np
 
@@ -59,6 +61,10 @@ def numbers(kind, shape, rng, profile):
         angle = rng.uniform(-np.pi, np.pi, shape[:-2])
         c, s = np.cos(angle), np.sin(angle)
         return np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
+    if profile in ("small", "large"):
+        return x * (1e-6 if profile == "small" else 1e6)
+    if profile == "spikes":
+        x[:, rng.random(x.shape[1]) < 0.03] *= 1e6
     return x
 
 

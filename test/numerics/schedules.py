@@ -47,6 +47,8 @@ PACKED = ((5, 0, 33, 1, 16, 15), (64, 2, 0, 17))
 BF16 = Types("bf16", "f32", "bf16")
 DECAY_HAZARDS = ("strong", "steep", "cliffs", "near1")
 KEY_HAZARDS = ("duplicate", "similar")
+SIZE_HAZARDS = ("small", "large", "spikes")
+ANY_SIZE = ("ladder-rwkv7", "ladder-deltanet", "ladder-gated-deltanet", "ladder-retention")  # linear in what is not bounded
 OUT_OF_BOUNDS = {"ladder-rwkv7": DECAY_HAZARDS, "gla-bounded": ("cliffs",)}  # whose decays are asserted to be elsewhere
 # Not in the ladder, but with the most to lose: decays without the bound that the ladder's file has, or of other axes.
 ALSO_IN_FULL = ("wkv7", "simple-gla", "gla-bounded", "gated-both-axes", "value-decay", "each")
@@ -122,6 +124,7 @@ class Kernels(Plan):
             profiles = DECAY_HAZARDS if "decay" in kinds else ()
             profiles += KEY_HAZARDS if "key" in kinds else ()
             profiles += ("reflections",) if {"key", "beta"} <= kinds else ()
+            profiles += SIZE_HAZARDS if self.r.name in ANY_SIZE else ()
             result += [("hazard", p) for p in profiles if p not in OUT_OF_BOUNDS.get(self.r.name, ())]
             result.append(("nan", None))
         return result + [(kind, None) for kind in ("repeat", "threads", "alone", "split")]

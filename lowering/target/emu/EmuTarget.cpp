@@ -56,6 +56,9 @@ public:
   const MatrixInstruction *findProduct(tile::Precision precision) const override {
     return shape.findProduct(precision);
   }
+  const MatrixInstruction *findPairProduct(tile::Precision precision) const override {
+    return shape.findPairProduct(precision);
+  }
   unsigned getSharedSpace() const override { return 0; }
   unsigned getGlobalSpace() const override { return 0; }
 
@@ -94,21 +97,40 @@ public:
 
   SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &instruction, ValueRange x,
                                  ValueRange y, ValueRange c) const override {
-    SmallVector<Value> values;
-    for (ValueRange part : {x, y, c}) {
-      llvm::append_range(values, part);
+    bool pairs = instruction.operandBits == 16;
+    int64_t operands = x.size() + y.size(), first = pairs ? 2 * operands : operands;
+    SmallVector<Value> values(x);
+    llvm::append_range(values, y);
+    setRegisters(b, loc, 0, values);
+    if (pairs) {
+      call(b, loc, {}, offsetof(rwkv_emu_functions, split), {constant(b, loc, operands)});
     }
-    Value lane = self(b, loc);
-    auto offset = [](size_t i) { return offsetof(rwkv_emu_lane, registers) + i * sizeof(float); };
-    for (auto [i, value] : llvm::enumerate(values)) {
-      LLVM::StoreOp::create(b, loc, value, address(b, loc, lane, offset(i)));
-    }
+    setRegisters(b, loc, first, c);
     call(b, loc, {}, offsetof(rwkv_emu_functions, product), {constantProduct(b, loc, instruction)});
-    SmallVector<Value> results;
-    for (size_t i = x.size() + y.size(); i < values.size(); ++i) {
-      results.push_back(load(b, loc, b.getF32Type(), lane, offset(i)));
+    return getRegisters(b, loc, b.getF32Type(), first, c.size());
+  }
+
+  Value emitPair(OpBuilder &b, Location loc, Value low, Value high) const override {
+    return call(b, loc, b.getI32Type(), offsetof(rwkv_emu_functions, pair), {low, high});
+  }
+  Value emitLargerSizes(OpBuilder &b, Location loc, Value x, Value y) const override {
+    auto part = [&](Value pair, int64_t bits) { return arith::AndIOp::create(b, loc, pair, constant(b, loc, bits)); };
+    Value sizes[2];
+    for (auto [size, bits] : llvm::zip_equal(sizes, ArrayRef<int64_t>{0x7fff, 0x7fff0000})) {
+      size = arith::MaxUIOp::create(b, loc, part(x, bits), part(y, bits));
     }
-    return results;
+    return arith::OrIOp::create(b, loc, sizes[0], sizes[1]);
+  }
+  SmallVector<Value> emitBlocks(OpBuilder &b, Location loc, Value row, int64_t count, bool turned) const override {
+    call(b, loc, {}, offsetof(rwkv_emu_functions, blocks),
+         {row, constant(b, loc, count), constant(b, loc, turned), constant(b, loc, getWarp())});
+    return getRegisters(b, loc, b.getI32Type(), 0, count);
+  }
+  Value emitLargest(OpBuilder &b, Location loc, Value value) const override {
+    return combine<arith::MaxUIOp>(b, loc, value);
+  }
+  Value emitUnion(OpBuilder &b, Location loc, Value value) const override {
+    return combine<arith::OrIOp>(b, loc, value);
   }
 
 private:
@@ -122,6 +144,24 @@ private:
   }
   static Value load(OpBuilder &b, Location loc, Type type, Value base, size_t offset) {
     return LLVM::LoadOp::create(b, loc, type, address(b, loc, base, offset));
+  }
+  static size_t registerOffset(size_t i) { return offsetof(rwkv_emu_lane, registers) + i * sizeof(float); }
+  static void setRegisters(OpBuilder &b, Location loc, size_t first, ValueRange values) {
+    Value lane = self(b, loc);
+    for (auto [i, value] : llvm::enumerate(values)) {
+      LLVM::StoreOp::create(b, loc, value, address(b, loc, lane, registerOffset(first + i)));
+    }
+  }
+  static SmallVector<Value> getRegisters(OpBuilder &b, Location loc, Type type, size_t first, size_t count) {
+    Value lane = self(b, loc);
+    return llvm::map_to_vector(llvm::seq(first, first + count),
+                               [&](size_t i) -> Value { return load(b, loc, type, lane, registerOffset(i)); });
+  }
+  template <typename Op> Value combine(OpBuilder &b, Location loc, Value value) const {
+    for (int64_t mask = 1; mask < getWarp(); mask *= 2) {
+      value = Op::create(b, loc, value, emitShuffle(b, loc, value, mask));
+    }
+    return value;
   }
   static ModuleOp moduleOf(OpBuilder &b) { return b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>(); }
 

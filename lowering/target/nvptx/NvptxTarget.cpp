@@ -49,6 +49,14 @@ public:
     return call(b, loc, value.getType(), name, operands);
   }
 
+  Value emitHidden(OpBuilder &b, Location loc, Value number) const override {
+    return LLVM::InlineAsmOp::create(b, loc, number.getType(), number, /*asm_string=*/"// seldom",
+                                     /*constraints=*/"=r,0",
+                                     /*has_side_effects=*/true, /*is_align_stack=*/false,
+                                     LLVM::tailcallkind::TailCallKind::None, /*asm_dialect=*/nullptr,
+                                     /*operand_attrs=*/nullptr)
+        .getResult(0);
+  }
   std::optional<lanes::RegisterPool> getRegisterPool() const override {
     return hasPool ? std::optional(lanes::RegisterPool{/*warps=*/4, /*piece=*/8}) : std::nullopt;
   }
@@ -62,11 +70,11 @@ public:
   }
 
   const MatrixInstruction *findProduct(tile::Precision precision) const override {
-    static const MatrixInstruction table[] = {
-#include "lowering/target/nvptx/MatrixInstructions.inc"
-    };
-    auto row = llvm::find_if(table, [](const MatrixInstruction &row) { return row.name == "mma.m16n8k8.tf32"; });
-    return precision == tile::Precision::f32 ? nullptr : row; // for bf16, too, which permits to round more
+    // For bf16, too, which permits to round more.
+    return precision == tile::Precision::f32 ? nullptr : findRow("mma.m16n8k8.tf32");
+  }
+  const MatrixInstruction *findPairProduct(tile::Precision precision) const override {
+    return precision == tile::Precision::f32 ? nullptr : findRow("mma.m16n8k16.f16");
   }
   Value emitRounded(OpBuilder &b, Location loc, Value value, bool isLast) const override {
     // The instruction leaves out the low 13 bits. Three quarters of what half a unit is at most are added first: a
@@ -81,26 +89,73 @@ public:
     }
     return arith::MulFOp::create(b, loc, value, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(kFactor)));
   }
-  SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &, ValueRange x, ValueRange y,
-                                 ValueRange c) const override {
+  SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &instruction, ValueRange x,
+                                 ValueRange y, ValueRange c) const override {
+    bool pairs = instruction.operandBits == 16;
+    Type type = pairs ? pairType(b) : b.getI32Type();
     SmallVector<Value> operands;
     for (ValueRange values : {x, y}) {
       for (Value value : values) {
-        operands.push_back(arith::BitcastOp::create(b, loc, b.getI32Type(), value));
+        operands.push_back(LLVM::BitcastOp::create(b, loc, type, value));
       }
     }
     llvm::append_range(operands, c);
-    auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4, b.getF32Type()));
-    Value all = call(b, loc, type, "llvm.nvvm.mma.m16n8k8.row.col.tf32", operands);
-    SmallVector<Value> results;
-    for (int64_t i = 0; i < 4; ++i) {
-      results.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
+    StringRef name = pairs ? "llvm.nvvm.mma.m16n8k16.row.col.f32.f32" : "llvm.nvvm.mma.m16n8k8.row.col.tf32";
+    return callAll(b, loc, b.getF32Type(), 4, name, operands);
+  }
+
+  Value emitPair(OpBuilder &b, Location loc, Value low, Value high) const override {
+    Value operands[] = {high, low};
+    return toWord(b, loc, call(b, loc, pairType(b), "llvm.nvvm.ff2f16x2.rn", operands));
+  }
+  Value emitLargerSizes(OpBuilder &b, Location loc, Value x, Value y) const override {
+    auto size = [&](Value pair) -> Value {
+      return LLVM::FAbsOp::create(b, loc, LLVM::BitcastOp::create(b, loc, pairType(b), pair));
+    };
+    return toWord(b, loc, LLVM::MaximumOp::create(b, loc, size(x), size(y)));
+  }
+  SmallVector<Value> emitBlocks(OpBuilder &b, Location loc, Value row, int64_t count, bool turned) const override {
+    std::string name = "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (turned ? ".trans" : "") +
+                       ".b16.p" + std::to_string(getSharedSpace());
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext(), getSharedSpace());
+    if (row.getType() != pointer) {
+      row = LLVM::AddrSpaceCastOp::create(b, loc, pointer, row);
     }
-    return results;
+    return callAll(b, loc, b.getI32Type(), count, name, row);
+  }
+  Value emitLargest(OpBuilder &b, Location loc, Value value) const override {
+    Value operands[] = {value, constant(b, loc, -1)};
+    return call(b, loc, b.getI32Type(), "llvm.nvvm.redux.sync.umax", operands);
+  }
+  Value emitUnion(OpBuilder &b, Location loc, Value value) const override {
+    Value operands[] = {value, constant(b, loc, -1)};
+    return call(b, loc, b.getI32Type(), "llvm.nvvm.redux.sync.or", operands);
   }
 
 private:
   const bool hasPool;
+
+  static const MatrixInstruction *findRow(StringRef name) {
+    static const MatrixInstruction table[] = {
+#include "lowering/target/nvptx/MatrixInstructions.inc"
+    };
+    return llvm::find_if(table, [&](const MatrixInstruction &row) { return row.name == name; });
+  }
+  static Type pairType(OpBuilder &b) { return VectorType::get({2}, b.getF16Type()); }
+  static Value toWord(OpBuilder &b, Location loc, Value pair) {
+    return LLVM::BitcastOp::create(b, loc, b.getI32Type(), pair);
+  }
+  /// Results of one type, of which an intrinsic makes a struct if they are several.
+  static SmallVector<Value> callAll(OpBuilder &b, Location loc, Type type, int64_t count, StringRef name,
+                                    ValueRange operands) {
+    if (count == 1) {
+      return {call(b, loc, type, name, operands)};
+    }
+    Type all = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(count, type));
+    Value results = call(b, loc, all, name, operands);
+    return llvm::map_to_vector(llvm::seq<int64_t>(count),
+                               [&](int64_t i) -> Value { return LLVM::ExtractValueOp::create(b, loc, results, i); });
+  }
 
   /// x 2^(a b + c) times a factor, which goes to the exponent, if nothing else needs the power so far: c is the same
   /// for many elements.

@@ -74,6 +74,58 @@ TEST(LanesTest, WorkTogether) {
   }
 }
 
+// Blocks of numbers 100 row + column; a row of a block is 16 bytes, and rows are 48 bytes apart.
+void loadBlocks(rwkv_emu_lane *self, const uint64_t *parameters, int32_t count, bool turned) {
+  constexpr int32_t kRow = 24;
+  auto *memory = reinterpret_cast<uint16_t *>(shared(self));
+  for (int32_t row = self->lane; row < 8 * count; row += kWarp) {
+    for (int32_t column = 0; column < 8; ++column) {
+      memory[row * kRow + column] = static_cast<uint16_t>(100 * row + column);
+    }
+  }
+  self->functions->warp_barrier(self, kWarp);
+  self->functions->blocks(self, memory + self->lane % (8 * count) * kRow, count, turned, kWarp);
+  for (int32_t block = 0; block < count; ++block) {
+    std::memcpy(output(parameters) + self->lane * count + block, &self->registers[block], sizeof(uint32_t));
+  }
+}
+
+TEST(LanesTest, BlocksAreSharedOut) {
+  for (bool turned : {false, true}) {
+    std::vector<uint32_t> found(kWarp * 4);
+    uint64_t parameters[] = {reinterpret_cast<uintptr_t>(found.data())};
+    Kernel kernel = turned ? Kernel([](rwkv_emu_lane *self, const uint64_t *p) { loadBlocks(self, p, 4, true); })
+                           : Kernel([](rwkv_emu_lane *self, const uint64_t *p) { loadBlocks(self, p, 4, false); });
+    Result result = run(kernel, kWarp, parameters);
+    EXPECT_TRUE(result.ok) << result.message;
+    for (uint32_t i = 0; i < found.size(); ++i) {
+      uint32_t lane = i / 4, block = i % 4, outer = lane / 4, inner = lane % 4 * 2;
+      auto at = [&](uint32_t x, uint32_t y) { return 100 * (8 * block + x) + y; };
+      uint32_t low = turned ? at(inner, outer) : at(outer, inner), high = turned ? at(inner + 1, outer) : low + 1;
+      EXPECT_EQ(found[i], low | high << 16) << turned << " " << i;
+    }
+  }
+}
+
+TEST(LanesTest, BlocksThatAreWrong) {
+  Kernel odd = [](rwkv_emu_lane *self, const uint64_t *) {
+    self->functions->blocks(self, shared(self) + 1, 1, 0, kWarp);
+  };
+  EXPECT_EQ(fails(odd, 32), "kernel \"k\": task 0: lane 0: expected a row at a multiple of 16 bytes");
+  Kernel different = [](rwkv_emu_lane *self, const uint64_t *) {
+    self->functions->blocks(self, shared(self), self->lane < 16 ? 2 : 4, 0, kWarp);
+  };
+  EXPECT_NE(fails(different, 32).find("comes to another operation"), std::string::npos);
+  Kernel early = [](rwkv_emu_lane *self, const uint64_t *) { // no barrier after the store of another lane
+    if (self->lane == 9) {
+      self->functions->access(self, shared(self), 4, 1);
+      shared(self)[0] = 1;
+    }
+    self->functions->blocks(self, shared(self), 1, 0, kWarp);
+  };
+  EXPECT_NE(fails(early, 32).find("no barrier is between them"), std::string::npos);
+}
+
 TEST(LanesTest, SharedMemoryIsPoisoned) {
   Kernel kernel = [](rwkv_emu_lane *self, const uint64_t *parameters) {
     output(parameters)[self->task * kWarp + self->lane] = shared(self)[self->lane];

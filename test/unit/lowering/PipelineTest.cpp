@@ -130,6 +130,31 @@ TEST_F(PipelineTest, TasksShareRegisters) {
   EXPECT_EQ(why, "more is carried than registers hold");
 }
 
+// Operands are pairs of f16 where chunks are as deep as the instruction for them, and registers hold what is carried
+// twice and as operands.
+TEST_F(PipelineTest, OperandsArePairs) {
+  auto usesPairs = [&](int64_t keys, int64_t values) {
+    std::optional<lanes::Pipeline> pipeline = find(writeKeys(keys, values));
+    EXPECT_TRUE(pipeline) << why;
+    if (pipeline && pipeline->usesPairs()) {
+      int64_t units = 0;
+      for (auto &[tile, part] : pipeline->parts) {
+        EXPECT_EQ(part.isPairs, part.element.isInteger(32));
+        EXPECT_TRUE(!part.isPairs || part.rows.stride % 4 == 0); // 16 bytes
+        units += part.isPairs;
+      }
+      EXPECT_GT(units, 0);
+      EXPECT_GE(pipeline->inRange, 4 * units);
+    }
+    return pipeline && pipeline->usesPairs();
+  };
+  EXPECT_TRUE(usesPairs(64, 64));
+  EXPECT_TRUE(usesPairs(16, 64));
+  EXPECT_FALSE(usesPairs(8, 64));   // depth
+  EXPECT_FALSE(usesPairs(128, 64)); // registers
+  EXPECT_TRUE(usesPairs(128, 128)); // of one task
+}
+
 // Sizes of states are multiples of those of the matrix instruction; warps have as many columns as leave about half of
 // them to prepare.
 TEST_F(PipelineTest, SizesThatAreNoPowersOfTwo) {

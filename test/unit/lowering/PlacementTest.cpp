@@ -329,6 +329,35 @@ TEST(Wavefronts, TheSameWordIsReadOnce) {
 
 // ---- rows in another order
 
+TEST(Pairs, AreNeighboursInARow) {
+  llvm::SmallVector<std::pair<unsigned, unsigned>> registers;
+  Placement columns = getColumns(16, 64, kWarp);
+  std::optional<Placement> pairs = getPairs(columns, registers);
+  ASSERT_TRUE(pairs);
+  expectEven(*pairs, 16, 32, 1);
+  for (auto [pair, both] : llvm::zip_equal(pairs->registers, registers)) {
+    Coord low = columns.registers[both.first], high = columns.registers[both.second];
+    EXPECT_EQ(low, (Coord{pair.row, 2 * pair.column}));
+    EXPECT_EQ(high, (Coord{pair.row, 2 * pair.column + 1}));
+  }
+  // With lanes along the rows, each has whole rows. Neighbours may be in different lanes, or of different tiles.
+  registers.clear();
+  pairs = getPairs(getColumns(64, 32, kWarp).turned(), registers);
+  ASSERT_TRUE(pairs);
+  expectEven(*pairs, 32, 32, 1);
+  EXPECT_FALSE(getPairs(getColumns(16, 32, kWarp), registers));
+  EXPECT_FALSE(getPairs(getCopies(3, kWarp), registers));
+}
+
+TEST(Pairs, BlocksAreReadWithoutConflicts) {
+  // 16 bytes of each of 8 rows: at once if they are an odd multiple of 16 bytes apart, one after the other at most.
+  EXPECT_EQ(countWavefronts(getBlockAccess(), {36, {}}), 1);
+  EXPECT_EQ(countWavefronts(getBlockAccess(), {12, {}}), 1);
+  EXPECT_EQ(countWavefronts(getBlockAccess(), {8, {}}), 2);
+  EXPECT_EQ(countWavefronts(getBlockAccess(), {32, {}}), 8);
+  EXPECT_EQ(chooseRows({{getBlockAccess(), 1}}, 16, 32, /*mayOrder=*/false).stride, 36);
+}
+
 TEST(Rows, OrderMovesWholeRows) {
   Rows rows{72, {0, 0, 1}};
   EXPECT_EQ(rows.getPlace(3), 3u);

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Operands of products as pairs of f16, which has 11 significant bits but a small range. Nearly always numbers lie in
+// it as they are: that is looked at when they have become pairs. Where they do not, all is made once more, with units:
+// every operand is multiplied by a power of two, by the largest of its elements, and the product by what that is the
+// inverse of. What is lost is then 2^-40 of the largest element.
+#include "lowering/WarpTiles/WarpTiles.h"
+
+#include "lowering/TilePrograms/Plan.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace rwkv;
+using namespace rwkv::warps;
+using namespace rwkv::programs;
+
+static Value constantBits(OpBuilder &b, Location loc, int64_t bits) {
+  return arith::ConstantIntOp::create(b, loc, b.getI32Type(), bits);
+}
+
+/// Of many values one, pair by pair: short chains.
+static Value combineAll(ArrayRef<Value> values, function_ref<Value(Value, Value)> combine) {
+  SmallVector<Value> list(values);
+  while (list.size() > 1) {
+    SmallVector<Value> next;
+    for (size_t i = 0; i + 1 < list.size(); i += 2) {
+      next.push_back(combine(list[i], list[i + 1]));
+    }
+    if (list.size() % 2 == 1) {
+      next.push_back(list.back());
+    }
+    list = std::move(next);
+  }
+  return list.front();
+}
+
+// ---- the range of f16
+
+void WarpTiles::checkRange(ArrayRef<Value> pairs) {
+  auto larger = [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); };
+  sizes.push_back(pairs.size() == 1 ? larger(pairs[0], pairs[0]) : combineAll(pairs, larger));
+}
+
+Value WarpTiles::areInRange() {
+  constexpr size_t kTogether = 31;          // bits of a word, one of which is for what is too large
+  constexpr int64_t kInfinity = 0x7c000000; // or NaN: as large, or larger
+  constexpr int64_t kEnough = 0x60006000;   // bits of exponents from 2^-7 on: elements lose 2^-18 of it then
+  Value all;
+  for (ArrayRef<Value> rest = sizes; !rest.empty(); rest = rest.drop_front(std::min(rest.size(), kTogether))) {
+    ArrayRef<Value> group = rest.take_front(kTogether);
+    Value none = constantBits(b, loc, 0);
+    auto flag = [&](Value condition, unsigned bit) -> Value {
+      return arith::SelectOp::create(b, loc, condition, constantBits(b, loc, int64_t(int32_t(1u << bit))), none);
+    };
+    SmallVector<Value> flags;
+    for (auto [i, size] : llvm::enumerate(group)) {
+      Value bits = arith::AndIOp::create(b, loc, size, constantBits(b, loc, kEnough));
+      flags.push_back(flag(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, bits, none), i));
+    }
+    Value largest = combineAll(group, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
+    Value low = arith::ShLIOp::create(b, loc, largest, constantBits(b, loc, 16));
+    largest = arith::MaxUIOp::create(b, loc, largest, low);
+    Value tooLarge = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, largest, constantBits(b, loc, kInfinity));
+    flags.push_back(flag(tooLarge, kTogether));
+    auto unite = [&](Value x, Value y) -> Value { return arith::OrIOp::create(b, loc, x, y); };
+    Value seen = hooks.emitUnion(b, loc, combineAll(flags, unite));
+    Value wanted = constantBits(b, loc, (int64_t(1) << group.size()) - 1);
+    Value isInRange = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, seen, wanted);
+    all = all ? arith::AndIOp::create(b, loc, all, isInRange).getResult() : isInRange;
+  }
+  sizes.clear();
+  return all ? all : arith::ConstantIntOp::create(b, loc, b.getI1Type(), 1);
+}
+
+/// Times the power of two that brings the largest element (of those that are numbers) to 2^14 .. 2^15; `unit` is its
+/// inverse.
+SmallVector<Value> WarpTiles::scale(ArrayRef<Value> values, Value &unit) {
+  constexpr int64_t kBits = 23, kInfinity = 0x7f800000, kSum = 254, kTop = 14, kMost = 253;
+  Type i32 = b.getI32Type(), f32 = b.getF32Type();
+  Value zero = constantBits(b, loc, 0), largest = zero;
+  for (Value value : values) {
+    Value size = arith::BitcastOp::create(b, loc, i32, value);
+    size = arith::AndIOp::create(b, loc, size, constantBits(b, loc, 0x7fffffff));
+    Value isNumber = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, size, constantBits(b, loc, kInfinity));
+    largest = arith::MaxUIOp::create(b, loc, largest, arith::SelectOp::create(b, loc, isNumber, size, zero));
+  }
+  largest = hooks.emitLargest(b, loc, largest);
+  // Exponents of the factor and of the unit add up to that of one, twice; both are normal numbers.
+  Value exponent = arith::ShRUIOp::create(b, loc, largest, constantBits(b, loc, kBits));
+  Value ofFactor = arith::SubIOp::create(b, loc, constantBits(b, loc, kSum + kTop), exponent);
+  ofFactor = arith::MinUIOp::create(b, loc, ofFactor, constantBits(b, loc, kMost));
+  auto power = [&](Value biased) -> Value {
+    return arith::BitcastOp::create(b, loc, f32, arith::ShLIOp::create(b, loc, biased, constantBits(b, loc, kBits)));
+  };
+  Value factor = power(ofFactor);
+  unit = power(arith::SubIOp::create(b, loc, constantBits(b, loc, kSum), ofFactor));
+  return llvm::map_to_vector(values,
+                             [&](Value value) -> Value { return arith::MulFOp::create(b, loc, value, factor); });
+}
+
+// ---- memory
+
+void WarpTiles::writePairs(const Place &to, const Placement &placement, ArrayRef<Value> values) {
+  SmallVector<Value> all(values);
+  if (scaled) {
+    Value unit;
+    all = scale(all, unit);
+    store({{to.unit, b.getF32Type(), 1}}, getNumberPlacement(), unit);
+  }
+  SmallVector<std::pair<unsigned, unsigned>> registers;
+  SmallVector<Value> pairs;
+  if (std::optional<Placement> paired = warps::getPairs(placement, registers)) {
+    for (auto [low, high] : registers) {
+      pairs.push_back(hooks.emitPair(b, loc, all[low], all[high]));
+    }
+    store(to, *paired, pairs);
+  } else { // neighbours are in different lanes
+    SmallVector<Value> halves;
+    Type half = b.getI16Type();
+    for (Value value : all) {
+      pairs.push_back(hooks.emitPair(b, loc, value, value));
+      halves.push_back(arith::TruncIOp::create(b, loc, half, pairs.back()));
+    }
+    Place single = to;
+    single.memory.element = half;
+    single.memory.stride *= 2;
+    single.alignment *= 2;
+    store(single, placement, halves);
+  }
+  if (!scaled) {
+    checkRange(pairs);
+  }
+}
+
+/// The registers of a fragment of elements of 16 bits: blocks of 8 x 8 of them.
+SmallVector<Value> WarpTiles::loadBlocks(const Place &from, const Placement &placement) {
+  constexpr size_t kMost = 4;
+  if (from.isShared) {
+    settle();
+  }
+  const Memory &memory = from.memory;
+  int64_t each = from.isPairs ? 2 : 1; // columns of an element of the memory
+  auto offsetOf = [&](Coord c) { return c.row * memory.stride + c.column / each; };
+  bool isTurned = placement.registers[0].row != placement.registers[1].row;
+  SmallVector<int64_t> starts;
+  for (size_t i = 0; i < placement.registers.size(); i += 2) {
+    starts.push_back(offsetOf(placement.registers[i]));
+  }
+  SmallVector<Value> words;
+  while (words.size() < starts.size()) {
+    ArrayRef<int64_t> rest = ArrayRef(starts).drop_front(words.size());
+    size_t count = std::min(rest.size(), kMost);
+    if (count < kMost || rest[1] - rest[0] != rest[3] - rest[2]) {
+      count = std::min<size_t>(count, 2);
+    }
+    SmallVector<int64_t> bases(5,
+                               0); // of the rows of a block, which are copies where the tile has fewer, and of blocks
+    for (size_t bit = 0; bit < 3; ++bit) {
+      uint32_t row = !isTurned ? placement.lanes[bit + 2].row : bit > 0 ? placement.lanes[bit - 1].row : 1;
+      bases[bit] = row * memory.stride;
+    }
+    for (size_t i = 1; i < count; i *= 2) {
+      bases[2 + i] = rest[i] - rest[0];
+    }
+    Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), laneOffset(bases));
+    Value row = LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
+                                    ArrayRef<LLVM::GEPArg>{wide});
+    llvm::append_range(words, hooks.emitBlocks(b, loc, offsetBy(row, memory.element, rest.front()), count, isTurned));
+  }
+  return words;
+}
+
+/// bf16 as f32.
+SmallVector<Value> WarpTiles::unpackPairs(ArrayRef<Value> words) {
+  SmallVector<Value> values;
+  for (Value word : words) {
+    Value low = arith::ShLIOp::create(b, loc, word, constantBits(b, loc, 16));
+    Value high = arith::AndIOp::create(b, loc, word, constantBits(b, loc, -65536));
+    values.push_back(arith::BitcastOp::create(b, loc, b.getF32Type(), low));
+    values.push_back(arith::BitcastOp::create(b, loc, b.getF32Type(), high));
+  }
+  return values;
+}
+
+// ---- operands
+
+/// Fragments of an operand that is no pairs in memory; all of it, as they have one unit.
+const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
+  Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
+  if (!made.fragments.empty()) {
+    return made;
+  }
+  const MatrixInstruction &instruction = fragments.instruction;
+  Extent shape = outside.getShape(operand);
+  bool depthIsRows = isLeft == turned;
+  int64_t depth = depthIsRows ? shape.rows : shape.columns, other = depthIsRows ? shape.columns : shape.rows;
+  auto [tile, isTurned] = skipTransposes(operand);
+  SmallVector<Value> values;
+  SmallVector<std::pair<int64_t, int64_t>> keys;
+  for (int64_t at = 0; at < other; at += isLeft ? instruction.m : instruction.n) {
+    for (int64_t k = 0; k < depth; k += instruction.k) {
+      Placement placement = isLeft ? fragments.getLeft(at, k) : fragments.getRight(k, at);
+      placement = placement.clipped(shape.rows, shape.columns);
+      placement = isTurned ? placement.turned() : placement;
+      auto place = places.find(tile);
+      bool isBF16 = place != places.end() && place->second.hasBlocks && place->second.memory.element.isBF16();
+      llvm::append_range(values, isBF16 ? unpackPairs(loadBlocks(place->second, placement)) : get(tile, placement));
+      keys.push_back({at, k});
+    }
+  }
+  values = scaled ? scale(values, made.unit) : values;
+  SmallVector<Value> pairs;
+  for (size_t i = 0; i < values.size(); i += 2) {
+    pairs.push_back(hooks.emitPair(b, loc, values[i], values[i + 1]));
+  }
+  if (!scaled) {
+    checkRange(pairs);
+  }
+  size_t each = pairs.size() / keys.size();
+  for (auto [i, key] : llvm::enumerate(keys)) {
+    made.fragments[key] = SmallVector<Value>(ArrayRef(pairs).slice(i * each, each));
+  }
+  return made;
+}
+
+/// Of `count` fragments side by side.
+SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, int64_t at, int64_t depth, int64_t count) {
+  auto [tile, isTurned] = skipTransposes(operand);
+  auto place = places.find(tile);
+  bool isMade = place == places.end() || !place->second.isPairs;
+  Extent shape = outside.getShape(operand);
+  SmallVector<Value> pairs;
+  Placement all;
+  for (int64_t i = 0; i < count; ++i, at += isLeft ? fragments.instruction.m : fragments.instruction.n) {
+    if (isMade) {
+      llvm::append_range(pairs, makeOperand(operand, isLeft).fragments.find({at, depth})->second);
+      continue;
+    }
+    Placement placement = isLeft ? fragments.getLeft(at, depth) : fragments.getRight(depth, at);
+    placement = placement.clipped(shape.rows, shape.columns);
+    placement = isTurned ? placement.turned() : placement;
+    all.lanes = placement.lanes;
+    llvm::append_range(all.registers, placement.registers);
+  }
+  return isMade ? pairs : loadBlocks(place->second, all);
+}
+
+void WarpTiles::makeOperands(ArrayRef<Operation *> ops) {
+  if (!usesPairs()) {
+    return;
+  }
+  for (Operation *op : ops) {
+    if (auto dot = dyn_cast<tile::DotOp>(op)) {
+      for (bool isLeft : {false, true}) {
+        Value operand = isLeft == turned ? dot.getRhs() : dot.getLhs();
+        auto place = places.find(skipTransposes(operand).first);
+        if (place == places.end() || !place->second.isPairs) {
+          (void)makeOperand(operand, isLeft);
+        }
+      }
+    }
+  }
+}
+
+Value WarpTiles::getUnit(Value operand, bool isLeft) {
+  Value tile = skipTransposes(operand).first;
+  auto place = places.find(tile);
+  if (place == places.end() || !place->second.isPairs) {
+    return makeOperand(operand, isLeft).unit;
+  }
+  Value &unit = units[tile];
+  if (!unit) {
+    if (place->second.isShared) {
+      settle();
+    }
+    unit = LLVM::LoadOp::create(b, loc, b.getF32Type(), place->second.unit);
+    if (withoutUnits) {
+      Value one = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1));
+      unit = arith::SelectOp::create(b, loc, withoutUnits, one, unit);
+    }
+  }
+  return unit;
+}
+
+/// A product whose operands have units. One fragment after the other: this is rare, and is to take few registers. The
+/// smaller unit comes first, so that nothing becomes infinite that is not in the end.
+void WarpTiles::computeScaledProduct(tile::DotOp dot) {
+  const MatrixInstruction &instruction = fragments.instruction;
+  Extent shape = outside.getShape(dot.getResult());
+  int64_t tall = turned ? shape.columns : shape.rows, wide = turned ? shape.rows : shape.columns,
+          depth = outside.getShape(dot.getLhs()).columns;
+  Value left = turned ? dot.getRhs() : dot.getLhs(), right = turned ? dot.getLhs() : dot.getRhs();
+  Placement placement = getFragments(dot.getResult());
+  SmallVector<Value> results = dot.getAcc() ? get(dot.getAcc(), placement) : SmallVector<Value>();
+  bool adds = !results.empty();
+  results.resize(placement.registers.size(), zero());
+  Value x = getUnit(left, /*isLeft=*/true), y = getUnit(right, /*isLeft=*/false);
+  Value smaller = arith::MinNumFOp::create(b, loc, x, y), larger = arith::MaxNumFOp::create(b, loc, x, y);
+  Value *next = results.begin();
+  for (int64_t m = 0; m < tall; m += instruction.m) {
+    for (int64_t n = 0; n < wide; n += instruction.n) {
+      SmallVector<Value> sums(instruction.m * instruction.n / warp(), zero());
+      for (int64_t k = 0; k < depth; k += instruction.k) {
+        sums = hooks.emitProduct(b, loc, instruction, getPairs(left, /*isLeft=*/true, m, k, 1),
+                                 getPairs(right, /*isLeft=*/false, n, k, 1), sums);
+      }
+      for (Value sum : sums) {
+        Value part = arith::MulFOp::create(b, loc, sum, smaller);
+        *next = adds ? math::FmaOp::create(b, loc, part, larger, *next).getResult()
+                     : arith::MulFOp::create(b, loc, part, larger).getResult();
+        ++next;
+      }
+    }
+  }
+  hold(dot.getResult(), placement, results);
+}
