@@ -7,8 +7,7 @@ using namespace mlir;
 using namespace rwkv;
 
 FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recurrence, const AffineState &form,
-                                              ScheduleAttr schedule, ValueRange args,
-                                              ValueRange transitions) {
+                                              ScheduleAttr schedule, ValueRange args, ValueRange transitions) {
   size_t over = recurrence.getOver().size(), consts = recurrence.getConsts().size();
   SmallVector<Value> states(args.drop_front(over + consts));
   std::vector<std::unique_ptr<StratumForm>> strata;
@@ -47,7 +46,8 @@ FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recur
       int64_t rows = tile::getTileShape(transitions.front().getType())[1];
       state.type = StateType::get(e.b.getContext(), state.type.getKeys(), rows, state.type.getElementType());
     }
-    auto stratum = createMatrixForm(batch, linear, linear.strata.front(), llvm::to_vector(transitions), FormPart::linear);
+    auto stratum =
+        createMatrixForm(batch, linear, linear.strata.front(), llvm::to_vector(transitions), FormPart::linear);
     stratum->run();
     for (unsigned state = 0; state < linear.states.size(); ++state) {
       results.push_back(stratum->emitFinal(state));

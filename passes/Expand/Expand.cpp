@@ -93,9 +93,8 @@ private:
       call->kernel.erase();
     }
     OpBuilder builder(fused);
-    auto launch =
-        tile::LaunchOp::create(builder, fused.getLoc(), results, FlatSymbolRefAttr::get(it->second), call->tasks,
-                               call->inputs, into, builder.getArrayAttr(call->weights));
+    auto launch = tile::LaunchOp::create(builder, fused.getLoc(), results, FlatSymbolRefAttr::get(it->second),
+                                         call->tasks, call->inputs, into, builder.getArrayAttr(call->weights));
     return SmallVector<Value>(launch.getResults());
   }
 

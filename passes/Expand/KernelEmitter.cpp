@@ -138,7 +138,8 @@ FailureOr<KernelCall> KernelEmitter::emit(FusedOp fused, OpBuilder &moduleBuilde
   emitter->dropUnused(call);
   OpBuilder builder(fused);
   TileEmitter host(builder, fused.getLoc());
-  call.tasks = emitter->countTasks(
-      host, [&](tile::Size size) { return tile::SizeOp::create(builder, fused.getLoc(), builder.getIndexType(), size).getResult(); });
+  call.tasks = emitter->countTasks(host, [&](tile::Size size) {
+    return tile::SizeOp::create(builder, fused.getLoc(), builder.getIndexType(), size).getResult();
+  });
   return call;
 }
