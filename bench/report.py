@@ -24,7 +24,8 @@ WRONG = 0.05  # a peer that errs more computes something else with these operand
 def operations(layer, shape, size):
     text = (LADDER / f"{layer.replace('-', '_')}.mlir").read_text()
     text = re.sub(r"//.*", "", text)
-    state = size * (1 if "state<|" in text else size)
+    keys = re.search(r"state<([^|]*)\|", text)[1].count("?")
+    state = size * (1, size, (size // 2) ** 2)[keys]  # of two key axes, each is half as long (operators.py)
     weights = {"read": 2, "write": 2, "decay": 1}
     per_token = sum(weights[op] for op in re.findall(r"= rwkv\.(read|write|decay) ", text))
     return math.prod(map(int, shape.split("x"))) * state * per_token
