@@ -24,6 +24,9 @@ public:
   /// One that rounds no more, if operands are multiplied by powers of two that bring them into the range of f16, which
   /// has as many significant bits as some other types, in half the memory; null: there is none. Operands are pairs.
   virtual const MatrixInstruction *findPairProduct(tile::Precision) const { return nullptr; }
+  /// A number (f32) as operands of matrix instructions must be, still as an f32. `isLast`: nothing else needs the
+  /// number.
+  virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast) const = 0;
 };
 
 /// Registers that lanes of a task may give to other lanes of it.
@@ -64,9 +67,6 @@ public:
   virtual void emitRegisters(mlir::OpBuilder &, mlir::Location, int64_t /*count*/, bool /*more*/) const {}
   /// Whether a conversion from f32 to bf16 is an instruction of the machine.
   virtual bool roundsToBF16() const = 0;
-  /// A number (f32) as operands of matrix instructions must be, still as an f32. `isLast`: nothing else needs the
-  /// number.
-  virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast) const = 0;
   /// One matrix instruction: c + x y, in the registers of this lane, all f32; x and y are rounded. Of an instruction of
   /// findPairProduct, x and y are pairs.
   virtual llvm::SmallVector<mlir::Value> emitProduct(mlir::OpBuilder &b, mlir::Location loc,

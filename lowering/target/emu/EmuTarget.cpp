@@ -83,9 +83,8 @@ public:
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), offsetof(rwkv_emu_functions, exp2), {value});
   }
-  Value emitRounded(OpBuilder &b, Location loc, Value value, bool /*isLast*/) const override {
-    const MatrixInstruction *instruction = findProduct(tile::Precision::tf32);
-    return instruction && getOperand(*instruction) == RWKV_EMU_TF32 ? round(b, loc, value) : value;
+  Value emitRounded(OpBuilder &b, Location loc, Value value, bool isLast) const override {
+    return shape.emitRounded(b, loc, value, isLast); // so that what is rounded twice shows here, too
   }
   Value emitShuffle(OpBuilder &b, Location loc, Value value, int64_t mask) const override {
     Type i32 = b.getI32Type(), type = value.getType();
@@ -185,17 +184,6 @@ private:
     auto type = LLVM::LLVMFunctionType::get(result ? result : LLVM::LLVMVoidType::get(b.getContext()), types);
     auto op = LLVM::CallOp::create(b, loc, type, operands);
     return result ? op.getResult() : Value();
-  }
-
-  /// To tf32, to nearest, ties away from zero; of what is not finite the low bits are dropped only.
-  static Value round(OpBuilder &b, Location loc, Value value) {
-    Value bits = arith::BitcastOp::create(b, loc, b.getI32Type(), value);
-    Value exponent = arith::AndIOp::create(b, loc, bits, constant(b, loc, 0x7f800000));
-    Value isFinite = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, exponent, constant(b, loc, 0x7f800000));
-    Value half = arith::SelectOp::create(b, loc, isFinite, constant(b, loc, 0x1000), constant(b, loc, 0));
-    bits = arith::AddIOp::create(b, loc, bits, half);
-    bits = arith::AndIOp::create(b, loc, bits, constant(b, loc, -0x2000));
-    return arith::BitcastOp::create(b, loc, value.getType(), bits);
   }
 
   /// The address of the instruction's description, data of the module.
