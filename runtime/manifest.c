@@ -29,6 +29,21 @@ static rwkv_status allocate(const rwkvi_reader *in, size_t count, size_t size,
   return memory ? RWKV_OK : rwkvi_no_memory(in->rt, "a manifest");
 }
 
+static rwkv_status read_strings(const rwkvi_reader *in, const rwkvi_where *up,
+                                const json_t *object, const char *key,
+                                const char ***strings, size_t *count) {
+  list texts;
+  RWKVI_TRY(open_list(in, up, object, key, &texts));
+  RWKVI_TRY(allocate(in, texts.count, sizeof(char *), strings));
+  for (size_t i = 0; i < texts.count; ++i) {
+    RWKVI_TRY(rwkvi_json_string(in, &(rwkvi_where){&texts.where, NULL, i},
+                                json_array_get(texts.array, i),
+                                &(*strings)[i]));
+  }
+  *count = texts.count;
+  return RWKV_OK;
+}
+
 static rwkv_status read_string(const rwkvi_reader *in, const rwkvi_where *up,
                                const json_t *object, const char *key,
                                const char **out) {
@@ -479,16 +494,8 @@ static rwkv_status read_target(const rwkvi_reader *in, const rwkvi_where *here,
       read_int(in, here, value, "offset", 0, blob_bytes, &target->offset));
   RWKVI_TRY(read_int(in, here, value, "size", 0, blob_bytes - target->offset,
                      &target->size));
-  list features;
-  RWKVI_TRY(open_list(in, here, value, "features", &features));
-  RWKVI_TRY(allocate(in, features.count, sizeof(char *), &target->features));
-  for (size_t i = 0; i < features.count; ++i) {
-    RWKVI_TRY(rwkvi_json_string(in, &(rwkvi_where){&features.where, NULL, i},
-                                json_array_get(features.array, i),
-                                &target->features[i]));
-  }
-  target->feature_count = features.count;
-  return RWKV_OK;
+  return read_strings(in, here, value, "features", &target->features,
+                      &target->feature_count);
 }
 
 static rwkv_status read_targets(const rwkvi_reader *in, const json_t *root,
@@ -510,16 +517,8 @@ static rwkv_status read_assertions(const rwkvi_reader *in, const json_t *root,
   if (!json_object_get(root, "assertions")) {
     return RWKV_OK;
   }
-  list texts;
-  RWKVI_TRY(open_list(in, NULL, root, "assertions", &texts));
-  RWKVI_TRY(allocate(in, texts.count, sizeof(char *), &pack->assertions));
-  for (size_t i = 0; i < texts.count; ++i) {
-    RWKVI_TRY(rwkvi_json_string(in, &(rwkvi_where){&texts.where, NULL, i},
-                                json_array_get(texts.array, i),
-                                &pack->assertions[i]));
-  }
-  pack->assertion_count = texts.count;
-  return RWKV_OK;
+  return read_strings(in, NULL, root, "assertions", &pack->assertions,
+                      &pack->assertion_count);
 }
 
 /* dims and params are information for people and tools, except the vocabulary,

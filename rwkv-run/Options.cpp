@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <functional>
@@ -66,6 +67,25 @@ CLI::Option *addText(CLI::App *app, const std::string &name, const std::string &
       ->multi_option_policy(repeatable ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
 }
 
+/// An option whose argument is one of at least two words.
+CLI::Option *addChoice(CLI::App *app, const std::string &name, const std::vector<std::string> &choices, std::string &to,
+                       const std::string &help) {
+  std::string placeholder, list;
+  for (size_t i = 0; i < choices.size(); ++i) {
+    placeholder += (i == 0 ? "" : "|") + choices[i];
+    list += (i == 0 ? "" : i + 1 < choices.size() ? ", " : " or ") + choices[i];
+  }
+  return addText(
+      app, name, placeholder,
+      [=, &to](const std::string &text) {
+        if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
+          throw UsageError(name + ": expected " + list + ", found " + inQuotes(text));
+        }
+        to = text;
+      },
+      help);
+}
+
 CLI::Option *addString(CLI::App *app, const std::string &name, const std::string &placeholder, std::string &to,
                        const std::string &help) {
   return addText(
@@ -118,14 +138,8 @@ void addCommon(CLI::App *app, CommonOptions &o, bool sourceIsPositional) {
         o.params.emplace_back(name, parseNumber(text.substr(equals + 1), "--param " + name));
       },
       "Value for a parameter of the spec, e.g. ln_x_eps=1e-5 (repeatable)", true);
-  CLI::Option *schedule = addText(
-      app, "--schedule", "auto|step|scan|chunk",
-      [&o](const std::string &text) {
-        if (text != "auto" && text != "step" && text != "scan" && text != "chunk") {
-          throw UsageError("--schedule: expected auto, step, scan or chunk, found " + inQuotes(text));
-        }
-        o.schedule = text;
-      },
+  CLI::Option *schedule = addChoice(
+      app, "--schedule", {"auto", "step", "scan", "chunk"}, o.schedule,
       "How recurrences run: auto chooses (default), step is token by token, scan and chunk take several tokens at "
       "once");
   CLI::Option *chunk = addInteger(app, "--chunk", o.chunk, 0, 1024, "Tokens of a scan or chunk; 0: chosen (default)");
@@ -136,14 +150,8 @@ void addCommon(CLI::App *app, CommonOptions &o, bool sourceIsPositional) {
   CLI::Option *split =
       addInteger(app, "--split", o.split, 0, 4096,
                  "Tasks that share a head, each with a part of the value axis; 1: none, 0: chosen (default)");
-  CLI::Option *precision = addText(
-      app, "--precision", "auto|f32|tf32|bf16",
-      [&o](const std::string &text) {
-        if (text != "auto" && text != "f32" && text != "tf32" && text != "bf16") {
-          throw UsageError("--precision: expected auto, f32, tf32 or bf16, found " + inQuotes(text));
-        }
-        o.precision = text;
-      },
+  CLI::Option *precision = addChoice(
+      app, "--precision", {"auto", "f32", "tf32", "bf16"}, o.precision,
       "What matrix instructions may round operands of chunks to: auto (default) is tf32 where all operands have 16 "
       "bits, else f32, which rounds nothing");
   if (pack) {

@@ -78,18 +78,8 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
     }
   }
   SmallVector<Value> results;
-  for (SmallVector<Value> &list : parts) { // pairs of pairs: short chains
-    while (list.size() > 1) {
-      SmallVector<Value> next;
-      for (size_t i = 0; i + 1 < list.size(); i += 2) {
-        next.push_back(combine(list[i], list[i + 1]));
-      }
-      if (list.size() % 2 == 1) {
-        next.push_back(list.back());
-      }
-      list = next;
-    }
-    results.push_back(list.front());
+  for (const SmallVector<Value> &list : parts) {
+    results.push_back(combineAll(list, combine));
   }
   for (auto [bit, c] : llvm::enumerate(from.lanes)) {
     to.lanes.push_back(rest(c));

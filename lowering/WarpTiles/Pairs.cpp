@@ -22,22 +22,6 @@ static Value constantBits(OpBuilder &b, Location loc, int64_t bits) {
   return arith::ConstantIntOp::create(b, loc, b.getI32Type(), bits);
 }
 
-/// Of many values one, pair by pair: short chains.
-static Value combineAll(ArrayRef<Value> values, function_ref<Value(Value, Value)> combine) {
-  SmallVector<Value> list(values);
-  while (list.size() > 1) {
-    SmallVector<Value> next;
-    for (size_t i = 0; i + 1 < list.size(); i += 2) {
-      next.push_back(combine(list[i], list[i + 1]));
-    }
-    if (list.size() % 2 == 1) {
-      next.push_back(list.back());
-    }
-    list = std::move(next);
-  }
-  return list.front();
-}
-
 // ---- the range of f16
 
 void WarpTiles::checkRange(ArrayRef<Value> pairs) {
@@ -157,8 +141,8 @@ SmallVector<Value> WarpTiles::loadBlocks(const Place &from, const Placement &pla
     if (count < kMost || rest[1] - rest[0] != rest[3] - rest[2]) {
       count = std::min<size_t>(count, 2);
     }
-    SmallVector<int64_t> bases(5,
-                               0); // of the rows of a block, which are copies where the tile has fewer, and of blocks
+    // Of the rows of a block, which are copies where the tile has fewer, and of blocks.
+    SmallVector<int64_t> bases(5, 0);
     for (size_t bit = 0; bit < 3; ++bit) {
       uint32_t row = !isTurned ? placement.lanes[bit + 2].row : bit > 0 ? placement.lanes[bit - 1].row : 1;
       bases[bit] = row * memory.stride;

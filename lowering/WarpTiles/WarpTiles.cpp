@@ -16,6 +16,21 @@ using namespace rwkv;
 using namespace rwkv::warps;
 using namespace rwkv::programs;
 
+Value warps::combineAll(ArrayRef<Value> values, function_ref<Value(Value, Value)> combine) {
+  SmallVector<Value> list(values);
+  while (list.size() > 1) {
+    SmallVector<Value> next;
+    for (size_t i = 0; i + 1 < list.size(); i += 2) {
+      next.push_back(combine(list[i], list[i + 1]));
+    }
+    if (list.size() % 2 == 1) {
+      next.push_back(list.back());
+    }
+    list = std::move(next);
+  }
+  return list.front();
+}
+
 Extent warps::getExtent(Value tile) {
   ArrayRef<int64_t> shape = tile::getTileShape(tile.getType());
   return {shape.size() == 2 ? shape[0] : 1, shape.empty() ? 1 : shape.back()};

@@ -39,6 +39,10 @@ struct Extent {
 /// Of all of a tile.
 Extent getExtent(mlir::Value tile);
 
+/// Of many values one, pairs and then pairs of these: short chains.
+mlir::Value combineAll(llvm::ArrayRef<mlir::Value> values,
+                       llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+
 class WarpTiles {
 public:
   /// What the surroundings know.

@@ -98,18 +98,24 @@ class Device(unittest.TestCase):
         self.assertRegex(result.stdout, r"\n\d+ passed, [1-9]\d* failed, 0 skipped\n$")
         self.assertEqual(result.returncode, 1)
 
-    def test_emulates(self):
-        packs = self.folder / "emulated"
-        prepared = self.run_device("prepare", "--target", "emu-sm_90a", "--opt", OPT, packs=packs)
+    def check_stand_in(self, target, device, of_host, on_host):
+        """Packs of a target on what stands in for its device; what is said of the host's packs there, and of these here."""
+        packs = self.folder / device
+        prepared = self.run_device("prepare", "--target", target, "--opt", OPT, packs=packs)
         self.assertEqual((prepared.stdout, prepared.returncode), ("2 packs, 0 failed\n", 0), prepared.stderr)
-        result = self.check("emu", "--longest=17", library=EMULATOR, packs=packs)
+        result = self.check(device, "--longest=17", library=EMULATOR, packs=packs)
         self.assertRegex(result.stdout, r"(?m)^schedule chunk: 2 kernels, error \d+\.\d\d of its tolerance")
         self.assertRegex(result.stdout, r"\n[1-9]\d* passed, 0 failed, 0 skipped\n$")
-        result = self.check("emu", "--longest=17", library=EMULATOR)
-        self.assertIn("expected threads for a task, found a host kernel", result.stdout)
+        result = self.check(device, "--longest=17", library=EMULATOR)
+        self.assertIn(of_host, result.stdout)
         self.assertRegex(result.stdout, r"\n0 passed, [1-9]\d* failed, 0 skipped\n$")
         result = self.check("host", "--longest=17", packs=packs)
-        self.assertIn("expected one thread per task on this machine, found 32", result.stdout)
+        self.assertIn(on_host, result.stdout)
+        return packs
+
+    def test_emulates(self):
+        wrong = "expected threads for a task, found a host kernel", "expected one thread per task on this machine, found 32"
+        packs = self.check_stand_in("emu-sm_90a", "emu", *wrong)
         result = self.check("emu", packs=packs)  # the device is not one of the runtime's
         self.assertIn('device: expected "host", "cuda" or "cuda:N", found "emu"', result.stderr)
 
@@ -160,17 +166,8 @@ class Device(unittest.TestCase):
             self.assertEqual((report.passed, report.failed), (82, 0), device)
 
     def test_executes_machine_code(self):
-        packs = self.folder / "decoded"
-        prepared = self.run_device("prepare", "--target", "gfx942", "--opt", OPT, packs=packs)
-        self.assertEqual((prepared.stdout, prepared.returncode), ("2 packs, 0 failed\n", 0), prepared.stderr)
-        result = self.check("amdsim", "--longest=17", library=EMULATOR, packs=packs)
-        self.assertRegex(result.stdout, r"(?m)^schedule chunk: 2 kernels, error \d+\.\d\d of its tolerance")
-        self.assertRegex(result.stdout, r"\n[1-9]\d* passed, 0 failed, 0 skipped\n$")
-        result = self.check("amdsim", "--longest=17", library=EMULATOR)
-        self.assertIn("expected a target amdgcn gfx942, found x86-64", result.stdout)
-        self.assertRegex(result.stdout, r"\n0 passed, [1-9]\d* failed, 0 skipped\n$")
-        result = self.check("host", "--longest=17", packs=packs)
-        self.assertIn("expected a target for this machine", result.stdout)
+        wrong = "expected a target amdgcn gfx942, found x86-64", "expected a target for this machine"
+        self.check_stand_in("gfx942", "amdsim", *wrong)
 
     def test_mistakes(self):
         result = self.run_device("prepare", "--target", "sm_1", "--opt", OPT, packs=self.folder / "none")

@@ -21,6 +21,8 @@ std::string alongOf(Form &form, const ValueAxis &axis) {
   return text;
 }
 
+template <typename Region> std::string nameOf(const testing::TestParamInfo<Region> &info) { return info.param.name; }
+
 struct Found {
   const char *name, *along, *ops;
   States states = {{"S"}};
@@ -51,8 +53,7 @@ TEST_P(ValueAxisTest, Finds) {
   EXPECT_EQ(axis.getSize(), 4);
   EXPECT_EQ(alongOf(form, axis), GetParam().along);
 }
-std::string nameOf(const testing::TestParamInfo<Found> &info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Regions, ValueAxisTest, testing::ValuesIn(kFound), nameOf);
+INSTANTIATE_TEST_SUITE_P(Regions, ValueAxisTest, testing::ValuesIn(kFound), nameOf<Found>);
 
 struct Hindered {
   const char *name, *reason, *ops; // the op in the way is marked {here}; if none is, it is the recurrence
@@ -94,7 +95,6 @@ TEST_P(ValueAxisObstacles, NameTheOp) {
   EXPECT_EQ(axis.getObstacle(), here ? here : form.recurrence.getOperation());
   EXPECT_EQ(axis.getReason(), GetParam().reason);
 }
-std::string nameOfHindered(const testing::TestParamInfo<Hindered> &info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(Regions, ValueAxisObstacles, testing::ValuesIn(kHindered), nameOfHindered);
+INSTANTIATE_TEST_SUITE_P(Regions, ValueAxisObstacles, testing::ValuesIn(kHindered), nameOf<Hindered>);
 
 } // namespace
