@@ -6,117 +6,16 @@
 using namespace mlir;
 using namespace rwkv;
 using namespace rwkv::lanes;
+using namespace rwkv::programs;
 
-namespace {
-
-constexpr int64_t kAlignment = 16;
-
-/// When an allocation is needed, in numbers of barriers, and how often.
-struct Interval {
-  Value pointer;
-  int64_t bytes = 0, from = 0, to = 0, offset = 0;
-  double uses = 0;
-};
-
-class Lifetimes {
-public:
-  Lifetimes(func::FuncOp function, ArrayRef<Operation *> barriers) : barriers(barriers.begin(), barriers.end()) {
-    number(function);
-  }
-
-  Interval find(const Allocation &allocation) {
-    Interval interval{allocation.pointer, static_cast<int64_t>(llvm::alignTo(allocation.bytes, kAlignment))};
-    SmallVector<Operation *> users;
-    collect(allocation.pointer, users);
-    if (users.empty()) {
-      return interval;
-    }
-    Operation *common = users.front();
-    for (Operation *user : users) {
-      while (!common->isAncestor(user)) {
-        common = common->getParentOp();
-      }
-    }
-    interval.from = starts.lookup(users.front());
-    for (Operation *user : users) {
-      // In a loop that others are outside of it is needed in every iteration.
-      Operation *outer = user;
-      double weight = 1;
-      for (Operation *at = user->getParentOp(); at && at != common; at = at->getParentOp()) {
-        outer = isa<scf::ForOp>(at) ? at : outer;
-        weight *= isa<scf::ForOp>(at) ? 16 : 1;
-      }
-      interval.from = std::min(interval.from, starts.lookup(outer));
-      interval.to = std::max(interval.to, ends.lookup(outer));
-      interval.uses += weight;
-    }
-    for (Operation *at = common; at; at = at->getParentOp()) {
-      interval.uses *= isa<scf::ForOp>(at) ? 16 : 1;
-    }
-    return interval;
-  }
-
-private:
-  void number(Operation *op) {
-    starts[op] = next;
-    for (Region &region : op->getRegions()) {
-      for (Operation &inner : region.getOps()) {
-        number(&inner);
-      }
-    }
-    next += barriers.contains(op);
-    ends[op] = next;
-  }
-
-  /// Ops that access the memory behind a pointer.
-  void collect(Value pointer, SmallVectorImpl<Operation *> &users) {
-    for (Operation *user : pointer.getUsers()) {
-      if (isa<LLVM::GEPOp>(user)) {
-        collect(user->getResult(0), users);
-      } else {
-        users.push_back(user);
-      }
-    }
-  }
-
-  llvm::SmallPtrSet<Operation *, 16> barriers;
-  llvm::DenseMap<Operation *, int64_t> starts, ends;
-  int64_t next = 0;
-};
-
-/// The lowest offset at which nothing that is needed at the same time lies.
-int64_t findOffset(const Interval &interval, ArrayRef<const Interval *> placed) {
-  SmallVector<std::pair<int64_t, int64_t>> taken;
-  for (const Interval *other : placed) {
-    if (other->from <= interval.to && interval.from <= other->to) {
-      taken.push_back({other->offset, other->offset + other->bytes});
-    }
-  }
-  return findGap(0, interval.bytes, std::move(taken));
-}
-
-} // namespace
-
-int64_t lanes::findGap(int64_t start, int64_t bytes, SmallVector<std::pair<int64_t, int64_t>> taken) {
-  llvm::sort(taken);
-  int64_t offset = start;
-  for (auto [from, to] : taken) {
-    if (offset + bytes <= from) {
-      break;
-    }
-    offset = std::max(offset, to);
-  }
-  return offset;
-}
+constexpr static int64_t kAlignment = 16;
 
 MemorySizes lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> allocations,
                                     ArrayRef<Operation *> barriers, const Machine &machine, StringRef arena,
                                     Value scratch, Value block) {
-  Lifetimes lifetimes(function, barriers);
-  std::vector<Interval> intervals;
-  for (const Allocation &allocation : allocations) {
-    intervals.push_back(lifetimes.find(allocation));
-  }
+  llvm::SmallPtrSet<Operation *, 16> meetings(barriers.begin(), barriers.end());
+  std::vector<Interval> intervals =
+      findLifetimes(function, allocations, kAlignment, [&](Operation *op) { return meetings.contains(op); });
   std::vector<Interval *> order;
   for (Interval &interval : intervals) {
     order.push_back(&interval);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Tile kernels to functions on vectors: `void k(const rwkv_kernel_args *, int64_t begin, int64_t end)`. Tiles that must
-// be in memory lie in the thread's scratch arena, at fixed offsets.
+// be in memory lie in the thread's scratch arena, at fixed offsets: those that are never needed at the same time share
+// them, so that a chunk stays in the caches close to the core.
 #include "lowering/RegisterBlocks/MatrixProducts.h"
+#include "lowering/TilePrograms/Lifetimes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -14,6 +16,8 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kLine = 64; // bytes that are fetched together
+constexpr int64_t kFew = 16;
+constexpr int32_t kSecond = 2; // into the second cache: what is computed meanwhile needs the first
 
 class VectorLowering : public KernelLowering {
 public:
@@ -50,7 +54,7 @@ public:
     b.setInsertionPoint(loop.getBody()->getTerminator());
     lowerBody();
     products.finish(ret);
-    function->setAttr("tile.scratch", b.getI64IntegerAttr(scratchBytes));
+    function->setAttr("tile.scratch", b.getI64IntegerAttr(placeAllocations(function)));
     return function;
   }
 
@@ -68,9 +72,28 @@ private:
 
   Value take(int64_t bytes) {
     Value pointer = LLVM::GEPOp::create(entry, loc, scratch.getType(), entry.getI8Type(), scratch,
-                                        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(scratchBytes)});
-    scratchBytes += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+                                        ArrayRef<LLVM::GEPArg>{0}); // until all are known
+    allocations.push_back({pointer, bytes});
     return pointer;
+  }
+
+  /// Gives all places their offsets, in the order in which they are needed; returns how many bytes that takes.
+  int64_t placeAllocations(func::FuncOp function) {
+    std::vector<Interval> intervals =
+        findLifetimes(function, allocations, kAlignment, [](Operation *) { return true; });
+    SmallVector<Interval *> order = llvm::map_to_vector(intervals, [](Interval &interval) { return &interval; });
+    llvm::sort(order, [](const Interval *x, const Interval *y) { // of equal ones the one that was made first
+      return x->from != y->from ? x->from < y->from : x < y;
+    });
+    int64_t bytes = 0;
+    SmallVector<const Interval *> placed;
+    for (Interval *interval : order) {
+      interval->offset = findOffset(*interval, placed);
+      placed.push_back(interval);
+      bytes = std::max(bytes, interval->offset + interval->bytes);
+      interval->pointer.getDefiningOp<LLVM::GEPOp>().setRawConstantIndices({static_cast<int32_t>(interval->offset)});
+    }
+    return bytes;
   }
 
   void emitNest(const Plan &plan, const Nest &nest, unsigned index) override {
@@ -89,17 +112,48 @@ private:
     emitStore(b, loc, memory, Value(), Value(), value);
   }
 
-  /// Rows of a head lie far apart: nothing but the program knows which come next. Where an iteration takes many tokens,
-  /// its loads wait for each other anyway.
+  /// Rows of a head lie far apart: nothing but the program knows which come next. Each nest of an iteration fetches
+  /// some of them, as many as all would wait for places in the queue of what is fetched.
   bool fetchesAhead() const override { return true; }
   void beginTokens(ArrayRef<Matrix> next) override {
-    for (const Matrix &tile : next) {
-      int64_t bytes = tile.memory.element.getIntOrFloatBitWidth() / 8;
-      for (int64_t at = 0; tile.rows == 1 && at < tile.columns * bytes; at += kLine) {
-        Value address = emitAddress(b, loc, tile.memory, Value(), constantIndex(b, loc, at / bytes));
-        LLVM::Prefetch::create(b, loc, address, /*rw=*/0, /*hint=*/3, /*cache=*/1);
-      }
+    ahead.assign(next.begin(), next.end());
+    tokens = b.getInsertionBlock();
+  }
+  void beforeNest(size_t nest, size_t count) override {
+    if (b.getInsertionBlock() != tokens) {
+      return;
     }
+    int64_t all = 0, before = 0;
+    for (const Matrix &tile : ahead) {
+      all += tile.rows;
+    }
+    const int64_t first = llvm::divideCeil(all * nest, count), end = llvm::divideCeil(all * (nest + 1), count);
+    for (const Matrix &tile : ahead) {
+      fetchRows(tile, std::max<int64_t>(0, first - before), std::min(tile.rows, end - before));
+      before += tile.rows;
+    }
+    if (nest + 1 == count) {
+      tokens = nullptr;
+    }
+  }
+
+  /// A few rows, or lines of a row, are written out, so that their addresses follow from one.
+  void fetchRows(const Matrix &tile, int64_t from, int64_t to) {
+    auto each = [&](int64_t begin, int64_t end, int64_t step, function_ref<void(Value)> body) {
+      if (end - begin > kFew * step) {
+        return forEach(b, loc, end - begin, step, [&](Value i) { body(addIndex(b, loc, i, begin)); });
+      }
+      for (int64_t i = begin; i < end; i += step) {
+        body(constantIndex(b, loc, i));
+      }
+    };
+    const int64_t elements = kLine * 8 / tile.memory.element.getIntOrFloatBitWidth();
+    each(from, to, 1, [&](Value row) {
+      each(0, tile.columns, elements, [&](Value column) {
+        Value address = emitAddress(b, loc, tile.memory, row, column);
+        LLVM::Prefetch::create(b, loc, address, /*rw=*/0, /*hint=*/kSecond, /*cache=*/1);
+      });
+    });
   }
 
   void emitFlag(Value violated, int32_t statusBit) override {
@@ -113,7 +167,9 @@ private:
   const Machine &machine;
   MatrixProducts products;
   Value scratch, status;
-  int64_t scratchBytes = 0;
+  SmallVector<Allocation> allocations;
+  SmallVector<Matrix> ahead; // what the next iteration of the loop over tokens will read
+  Block *tokens = nullptr;   // its body, until all is fetched
 };
 
 } // namespace

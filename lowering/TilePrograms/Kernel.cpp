@@ -230,6 +230,7 @@ void KernelLowering::lowerPiece(ArrayRef<Operation *> piece, ValueRange carried,
   }
   destinations = &places;
   for (auto [i, nest] : llvm::enumerate(plan.nests)) {
+    beforeNest(i, plan.nests.size());
     const Root &first = plan.roots[nest.roots.front()];
     if (first.kind == Root::Kind::program) {
       Memory target = getTarget(first);

@@ -84,6 +84,8 @@ protected:
   /// The body of a loop over tokens begins; if `fetchesAhead`, with the tiles that its next iteration will load.
   virtual bool fetchesAhead() const { return false; }
   virtual void beginTokens(llvm::ArrayRef<Matrix> next) {}
+  /// Before the nest of this number of those of a piece.
+  virtual void beforeNest(size_t nest, size_t count) {}
   /// Before the nests of a piece: `loads` are its tiles that lie in the kernel's buffers.
   virtual void beginPiece(llvm::ArrayRef<mlir::Operation *> ops) {}
 

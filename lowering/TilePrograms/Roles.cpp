@@ -18,11 +18,12 @@ using TileAxis = std::pair<void *, int64_t>; // an axis of a tile
 
 TileAxis axisOf(Value value, int64_t axis) { return {value.getAsOpaquePointer(), axis}; }
 
-/// Whether all elements are one number.
-bool isUniform(Value value) {
+/// Whether elements along an axis are one number.
+bool isUniform(Value value, int64_t axis) {
   Operation *op = value.getDefiningOp();
   if (auto broadcast = dyn_cast_or_null<tile::BroadcastOp>(op)) {
-    return getRank(broadcast.getX()) == 0 || isUniform(broadcast.getX());
+    Value x = broadcast.getX();
+    return getRank(x) == 0 || static_cast<int64_t>(broadcast.getOn().value_or(0)) != axis || isUniform(x, 0);
   }
   return isa_and_nonnull<arith::ConstantOp>(op);
 }
@@ -108,9 +109,9 @@ public:
     return known;
   }
 
-  /// Of what is the same everywhere, nothing is known: it may be used along different axes.
+  /// Of an axis along which all is the same nothing is known: it may be used as different ones of the same size.
   void same(Value x, int64_t i, Value y, int64_t j) {
-    if (!isUniform(x) && !isUniform(y)) {
+    if (!isUniform(x, i) && !isUniform(y, j)) {
       classes.unionSets(axisOf(x, i), axisOf(y, j));
     }
   }

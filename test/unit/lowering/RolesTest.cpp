@@ -166,6 +166,32 @@ static std::string getSquare(const std::string &body) {
   return text;
 }
 
+TEST_F(RolesTest, RepeatedVectorsDoNotJoinAxes) {
+  // The same factors of tokens, repeated once for scores [C, C] and for values [C, V].
+  find(getSquare(R"(
+      %g = tile.reduce sum %k over 1 {sum} : tensor<8x8xf32> -> tensor<8xf32>
+      %G = tile.broadcast %g on 0 : tensor<8xf32> -> tensor<8x8xf32>
+      %A = tile.dot %k, %kt {scores} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+      %L = arith.mulf %A, %G {lower} : tensor<8x8xf32>
+      %w = arith.mulf %v, %G {values} : tensor<8x8xf32>
+      %u = tile.solve_unit_lower %L, %w {solve} : tensor<8x8xf32>, tensor<8x8xf32>
+      %Sn = tile.dot %kt, %u acc %S : tensor<8x8xf32> {write} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>)"));
+  ASSERT_TRUE(roles) << why;
+  EXPECT_EQ(namesOf(roles->prepare), "k sum scores lower");
+  EXPECT_EQ(namesOf(roles->apply), "values solve write");
+  EXPECT_EQ(passed(), "sum lower k");
+  // Along the axis on which its elements differ a vector does join what it is used with.
+  EXPECT_EQ(refuse(getSquare(R"(
+      %g = tile.reduce sum %k over 1 {sum} : tensor<8x8xf32> -> tensor<8xf32>
+      %G = tile.broadcast %g on 1 : tensor<8xf32> -> tensor<8x8xf32>
+      %A = tile.dot %k, %kt {scores} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+      %L = arith.mulf %A, %G {lower} : tensor<8x8xf32>
+      %w = arith.mulf %v, %G {values} : tensor<8x8xf32>
+      %u = tile.solve_unit_lower %L, %w {solve} : tensor<8x8xf32>, tensor<8x8xf32>
+      %Sn = tile.dot %kt, %u acc %S : tensor<8x8xf32> {write} : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>)")),
+            "the columns of the state depend on each other");
+}
+
 TEST_F(RolesTest, ConstantsDoNotJoinAxes) {
   // The same zeros, and a repeated number, for scores [C, C] and for values [C, V].
   const std::string ops = R"(
