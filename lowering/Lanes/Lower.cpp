@@ -390,7 +390,11 @@ private:
     Memory memory = access(buffer, offset, stride);
     return {memory, getDivisor(offset, kBufferAlignment * 8 / memory.element.getIntOrFloatBitWidth())};
   }
-  Value allocateShared(int64_t bytes) override { return allocateNumbers(bytes, b.getI8Type()).pointer; }
+  Value allocateShared(int64_t bytes) override {
+    Value pointer = allocateNumbers(bytes, b.getI8Type()).pointer;
+    allocations.back().isNear = true;
+    return pointer;
+  }
   void growShared(Value memory, int64_t bytes) override {
     auto it = llvm::find_if(allocations, [&](const Allocation &allocation) { return allocation.pointer == memory; });
     it->bytes = bytes;

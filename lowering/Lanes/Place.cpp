@@ -20,8 +20,12 @@ MemorySizes lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> 
   for (Interval &interval : intervals) {
     order.push_back(&interval);
   }
-  llvm::sort(order, [](const Interval *x, const Interval *y) {
-    double first = x->uses / static_cast<double>(x->bytes), second = y->uses / static_cast<double>(y->bytes);
+  auto getRank = [](const Interval *x) {
+    double bytes = static_cast<double>(x->bytes);
+    return std::pair(x->isNear ? bytes : 0, x->uses / bytes);
+  };
+  llvm::sort(order, [&](const Interval *x, const Interval *y) {
+    auto first = getRank(x), second = getRank(y);
     return first != second ? first > second : x < y; // of equal ones the one that was made first
   });
   MemorySizes sizes;

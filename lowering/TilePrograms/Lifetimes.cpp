@@ -82,6 +82,7 @@ std::vector<Interval> programs::findLifetimes(func::FuncOp function, ArrayRef<Al
   std::vector<Interval> intervals;
   for (const Allocation &allocation : allocations) {
     intervals.push_back({allocation.pointer, static_cast<int64_t>(llvm::alignTo(allocation.bytes, alignment))});
+    intervals.back().isNear = allocation.isNear;
     lifetimes.find(intervals.back());
   }
   return intervals;

@@ -11,6 +11,7 @@ namespace rwkv::programs {
 struct Allocation {
   mlir::Value pointer;
   int64_t bytes;
+  bool isNear = false; // what it is for needs the memory close to the units
 };
 
 /// When an allocation is needed, in numbers of moments, and how often; where it is placed.
@@ -18,6 +19,7 @@ struct Interval {
   mlir::Value pointer;
   int64_t bytes = 0, from = 0, to = 0, offset = 0;
   double uses = 0;
+  bool isNear = false;
 };
 
 /// One per allocation, in their order, in multiples of `alignment` bytes. A moment ends with each op for which

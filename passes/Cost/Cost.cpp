@@ -11,6 +11,10 @@ namespace {
 /// Where lanes share a task, one waits while the other one computes.
 constexpr int64_t kTasksOfUnit = 2;
 
+// What registers hold where warps of a task prepare chunks, each one of its own, while others apply them: a tile that
+// is prepared, and what is carried for the columns that the warps that apply can have, so many each or a multiple.
+constexpr int64_t kPrepared = 2048, kCarriedOfWarp = 159 * 32, kAppliers = 4, kColumns = 16;
+
 // Vector instructions that something costs.
 constexpr double kStreamed = 1.0;    // a multiply-add on a state that is read from memory for it
 constexpr double kSmall = 2.0;       // a multiply-add on small blocks, what moves them about included
@@ -25,27 +29,50 @@ struct Rates {
   double passOverhead;  // and every pass over a state in it, which others wait for
   double chunkOverhead; // a chunk, per state
   double product;       // a multiply-add of a product with blocks in registers, its edges and copies included
-  llvm::SmallVector<int64_t> chunks;
 };
+
+/// Whether chunks of so many tokens may be prepared by some warps beside others that apply them.
+bool mayBePrepared(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind,
+                   int64_t tokens) {
+  int64_t longest = 1;
+  for (const CarriedState &state : form.states) {
+    for (int64_t key : state.type.getKeys()) {
+      longest = std::max(longest, key);
+    }
+  }
+  return target.getLanes() > 1 && kind == ScheduleKind::chunk && recurrence.getProductPrecision() != Precision::f32 &&
+         tokens * longest <= kPrepared;
+}
 
 /// Fitted to measurements with heads of 32 to 128, which they predict to about a third: bench/recurrences.py on a CPU
 /// without matrix units, bench/operators.py where lanes share a task (whose matrix instructions want 16 rows), and on a
 /// CPU with matrix instructions. These make three products of halves for each, or one where bf16 is asked for, and have
 /// their operands packed; what is not a product weighs more than without.
-Rates getRates(TargetAttr target, RecurrenceOp recurrence, ScheduleKind kind) {
+Rates getRates(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind, int64_t tokens) {
   Precision precision = recurrence.getProductPrecision();
-  if (target.getLanes() > 1 && kind == ScheduleKind::chunk && precision != Precision::f32) {
-    // Warps prepare chunks beside each other, each in its registers: more tokens than a fragment has rows cost more.
-    return {2, 400, 400, 500, 0.3, {16}};
+  if (mayBePrepared(target, recurrence, form, kind, tokens)) {
+    return {2, 400, 400, 500, 0.3};
   }
   if (target.getLanes() > 1) {
-    return {4.8, 400, 400, 2000, 1, {16, 32, 64, 128}};
+    return {4.8, 400, 400, 2000, 1};
   }
   if (target.getMatrix() && precision != Precision::f32) {
     double packing = precision == Precision::bf16 ? 0.2 : 0.3, partial = precision == Precision::bf16 ? 1 : 3;
-    return {24, 60, 0, 30000, packing + partial / static_cast<double>(target.getMatrix()), {16, 32, 64, 128}};
+    return {24, 60, 0, 30000, packing + partial / static_cast<double>(target.getMatrix())};
   }
-  return {24, 60, 0, 12000, 1, {8, 16, 32, 64, 128}};
+  return {24, 60, 0, 12000, 1};
+}
+
+/// The lengths of chunks among which the cheapest is chosen. Where warps prepare chunks beside each other, more tokens
+/// than a fragment has rows cost more.
+SmallVector<int64_t> getChunks(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind) {
+  for (int64_t tokens : {16, 8}) {
+    if (mayBePrepared(target, recurrence, form, kind, tokens)) {
+      return {tokens};
+    }
+  }
+  bool wide = target.getLanes() > 1 || (target.getMatrix() && recurrence.getProductPrecision() != Precision::f32);
+  return wide ? SmallVector<int64_t>{16, 32, 64, 128} : SmallVector<int64_t>{8, 16, 32, 64, 128};
 }
 
 /// What one state does per token.
@@ -127,7 +154,7 @@ std::optional<Cost> rwkv::getCost(RecurrenceOp recurrence, const AffineState &fo
     cost.bytes += isa<StateType>(value.getType()) ? 0 : bytesOf(result);
   }
   double chunk = static_cast<double>(tokens);
-  Rates rates = getRates(target, recurrence, kind);
+  Rates rates = getRates(target, recurrence, form, kind, tokens);
   cost.time = kind == ScheduleKind::step ? rates.tokenOverhead : rates.chunkOverhead * form.states.size() / chunk;
   for (auto [i, state] : llvm::enumerate(form.states)) {
     Counts n = countState(form, i);
@@ -192,8 +219,24 @@ static int64_t chooseFill(const AffineState &form, TargetAttr target) {
   return rows <= 2 * columns ? kTasksOfUnit * target.getUnits() : 0;
 }
 
+/// How many columns of its states a task can have whose warps apply chunks to them in registers: 0 if that is not how
+/// it is done.
+static int64_t getCarriedColumns(RecurrenceOp recurrence, const AffineState &form, TargetAttr target,
+                                 ScheduleKind kind) {
+  int64_t rows = 0;
+  for (const CarriedState &state : form.states) {
+    if (state.type.getKeys().size() != 1 || state.type.getValue() != form.states.front().type.getValue()) {
+      return 0;
+    }
+    rows += state.type.getKeys().front();
+  }
+  return mayBePrepared(target, recurrence, form, kind, 8) ? kCarriedOfWarp / (rows * kColumns) * kColumns * kAppliers
+                                                          : 0;
+}
+
 /// The tasks that share a head whose states one task cannot hold near: as many as it takes for each to hold its part in
-/// registers, token by token, or in a third of the memory of its own, where chunks need the rest.
+/// registers, token by token and where warps apply chunks to them, or in a third of the memory of its own, where chunks
+/// need the rest.
 static int64_t chooseSplit(RecurrenceOp recurrence, const AffineState &form, TargetAttr target, ScheduleKind kind) {
   constexpr int64_t kPointsOfLane = 32;
   if (!target || target.getLanes() == 1 ||
@@ -206,13 +249,15 @@ static int64_t chooseSplit(RecurrenceOp recurrence, const AffineState &form, Tar
     elements += size;
     bytes += size * state.type.getElementType().getIntOrFloatBitWidth() / 8;
   }
-  if (bytes <= target.getScratch()) {
+  const int64_t columns = getCarriedColumns(recurrence, form, target, kind);
+  if (columns == 0 && bytes <= target.getScratch()) {
     return 1;
   }
   ValueAxis axis(recurrence);
   auto fits = [&](int64_t split) {
-    return kind == ScheduleKind::step ? elements <= split * kPointsOfLane * target.getLanes()
-                                      : 3 * bytes <= split * target.getScratch();
+    return columns > 0                  ? axis.getSize() <= split * columns
+           : kind == ScheduleKind::step ? elements <= split * kPointsOfLane * target.getLanes()
+                                        : 3 * bytes <= split * target.getScratch();
   };
   int64_t split = 1;
   while (!axis.getObstacle() && !fits(split) && axis.getSize() % (2 * split) == 0) {
@@ -236,7 +281,7 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
     }
     SmallVector<int64_t> candidates = {tokens > 0 ? tokens : 16};
     if (tokens == 0 && target) {
-      candidates = getRates(target, recurrence, kind).chunks;
+      candidates = getChunks(target, recurrence, form, kind);
     }
     llvm::for_each(candidates, [&](int64_t &candidate) { candidate = form.fitChunk(kind, candidate); });
     const int64_t split = splitOf(kind);

@@ -19,6 +19,15 @@
 // RUN: rwkv-opt %s --function batch %{large} --target=x86-64-v3 --schedule=step --rwkv-explain | FileCheck %s --check-prefix=WHOLE
 // RUN: rwkv-opt %s --function summed %{large} --target=sm_90a --schedule=step --rwkv-explain | FileCheck %s --check-prefix=WHOLE
 
+// Where warps prepare chunks beside others that apply them, each warp has few registers: chunks of many keys are short,
+// and a task has as many columns of the state as those that apply can carry.
+// DEFINE: %{wide} = --argument 2x7x4x256xbf16 --argument 2x7x4x256xbf16 --argument 2x4x256x256xf32
+// DEFINE: %{tall} = --argument 2x7x4x256xbf16 --argument 2x7x4x64xbf16 --argument 2x4x256x64xf32
+// DEFINE: %{broad} = --argument 2x7x4x128xbf16 --argument 2x7x4x256xbf16 --argument 2x4x128x256xf32
+// RUN: rwkv-opt %s --function batch %{wide} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=WIDE
+// RUN: rwkv-opt %s --function batch %{tall} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=TALL
+// RUN: rwkv-opt %s --function batch %{broad} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=BROAD
+
 // STEP-LABEL: tile.kernel @heads_0(%arg0: index
 // STEP: %[[PART:.*]] = arith.remui %arg0, %{{.*}} : index
 // STEP: %[[HEAD:.*]] = arith.divui %arg0, %{{.*}} : index
@@ -42,12 +51,15 @@
 // ALONE: kernels: heads_0 rows_1
 // FUSED: kernels: heads_0{{$}}
 
-// ODD: split.mlir:[[# @LINE + 12]]:{{[0-9]+}}: error: 'rwkv.recurrence' op expected a split that divides the 32 values of its states, but got 3
-// SUMMED: split.mlir:[[# @LINE + 32]]:{{[0-9]+}}: error: 'rwkv.sum' op cannot be split along the value axis: it sums over it
+// ODD: split.mlir:[[# @LINE + 15]]:{{[0-9]+}}: error: 'rwkv.recurrence' op expected a split that divides the 32 values of its states, but got 3
+// SUMMED: split.mlir:[[# @LINE + 35]]:{{[0-9]+}}: error: 'rwkv.sum' op cannot be split along the value axis: it sums over it
 // BOTH: error: expected a split of 0 or more, and of 1 with tasks to fill, but got 2 with 12
 
 // LARGE: given step, 8 tasks share the values of a head
 // WHOLE: given step{{$}}
+// WIDE: chosen chunk, C = 8, fewer than 8 tokens one by one, 4 tasks share the values of a head
+// TALL: chosen chunk, C = 8, fewer than 8 tokens one by one{{$}}
+// BROAD: chosen chunk, C = 16, fewer than 16 tokens one by one, 2 tasks share the values of a head
 
 !H = tensor<?x?x?x?xbf16>
 !F = tensor<?x?x?x?xf32>
