@@ -31,17 +31,21 @@ struct Rates {
   double product;       // a multiply-add of a product with blocks in registers, its edges and copies included
 };
 
-/// Whether chunks of so many tokens may be prepared by some warps beside others that apply them.
-bool mayBePrepared(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind,
-                   int64_t tokens) {
+int64_t getLongestKey(const AffineState &form) {
   int64_t longest = 1;
   for (const CarriedState &state : form.states) {
     for (int64_t key : state.type.getKeys()) {
       longest = std::max(longest, key);
     }
   }
+  return longest;
+}
+
+/// Whether chunks of so many tokens may be prepared by some warps beside others that apply them.
+bool mayBePrepared(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind,
+                   int64_t tokens) {
   return target.getLanes() > 1 && kind == ScheduleKind::chunk && recurrence.getProductPrecision() != Precision::f32 &&
-         tokens * longest <= kPrepared;
+         tokens * getLongestKey(form) <= kPrepared;
 }
 
 /// Fitted to measurements with heads of 32 to 128, which they predict to about a third: bench/recurrences.py on a CPU
@@ -64,10 +68,18 @@ Rates getRates(TargetAttr target, RecurrenceOp recurrence, const AffineState &fo
 }
 
 /// The lengths of chunks among which the cheapest is chosen. Where warps prepare chunks beside each other, more tokens
-/// than a fragment has rows cost more.
+/// than a fragment has rows cost more; and fewer cost less where factors of their own for all keys and tokens make so
+/// much code, all of it written out, that the machine waits for instructions.
 SmallVector<int64_t> getChunks(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind) {
+  constexpr int64_t kShortCode = 1024; // elements of a tile
+  bool decaysKeys = llvm::any_of(form.states, [](const CarriedState &state) {
+    return llvm::any_of(state.path, [](const StateStep &step) {
+      return step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::key;
+    });
+  });
   for (int64_t tokens : {16, 8}) {
-    if (mayBePrepared(target, recurrence, form, kind, tokens)) {
+    bool isShort = tokens == 8 || !decaysKeys || tokens * getLongestKey(form) <= kShortCode;
+    if (isShort && mayBePrepared(target, recurrence, form, kind, tokens)) {
       return {tokens};
     }
   }
