@@ -58,7 +58,11 @@ public:
     entry.setInsertionPointToStart(&body);
     for (auto [i, buffer] : llvm::enumerate(kernel.getBuffers())) {
       scalars[buffer] = body.getArgument(i);
-      function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
+      // What nobody writes may be loaded behind a meeting as well as before it, and assemblers do that to keep
+      // registers free: nothing would be read ahead.
+      if (!pipeline) {
+        function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
+      }
     }
     unsigned next = kernel.getBuffers().size();
     auto toIndex = [&](Value x) { return arith::IndexCastOp::create(entry, loc, b.getIndexType(), x).getResult(); };

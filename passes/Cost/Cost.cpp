@@ -68,8 +68,9 @@ Rates getRates(TargetAttr target, RecurrenceOp recurrence, const AffineState &fo
 }
 
 /// The lengths of chunks among which the cheapest is chosen. Where warps prepare chunks beside each other, more tokens
-/// than a fragment has rows cost more; and fewer cost less where factors of their own for all keys and tokens make so
-/// much code, all of it written out, that the machine waits for instructions.
+/// than a fragment has rows cost more; and fewer cost less where factors of their own for all keys and tokens, or
+/// systems of several unknowns per token, make so much code, all of it written out, that the machine waits for
+/// instructions.
 SmallVector<int64_t> getChunks(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind) {
   constexpr int64_t kShortCode = 1024; // elements of a tile
   bool decaysKeys = llvm::any_of(form.states, [](const CarriedState &state) {
@@ -77,9 +78,10 @@ SmallVector<int64_t> getChunks(TargetAttr target, RecurrenceOp recurrence, const
       return step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::key;
     });
   });
+  const bool isLarge = llvm::count_if(form.reads, [](const StateRead &read) { return read.corrects; }) > 1;
   for (int64_t tokens : {16, 8}) {
-    bool isShort = tokens == 8 || !decaysKeys || tokens * getLongestKey(form) <= kShortCode;
-    if (isShort && mayBePrepared(target, recurrence, form, kind, tokens)) {
+    bool isShort = !isLarge && (!decaysKeys || tokens * getLongestKey(form) <= kShortCode);
+    if ((isShort || tokens == 8) && mayBePrepared(target, recurrence, form, kind, tokens)) {
       return {tokens};
     }
   }

@@ -27,10 +27,11 @@
 // RUN: rwkv-opt %s --function batch %{wide} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=WIDE
 // RUN: rwkv-opt %s --function batch %{tall} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=TALL
 // RUN: rwkv-opt %s --function batch %{broad} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=BROAD
-// Where keys decay one by one there is more code, and it is short where chunks are.
+// Where keys decay one by one, or a token has several unknowns, there is more code, and it is short where chunks are.
 // DEFINE: %{decays} = --function decays --argument 2x7x4x128xbf16 --argument 2x7x4x128xbf16 --argument 2x7x4x256xbf16
 // DEFINE: %{small} = --function decays --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x7x4x256xbf16
 // RUN: rwkv-opt %s %{decays} --argument 2x4x128x256xf32 --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=DECAYS
+// RUN: rwkv-opt %s --function steps --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x4x64x64xf32 --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=STEPS
 // RUN: rwkv-opt %s %{small} --argument 2x4x64x256xf32 --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=SMALL
 
 // STEP-LABEL: tile.kernel @heads_0(%arg0: index
@@ -56,8 +57,8 @@
 // ALONE: kernels: heads_0 rows_1
 // FUSED: kernels: heads_0{{$}}
 
-// ODD: split.mlir:[[# @LINE + 17]]:{{[0-9]+}}: error: 'rwkv.recurrence' op expected a split that divides the 32 values of its states, but got 3
-// SUMMED: split.mlir:[[# @LINE + 37]]:{{[0-9]+}}: error: 'rwkv.sum' op cannot be split along the value axis: it sums over it
+// ODD: split.mlir:[[# @LINE + 18]]:{{[0-9]+}}: error: 'rwkv.recurrence' op expected a split that divides the 32 values of its states, but got 3
+// SUMMED: split.mlir:[[# @LINE + 38]]:{{[0-9]+}}: error: 'rwkv.sum' op cannot be split along the value axis: it sums over it
 // BOTH: error: expected a split of 0 or more, and of 1 with tasks to fill, but got 2 with 12
 
 // LARGE: given step, 8 tasks share the values of a head
@@ -66,6 +67,7 @@
 // TALL: chosen chunk, C = 8, fewer than 8 tokens one by one{{$}}
 // BROAD: chosen chunk, C = 16, fewer than 16 tokens one by one, 2 tasks share the values of a head
 // DECAYS: chosen chunk, C = 8, fewer than 8 tokens one by one, 2 tasks share the values of a head
+// STEPS: chosen chunk, C = 8, fewer than 8 tokens one by one,
 // SMALL: chosen chunk, C = 16, fewer than 16 tokens one by one,
 
 !H = tensor<?x?x?x?xbf16>
@@ -107,6 +109,19 @@ func.func @decays(%k: !H, %g: !H, %v: !H, %s0: !F) -> (!H, !F) {
     %S2 = rwkv.write %S1[%kt], %vt : !S
     %y = rwkv.read %S2[%kt] : !S
     rwkv.yield %y, %S2 : tensor<?xf32>, !S
+  }
+  return %o, %s : !H, !F
+}
+
+func.func @steps(%k: !H, %g: !H, %v: !H, %s0: !F) -> (!H, !F) {
+  %o, %s = rwkv.recurrence over(%kt = %k : !H, %gt = %g : !H, %vt = %v : !H) init(%S = %s0 : !F) -> (!H, !F) {
+    %a = rwkv.read %S[%kt] : !S
+    %S1 = rwkv.write %S[%gt], %a : !S
+    %b = rwkv.read %S1[%gt] : !S
+    %S2 = rwkv.write %S1[%kt], %b : !S
+    %S3 = rwkv.write %S2[%kt], %vt : !S
+    %y = rwkv.read %S3[%kt] : !S
+    rwkv.yield %y, %S3 : tensor<?xf32>, !S
   }
   return %o, %s : !H, !F
 }
