@@ -147,10 +147,11 @@ COMPILER_TESTS = [
 WAVES = ["ladder-*/f32/*/step/*", "ladder-*/chunk16/*"]
 DECODED = ["rwkv?", "gla", "*delta*", "mamba?", "kda", "retention", "hgrn", "?lstm", "comba", "symmetric-power", "t*"]
 SHORT = ["ladder-*/step/*", "ladder-*/scan/*", "ladder-*/chunk3/*", "ladder-*/chunk16/*", "ladder-*by[24]/*"]
+FORMS = [f"{name}/*/{kind}/*" for name in ["functions", "selected", "axes"] for kind in ["step", "scan", "chunk16"]]
 ROUNDED = ["ladder-rwkv[67]/*K64V64/chunk16/*", "ladder-kda/*K64V64/chunk16/*"]
 TILES = ["ladder-*/bf16*/chunk16/*"]
 EMULATED = [
-    ("emu-sm_90a", "emu", SHORT, 40, "auto"),
+    ("emu-sm_90a", "emu", [*SHORT, *FORMS], 40, "auto"),
     ("emu-sm_90a", "emu", ROUNDED, 17, "bf16"),
     ("emu-gfx942", "emu", WAVES, 17, "auto"),
     ("emu-x86-64-amx", "host", TILES, 100, "auto"),

@@ -253,16 +253,18 @@ LogicalResult RecurrenceOp::verify() {
   return verifyPrecision(*this, getPrecisionAttr(), getInits());
 }
 
-/// The state that a state op changes. Of an op that is short for several it is the first operand.
-static Value getChangedState(Operation *op) {
-  auto access = dyn_cast<StateStepOpInterface>(op);
-  return access ? access.getStep().state : op->getOperand(0);
+/// The state that a state op made `value` from. Of ops that are short for several, results are in the order of
+/// operands.
+static Value getChangedState(Value value) {
+  auto result = cast<OpResult>(value);
+  auto access = dyn_cast<StateStepOpInterface>(result.getOwner());
+  return access ? access.getStep().state : result.getOwner()->getOperand(result.getResultNumber());
 }
 
 /// The state argument that `value` descends from through state ops, collecting each step's (input, op).
 static BlockArgument traceState(Value value, SmallVectorImpl<std::pair<Value, Operation *>> &steps) {
   while (Operation *op = value.getDefiningOp()) {
-    Value input = getChangedState(op);
+    Value input = getChangedState(value);
     steps.push_back({input, op});
     value = input;
   }
@@ -282,6 +284,32 @@ static LogicalResult verifyCounter(Operation *op, Type stored) {
            << longest << " tokens for a counter that is stored as " << stored << ", but got " << period;
   }
   return success();
+}
+
+/// What machines compute with.
+static bool isTokenElement(Type type) {
+  return type.isF16() || type.isBF16() || type.isF32() || type.isF64() || type.isInteger(1) || type.isInteger(8) ||
+         type.isInteger(16) || type.isInteger(32) || type.isInteger(64);
+}
+
+/// Whether an op on the values of one token has a meaning; each of these has a sequential form.
+static bool isTokenOp(Operation *op) {
+  if (isa<StateStepOpInterface, SugarOpInterface>(op)) {
+    return true;
+  }
+  if (!llvm::all_of(op->getResultTypes(), [](Type type) { return isTokenElement(getElementTypeOrSelf(type)); })) {
+    return false;
+  }
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    return isa<FloatAttr, IntegerAttr, DenseFPElementsAttr, SplatElementsAttr>(constant.getValue());
+  }
+  if (auto cast = dyn_cast<arith::BitcastOp>(op)) { // 16-bit numbers are kept in f32
+    return getElementTypeOrSelf(cast.getType()).getIntOrFloatBitWidth() > 16;
+  }
+  // Their digits need loops of as many steps as the operands say.
+  bool isStraight = !isa<math::IPowIOp, arith::RemFOp>(op);
+  return isa<FillOp, SumOp, L2NormOp, BroadcastOp, ReshapeOp, DotOp, MatvecOp>(op) ||
+         (op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1 && isStraight);
 }
 
 LogicalResult RecurrenceOp::verifyRegions() {
@@ -324,6 +352,10 @@ LogicalResult RecurrenceOp::verifyRegions() {
     if ((llvm::any_of(op.getOperandTypes(), isState) || llvm::any_of(op.getResultTypes(), isState)) &&
         !isa<StateStepOpInterface, SugarOpInterface>(op)) {
       return op.emitOpError("expected only state ops on a state");
+    }
+    if (!isTokenOp(&op)) { // recurrence_c10
+      return op.emitOpError("has no form for one token of one head, so it cannot be in the region of "
+                            "'rwkv.recurrence'");
     }
   }
 

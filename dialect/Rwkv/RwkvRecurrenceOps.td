@@ -41,6 +41,10 @@ def Rwkv_RecurrenceOp : Rwkv_Op<"recurrence", [AttrSizedOperandSegments, Isolate
     - recurrence_c8: the element type of an `init` holds the numbers that `rwkv.count` carries in it: up to 256 in bf16, 2048
       in f16.
     - recurrence_c9: no `precision` but f32 is asked for where the region computes in f64.
+    - recurrence_c10: ops in the region that take no states are `rwkv.fill`, `sum`, `l2norm`, `broadcast`, `reshape`, `dot`,
+      `matvec`, `arith.constant` (of integers: one for all elements), and elementwise ones of rwkv, arith and math with one
+      result, but for `arith.remf`, `math.ipowi` and `arith.bitcast` of 16 bits. Their results are f16, bf16, f32, f64 or integers of
+      1, 8, 16, 32 or 64 bits.
 
     `schedule` and `precision` are attributes, after the region: `} attributes {precision = #rwkv.precision<bf16>}`. Without a
     `precision` operands of matrix products are rounded as `tf32` permits if all `over` operands have 16 bits, and else not.

@@ -201,6 +201,17 @@ void AffineState::interpretOp(Operation *op) {
         }
         addBad(result, div.getRhs(), op, "it is divided by");
       })
+      .Case([&](arith::SelectOp select) {
+        Value condition = select.getCondition();
+        for (Value value : {select.getTrueValue(), select.getFalseValue()}) {
+          if (isUniform(condition)) {
+            addLinear(result, value, {condition});
+          } else {
+            addBad(result, value, op, "it is selected element by element");
+          }
+        }
+        addBad(result, condition, op, "");
+      })
       .Default([&](Operation *) {
         for (Value operand : op->getOperands()) {
           addBad(result, operand, op, "");
@@ -294,7 +305,6 @@ std::optional<unsigned> AffineState::ownRead(Value value, const Stratum &stratum
 // ---- forms
 
 void AffineState::summarise() {
-  chunk = scan = batched;
   bool anyMatrix = false;
   for (const Stratum &stratum : strata) {
     anyMatrix |= getForm(stratum, ScheduleKind::chunk) == FormKind::matrix;
@@ -399,6 +409,5 @@ AffineState::AffineState(RecurrenceOp recurrence) {
     checkElementwise(stratum);
     checkHeld(stratum);
   }
-  checkBatched(recurrence);
   summarise();
 }

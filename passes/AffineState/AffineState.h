@@ -7,7 +7,7 @@
 // z_j before it, and where every z_j is affine in reads with coefficients that do not depend on the state, C tokens are
 // one unit lower triangular system. What must hold for that:
 //
-//   L1  straight line: no state is overwritten, every op on reads is known
+//   L1  straight line: no state is overwritten
 //   L2  keys, decays, transforms and scales of a state do not depend on reads of states that depend on it
 //   L3  values written are affine in such reads, with coefficients equal along the value axis
 //   L4  nothing is scaled along the value axis between a read and the write that it feeds
@@ -138,13 +138,11 @@ private:
   void checkMatrix(Stratum &stratum);
   void checkElementwise(Stratum &stratum);
   void checkHeld(Stratum &stratum);
-  void checkBatched(RecurrenceOp recurrence);
   void summarise();
   std::optional<unsigned> ownRead(mlir::Value value, const Stratum &stratum) const;
 
   llvm::DenseMap<mlir::Value, Dependences> dependences;
   llvm::DenseMap<mlir::Value, unsigned> readOf;
-  Refusal batched; // an op that has no form for many tokens
   Refusal chunk, scan, none;
 };
 

@@ -211,39 +211,3 @@ void AffineState::checkElementwise(Stratum &stratum) {
     }
   }
 }
-
-static ArrayRef<int64_t> shapeOf(Type type) {
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor ? tensor.getShape() : ArrayRef<int64_t>();
-}
-
-/// Ops on values must have a form for many tokens at once.
-void AffineState::checkBatched(RecurrenceOp recurrence) {
-  for (Operation &op : recurrence.getToken().front().without_terminator()) {
-    bool known = isa<StateStepOpInterface, FillOp, SumOp, L2NormOp, BroadcastOp, DotOp, MatvecOp>(op) ||
-                 (op.hasTrait<OpTrait::Elementwise>() && op.getNumResults() == 1 &&
-                  llvm::all_of(op.getOperandTypes(),
-                               [&](Type type) { return shapeOf(type) == shapeOf(op.getResult(0).getType()); }));
-    for (Value value : op.getResults()) {
-      known &= isa<StateType>(value.getType()) || isa<StateStepOpInterface>(op) || shapeOf(value.getType()).size() < 4;
-    }
-    if (isa<SumOp>(op)) {
-      known &= shapeOf(op.getOperand(0).getType()).size() <= 2;
-    }
-    if (isa<L2NormOp>(op)) {
-      known &= shapeOf(op.getOperand(0).getType()).size() == 1;
-    }
-    if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
-      // Along the first or the last axis of a flattened value.
-      int64_t last = shapeOf(op.getResult(0).getType()).size() - 1;
-      SmallVector<int64_t> positions = broadcast.getPositions();
-      known &= positions.empty() || (positions.size() == 1 && (positions[0] == 0 || positions[0] == last));
-    }
-    if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-      known = isa<FloatAttr, DenseFPElementsAttr>(constant.getValue());
-    }
-    if (!known && !batched.op) {
-      batched = {&op, "L1", "'" + op.getName().getStringRef().str() + "' has no form for many tokens at once"};
-    }
-  }
-}

@@ -32,7 +32,7 @@ Value Batch::get(Value value) {
   Value &known = spreads[value];
   if (!known) {
     Entry entry = find(value);
-    Value tile = entry.tile ? spread(entry) : Value();
+    Value tile = spread(entry);
     return spreads[value] = tile;
   }
   return known;
@@ -79,8 +79,9 @@ Value Batch::getNumber(Value value) {
     return known = e.constant(fill.getValue().convertToDouble(), type);
   }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    double number = cast<DenseFPElementsAttr>(constant.getValue()).getSplatValue<APFloat>().convertToDouble();
-    return known = e.constant(number, type);
+    Attribute splat = cast<SplatElementsAttr>(constant.getValue()).getSplatValue<Attribute>();
+    auto number = dyn_cast<FloatAttr>(splat);
+    return known = number ? e.constant(number.getValueAsDouble(), type) : e.splat(splat, type);
   }
   if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
     Value number = getNumber(broadcast.getX());
@@ -100,27 +101,26 @@ Batch::Entry Batch::compute(Operation *op) {
     return {e.constant(fill.getValue().convertToDouble(), flat), false};
   }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    if (auto number = dyn_cast<FloatAttr>(constant.getValue())) {
-      return {e.constant(number.getValueAsDouble(), flat), false};
-    }
-    auto values = dyn_cast<DenseFPElementsAttr>(constant.getValue());
-    return {values ? e.constant(values, flat) : Value(), false};
+    return computeConstant(constant);
   }
   SmallVector<Entry> operands;
   bool perToken = false;
   for (Value operand : op->getOperands()) {
     operands.push_back(find(operand));
-    if (!operands.back().tile) {
-      return {};
-    }
     perToken |= operands.back().perToken;
   }
   return llvm::TypeSwitch<Operation *, Entry>(op)
       .Case([&](BroadcastOp broadcastOp) { return broadcast(broadcastOp, operands[0]); })
-      .Case([&](SumOp sumOp) { return sum(sumOp, operands[0]); })
-      .Case([&](L2NormOp norm) -> Entry {
-        return {e.l2normalise(spread(operands[0]), 1, norm.getFloor().convertToDouble()), true};
+      .Case([&](SumOp sum) -> Entry {
+        int64_t axis = cast<IntegerAttr>(sum.getAxis()).getInt();
+        return {flatten(e.sumAxis(spread(operands[0]), shapeOf(sum.getX()), axis, tokens), sum), true};
       })
+      .Case([&](L2NormOp norm) -> Entry {
+        int64_t axis = cast<IntegerAttr>(norm.getAxis()).getInt();
+        double floor = norm.getFloor().convertToDouble();
+        return {e.l2normalise(spread(operands[0]), shapeOf(norm), axis, floor, tokens), true};
+      })
+      .Case([&](ReshapeOp) { return operands[0]; })
       .Case([&](DotOp) -> Entry { return {e.sum(e.mul(spread(operands[0]), spread(operands[1])), 1), true}; })
       .Case([&](MatvecOp matvec) -> Entry {
         ArrayRef<int64_t> matrix = shapeOf(matvec.getMatrix());
@@ -136,13 +136,41 @@ Batch::Entry Batch::compute(Operation *op) {
         return {e.reshape(e.sum(lines, 1), rows(matrix[0], element)), true};
       })
       .Default([&](Operation *) -> Entry {
-        if (!op->hasTrait<OpTrait::Elementwise>() || op->getNumResults() != 1) {
-          return {};
+        // Conditions and integers are kept for each token: only numbers can be repeated.
+        perToken |= !isa<FloatType>(element);
+        auto select = dyn_cast<arith::SelectOp>(op);
+        if (select && !shape.empty() && shapeOf(select.getCondition()).empty()) {
+          return {choose(operands[0].tile, spread(operands[1]), spread(operands[2])), true};
         }
         SmallVector<Value> tiles =
             llvm::map_to_vector(operands, [&](Entry x) { return perToken ? spread(x) : x.tile; });
         return {e.elementwise(op, tiles), perToken};
       });
+}
+
+Batch::Entry Batch::computeConstant(arith::ConstantOp op) {
+  ArrayRef<int64_t> shape = shapeOf(op);
+  Type element = elementOf(op), flat = shape.empty() ? element : TileEmitter::tileType({countOf(shape)}, element);
+  if (auto number = dyn_cast<FloatAttr>(op.getValue())) {
+    return {e.constant(number.getValueAsDouble(), flat), false};
+  }
+  if (auto values = dyn_cast<DenseFPElementsAttr>(op.getValue())) {
+    return {e.constant(values, flat), false};
+  }
+  auto splat = dyn_cast<SplatElementsAttr>(op.getValue());
+  Type type = shape.empty() ? RankedTensorType::get({tokens}, element) : rows(countOf(shape), element);
+  return {e.splat(splat ? splat.getSplatValue<Attribute>() : Attribute(op.getValue()), type), true};
+}
+
+Value Batch::choose(Value condition, Value x, Value y) {
+  Type type = x.getType();
+  if (shapeOf(x) != shapeOf(condition)) { // as numbers, which can be repeated
+    Type f32 = e.b.getF32Type(), numbers = RankedTensorType::get({tokens}, f32), wide = rows(shapeOf(x)[1], f32);
+    Value ones = arith::SelectOp::create(e.b, e.loc, condition, e.constant(1.0, numbers), e.constant(0.0, numbers));
+    condition =
+        arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::UNE, e.broadcast(ones, wide, 0), e.constant(0.0, wide));
+  }
+  return arith::SelectOp::create(e.b, e.loc, type, condition, x, y);
 }
 
 Batch::Entry Batch::broadcast(BroadcastOp op, Entry x) {
@@ -153,80 +181,18 @@ Batch::Entry Batch::broadcast(BroadcastOp op, Entry x) {
     return x.perToken ? Entry{e.broadcast(x.tile, rows(countOf(to), element), 0), true}
                       : Entry{e.broadcast(x.tile, flat), false};
   }
-  if (from == to) {
-    return x;
-  }
-  if (from.size() != 1) {
-    return {};
-  }
-  Value tile = spread(x);
-  int64_t times = countOf(to) / from[0];
-  return {op.getPositions()[0] == 0 ? stretch(tile, times) : repeat(tile, times), true};
+  return {flatten(e.broadcastAxes(spread(x), op.getPositions(), to, tokens), op), true};
 }
 
-Batch::Entry Batch::sum(SumOp op, Entry x) {
-  ArrayRef<int64_t> from = shapeOf(op.getX());
-  int64_t axis = cast<IntegerAttr>(op.getAxis()).getInt();
-  Value tile = spread(x);
-  if (from.size() == 1) {
-    return {e.sum(tile, 1), true};
-  }
-  if (from.size() != 2) {
-    return {};
-  }
-  if (axis == 0) {
-    return {sumPieces(tile, from[0]), true};
-  }
-  Type element = elementOf(op.getX());
-  Value lines = e.reshape(tile, TileEmitter::tileType({tokens * from[0], from[1]}, element));
-  return {e.reshape(e.sum(lines, 1), rows(from[0], element)), true};
+/// A tile of all tokens as that of the values that are `like` this one.
+Value Batch::flatten(Value x, Value like) {
+  ArrayRef<int64_t> shape = shapeOf(like);
+  Type element = elementOf(x);
+  return shape.empty() ? e.broadcast(x, RankedTensorType::get({tokens}, element)) // of one token, a sum is a number
+                       : e.reshape(x, rows(countOf(shape), element));
 }
 
 // ---- rows of flattened axes
-
-Value Batch::repeat(Value x, int64_t times) {
-  if (times == 1) {
-    return x;
-  }
-  ArrayRef<int64_t> shape = shapeOf(x);
-  int64_t count = shape[0], size = shape[1];
-  Type type = RankedTensorType::get({count, times * size}, elementOf(x));
-  auto loop = scf::ForOp::create(e.b, e.loc, e.index(0), e.index(times), e.index(1), ValueRange{e.constant(0.0, type)});
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToEnd(loop.getBody());
-  Value column = e.mulAdd(loop.getInductionVar(), size, e.index(0));
-  Value next = e.insert(x, loop.getRegionIterArg(0), {e.index(0), column});
-  scf::YieldOp::create(e.b, e.loc, next);
-  return loop.getResult(0);
-}
-
-Value Batch::stretch(Value x, int64_t times) {
-  if (times == 1) {
-    return x;
-  }
-  ArrayRef<int64_t> shape = shapeOf(x);
-  Type element = elementOf(x);
-  Value column = e.reshape(x, TileEmitter::tileType({shape[0] * shape[1]}, element));
-  Value wide = e.broadcast(column, TileEmitter::tileType({shape[0] * shape[1], times}, element), 0);
-  return e.reshape(wide, RankedTensorType::get({shape[0], shape[1] * times}, element));
-}
-
-Value Batch::sumPieces(Value x, int64_t pieces) {
-  if (pieces == 1) {
-    return x;
-  }
-  ArrayRef<int64_t> shape = shapeOf(x);
-  int64_t size = shape[1] / pieces;
-  Type type = RankedTensorType::get({shape[0], size}, elementOf(x));
-  auto loop =
-      scf::ForOp::create(e.b, e.loc, e.index(0), e.index(pieces), e.index(1), ValueRange{e.constant(0.0, type)});
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToEnd(loop.getBody());
-  Value column = e.mulAdd(loop.getInductionVar(), size, e.index(0));
-  Value next = e.add(loop.getRegionIterArg(0), e.slice(x, type, {e.index(0), column}));
-  scf::YieldOp::create(e.b, e.loc, next);
-  return loop.getResult(0);
-}
 
 Value Batch::multiplyBlocks(Value blocks, Value x, int64_t size, bool transposed) {
   ArrayRef<int64_t> shape = shapeOf(x);

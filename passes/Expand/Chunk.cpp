@@ -6,8 +6,8 @@
 using namespace mlir;
 using namespace rwkv;
 
-FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recurrence, const AffineState &form,
-                                              ScheduleAttr schedule, ValueRange args, ValueRange transitions) {
+SmallVector<Value> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recurrence, const AffineState &form,
+                                   ScheduleAttr schedule, ValueRange args, ValueRange transitions) {
   size_t over = recurrence.getOver().size(), consts = recurrence.getConsts().size();
   SmallVector<Value> states(args.drop_front(over + consts));
   std::vector<std::unique_ptr<StratumForm>> strata;
@@ -29,9 +29,6 @@ FailureOr<SmallVector<Value>> rwkv::emitChunk(TileEmitter &e, RecurrenceOp recur
   SmallVector<Value> results;
   for (Value value : recurrence.getYield().getOperands()) {
     results.push_back(isa<StateType>(value.getType()) ? Value() : batch.get(value));
-    if (!results.back() && !isa<StateType>(value.getType())) {
-      return recurrence.emitOpError("has a result without a form for many tokens at once");
-    }
   }
   unsigned next = 0;
   for (Value &result : results) {

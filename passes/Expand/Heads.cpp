@@ -261,7 +261,7 @@ private:
 
   // ---- one token, or `batch` tokens
 
-  using Body = function_ref<FailureOr<SmallVector<Value>>(ValueRange)>;
+  using Body = function_ref<SmallVector<Value>(ValueRange)>;
 
   /// Tokens from `start` to `end`, `tokens` at a time (0: one by one, as values without a token axis).
   LogicalResult emitLoop(Value start, Value end, int64_t tokens, ArrayRef<Value> consts, SmallVector<Value> &states,
@@ -287,15 +287,12 @@ private:
     }
     llvm::append_range(args, consts);
     llvm::append_range(args, states);
-    FailureOr<SmallVector<Value>> yielded = body(args);
-    if (failed(yielded)) {
-      return failure();
-    }
+    SmallVector<Value> yielded = body(args);
     SmallVector<Value> next;
-    for (auto [result, value] : llvm::zip(recurrence.getResults(), *yielded)) {
+    for (auto [result, value] : llvm::zip(recurrence.getResults(), yielded)) {
       stateIndex(result) ? next.push_back(value) : (void)(tiles[result] = value);
     }
-    llvm::append_range(next, ArrayRef(*yielded).drop_front(recurrence.getNumResults()));
+    llvm::append_range(next, ArrayRef(yielded).drop_front(recurrence.getNumResults()));
     Operation *yield = fused.getBody().front().getTerminator();
     for (auto [i, value] : llvm::enumerate(yield->getOperands())) {
       if (stateIndex(value) || countTransitions() > 0) {

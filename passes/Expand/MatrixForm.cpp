@@ -114,6 +114,27 @@ private:
     return result;
   }
 
+  /// What is missing on one side is zero.
+  Value choose(Value condition, Value x, Value y) {
+    Value known = x ? x : y;
+    if (!known) {
+      return known;
+    }
+    Value zero = e.constant(0.0, known.getType());
+    return batch.choose(condition, x ? x : zero, y ? y : zero);
+  }
+
+  Affine choose(Value condition, const Affine &x, const Affine &y) {
+    Affine result;
+    result.constant = choose(condition, x.constant, y.constant);
+    for (const Affine *side : {&x, &y}) {
+      for (auto &[read, coefficient] : side->reads) {
+        result.reads[read] = choose(condition, x.reads.lookup(read), y.reads.lookup(read));
+      }
+    }
+    return result;
+  }
+
   Value ones() { return e.constant(1.0, RankedTensorType::get({batch.tokens}, elementType())); }
   Type elementType() { return form.states[stratum.states.front()].type.getElementType(); }
 
@@ -148,6 +169,10 @@ private:
         .Case([&](arith::DivFOp div) {
           Value inverse = arith::DivFOp::create(e.b, e.loc, ones(), batch.getNumber(div.getRhs()));
           return scale(affineOf(div.getLhs()), inverse);
+        })
+        .Case([&](arith::SelectOp select) {
+          return choose(batch.getNumber(select.getCondition()), affineOf(select.getTrueValue()),
+                        affineOf(select.getFalseValue()));
         })
         .Default([](Operation *) -> Affine { llvm_unreachable("not affine"); });
   }

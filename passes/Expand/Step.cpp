@@ -14,16 +14,12 @@ class StepEmitter {
 public:
   StepEmitter(TileEmitter &e, RecurrenceOp recurrence) : e(e), recurrence(recurrence) {}
 
-  FailureOr<SmallVector<Value>> run(ValueRange args) {
+  SmallVector<Value> run(ValueRange args) {
     for (auto [arg, value] : llvm::zip_equal(recurrence.getToken().getArguments(), args)) {
       tiles[arg] = value;
     }
     for (Operation &op : recurrence.getToken().front().without_terminator()) {
-      Value tile = emit(&op);
-      if (!tile) {
-        return op.emitOpError("has no sequential expansion");
-      }
-      tiles[op.getResult(0)] = tile;
+      tiles[op.getResult(0)] = emit(&op);
     }
     return llvm::map_to_vector(recurrence.getYield().getOperands(), [&](Value value) { return tiles.lookup(value); });
   }
@@ -37,6 +33,9 @@ private:
   }
 
   Value at(Value value) { return tiles.lookup(value); }
+
+  static ArrayRef<int64_t> shapeOf(Value value) { return tile::getTileShape(value.getType()); }
+  static int64_t axisOf(Attribute axis) { return cast<IntegerAttr>(axis).getInt(); }
 
   /// The product of one vector per key axis, flattened like the rows of the state.
   Value flattenKeys(ValueRange keys) {
@@ -131,40 +130,33 @@ private:
     return llvm::TypeSwitch<Operation *, Value>(op)
         .Case([&](StateStepOpInterface access) { return emitStep(access.getStep()); })
         .Case([&](FillOp fill) { return e.constant(fill.getValue().convertToDouble(), type); })
-        .Case([&](SumOp sum) -> Value {
-          auto x = cast<RankedTensorType>(sum.getX().getType());
-          return x.getRank() > 2 ? Value() : e.sum(at(sum.getX()), cast<IntegerAttr>(sum.getAxis()).getInt());
+        .Case([&](SumOp sum) {
+          return e.reshape(e.sumAxis(at(sum.getX()), shapeOf(sum.getX()), axisOf(sum.getAxis()), /*count=*/1), type);
         })
-        .Case([&](L2NormOp norm) -> Value {
-          auto x = cast<RankedTensorType>(norm.getType());
-          return x.getRank() > 2 ? Value()
-                                 : e.l2normalise(at(norm.getX()), cast<IntegerAttr>(norm.getAxis()).getInt(),
-                                                 norm.getFloor().convertToDouble());
+        .Case([&](L2NormOp norm) {
+          return e.l2normalise(at(norm.getX()), shapeOf(norm.getX()), axisOf(norm.getAxis()),
+                               norm.getFloor().convertToDouble(), /*count=*/1);
         })
-        .Case([&](BroadcastOp broadcast) -> Value {
-          SmallVector<int64_t> positions = broadcast.getPositions();
-          if (positions.empty()) {
-            return e.broadcast(at(broadcast.getX()), type);
-          }
-          // Tiles have two axes; what lies behind the first of more must be one wide.
-          ArrayRef<int64_t> shape = cast<RankedTensorType>(broadcast.getType()).getShape();
-          bool flat = shape.size() <= 2 || (positions[0] == 0 && llvm::all_of(shape.slice(1, shape.size() - 2),
-                                                                              [](int64_t n) { return n == 1; }));
-          return positions.size() == 1 && flat ? e.broadcast(at(broadcast.getX()), type, positions[0]) : Value();
+        .Case([&](BroadcastOp broadcast) {
+          Value x = at(broadcast.getX());
+          return shapeOf(broadcast.getX()).empty()
+                     ? e.broadcast(x, type)
+                     : e.reshape(e.broadcastAxes(x, broadcast.getPositions(), shapeOf(broadcast), /*count=*/1), type);
         })
+        .Case([&](ReshapeOp reshape) { return e.reshape(at(reshape.getX()), type); })
         .Case([&](DotOp dot) { return e.sum(e.mul(at(dot.getLhs()), at(dot.getRhs())), 0); })
         .Case([&](MatvecOp matvec) {
           Value matrix = at(matvec.getMatrix());
           return e.sum(e.mul(matrix, e.broadcast(at(matvec.getX()), matrix.getType(), 1)), 1);
         })
         .Case([&](arith::ConstantOp constant) -> Value {
-          auto values = dyn_cast<DenseFPElementsAttr>(constant.getValue());
-          return values ? e.constant(values, type) : e.b.clone(*op)->getResult(0);
-        })
-        .Default([&](Operation *) -> Value {
-          if (!op->hasTrait<OpTrait::Elementwise>() || op->getNumResults() != 1) {
-            return {};
+          if (auto values = dyn_cast<DenseFPElementsAttr>(constant.getValue())) {
+            return e.constant(values, type);
           }
+          auto splat = dyn_cast<SplatElementsAttr>(constant.getValue());
+          return e.splat(splat ? splat.getSplatValue<Attribute>() : Attribute(constant.getValue()), type);
+        })
+        .Default([&](Operation *) {
           return e.elementwise(op, llvm::map_to_vector(op->getOperands(), [&](Value v) { return at(v); }));
         });
   }
@@ -177,6 +169,6 @@ private:
 
 } // namespace
 
-FailureOr<SmallVector<Value>> rwkv::emitStep(TileEmitter &e, RecurrenceOp recurrence, ValueRange args) {
+SmallVector<Value> rwkv::emitStep(TileEmitter &e, RecurrenceOp recurrence, ValueRange args) {
   return StepEmitter(e, recurrence).run(args);
 }

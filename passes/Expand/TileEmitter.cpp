@@ -41,11 +41,7 @@ Type TileEmitter::tileType(ArrayRef<int64_t> shape, Type element) {
 
 Value TileEmitter::constant(double value, Type type) {
   Type element = getElementTypeOrSelf(type);
-  TypedAttr attr = FloatAttr::get(element, value);
-  if (auto tensor = dyn_cast<RankedTensorType>(type)) {
-    attr = DenseElementsAttr::get(tensor, Attribute(attr));
-  }
-  return arith::ConstantOp::create(b, loc, attr);
+  return splat(FloatAttr::get(element, value), type);
 }
 
 Value TileEmitter::constant(DenseFPElementsAttr values, Type type) {
@@ -67,6 +63,14 @@ Value TileEmitter::constant(DenseFPElementsAttr values, Type type) {
     tile = insert(constant(value.convertToDouble(), element), tile, offsets);
   }
   return tile;
+}
+
+Value TileEmitter::splat(Attribute value, Type type) {
+  auto attr = cast<TypedAttr>(value);
+  if (auto tensor = dyn_cast<RankedTensorType>(type)) {
+    attr = DenseElementsAttr::get(tensor, value);
+  }
+  return arith::ConstantOp::create(b, loc, attr);
 }
 
 Value TileEmitter::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
@@ -185,14 +189,6 @@ Value TileEmitter::normalise(Value x, int64_t axis, double eps) {
   return mul(centred, broadcast(inverse, type, kept));
 }
 
-Value TileEmitter::l2normalise(Value x, int64_t axis, double floor) {
-  Type type = x.getType();
-  Value length = math::SqrtOp::create(b, loc, sum(mul(x, x), axis));
-  length = arith::MaximumFOp::create(b, loc, length, constant(floor, length.getType()));
-  Value inverse = arith::DivFOp::create(b, loc, constant(1.0, length.getType()), length);
-  return mul(x, broadcast(inverse, type, 1 - axis));
-}
-
 Value TileEmitter::roundTo(Value x, Type element) {
   Type compute = getElementTypeOrSelf(x.getType());
   if (compute == element || !compute.isF32()) {
@@ -237,9 +233,15 @@ Value TileEmitter::elementwise(Operation *op, ValueRange operands) {
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case([&](SigmoidOp) { return sigmoid(x); })
       .Case([&](SiluOp) { return mul(x, sigmoid(x)); })
-      // Values are kept in the compute type; narrowing them is rounding.
-      .Case([&](arith::ExtFOp) { return x; })
-      .Case([&](arith::TruncFOp) { return roundTo(x, getElementTypeOrSelf(op->getResult(0).getType())); })
+      // Values are kept in the compute type; narrowing them to less is rounding.
+      .Case([&](arith::ExtFOp ext) -> Value {
+        Type wide = cloneElement(type, computeType(getElementTypeOrSelf(ext.getType())));
+        return wide == type ? x : arith::ExtFOp::create(b, loc, wide, x).getResult();
+      })
+      .Case([&](arith::TruncFOp trunc) {
+        Type element = getElementTypeOrSelf(trunc.getType()), narrow = cloneElement(type, computeType(element));
+        return roundTo(narrow == type ? x : arith::TruncFOp::create(b, loc, narrow, x).getResult(), element);
+      })
       .Case([&](ReluOp) { return arith::MaximumFOp::create(b, loc, x, constant(0.0, type)); })
       .Case([&](SoftplusOp) -> Value { // max(x, 0) + log1p(e^-|x|): no overflow, no cancellation
         Value magnitude = math::AbsFOp::create(b, loc, x);

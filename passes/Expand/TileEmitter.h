@@ -20,6 +20,8 @@ public:
   static mlir::Type computeType(mlir::Type element);
 
   mlir::Value constant(double value, mlir::Type type);
+  /// One element everywhere, a number, an integer or a condition.
+  mlir::Value splat(mlir::Attribute value, mlir::Type type);
   /// Few numbers, element by element (row-major).
   mlir::Value constant(mlir::DenseFPElementsAttr values, mlir::Type type);
   mlir::Value index(int64_t value);
@@ -54,12 +56,31 @@ public:
 
   /// (x - mean) / sqrt(var + eps) along `axis`, without scale and bias.
   mlir::Value normalise(mlir::Value x, int64_t axis, double eps);
-  /// x / max(|x|, floor) along `axis`.
-  mlir::Value l2normalise(mlir::Value x, int64_t axis, double floor);
+  /// x / max(|x|, floor) along `axis` of a tile.
+  mlir::Value l2normalise(mlir::Value x, int64_t axis, double floor) {
+    return l2normalise(x, tile::getTileShape(x.getType()), axis, floor, /*count=*/1);
+  }
   /// `x` rounded to a narrower element type, still in the compute type.
   mlir::Value roundTo(mlir::Value x, mlir::Type element);
   /// An elementwise op of rwkv, arith or math on tiles.
   mlir::Value elementwise(mlir::Operation *op, mlir::ValueRange operands);
+
+  // ---- rows of flattened axes
+
+  /// [R, d] -> [R, times * d]: every row several times side by side.
+  mlir::Value repeat(mlir::Value x, int64_t times);
+  /// [R, d] -> [R, d * times]: every element of a row several times.
+  mlir::Value stretch(mlir::Value x, int64_t times);
+  /// [R, n * d] -> [R, d]: the sum of n pieces of a row.
+  mlir::Value sumPieces(mlir::Value x, int64_t pieces);
+
+  // ---- axes of values that tiles hold flattened, `count` of them one after another; so is the result
+
+  /// The axes of x stand at `positions` of the result's `shape`, in the same order.
+  mlir::Value broadcastAxes(mlir::Value x, llvm::ArrayRef<int64_t> positions, llvm::ArrayRef<int64_t> shape,
+                            int64_t count);
+  mlir::Value sumAxis(mlir::Value x, llvm::ArrayRef<int64_t> shape, int64_t axis, int64_t count);
+  mlir::Value l2normalise(mlir::Value x, llvm::ArrayRef<int64_t> shape, int64_t axis, double floor, int64_t count);
 
   // ---- states: rows of keys (several key axes flattened) times the value axis
 
@@ -91,15 +112,16 @@ public:
   mlir::Value most(mlir::Value x, mlir::Value y) { return mlir::arith::MaxUIOp::create(b, loc, x, y); }
 
 private:
+  /// [outer, inner] -> [outer, times, inner].
+  mlir::Value insertAxis(mlir::Value x, int64_t outer, int64_t times, int64_t inner);
   /// Flags that any number of a tile is above a limit, against what the step claims; NaN is not.
   void flagAbove(mlir::Value x, double limit, const StateStep &step, const std::string &claim);
   llvm::DenseSet<std::pair<mlir::Operation *, mlir::Value>> checked; // what steps assert, and of which tile
 };
 
 /// Runs the token region of a recurrence on tiles: the semantics of the state ops. `args` are tiles for the region's
-/// arguments; the result are tiles for what it yields. A failure has been reported.
-mlir::FailureOr<llvm::SmallVector<mlir::Value>> emitStep(TileEmitter &e, RecurrenceOp recurrence,
-                                                         mlir::ValueRange args);
+/// arguments; the result are tiles for what it yields.
+llvm::SmallVector<mlir::Value> emitStep(TileEmitter &e, RecurrenceOp recurrence, mlir::ValueRange args);
 
 class AffineState;
 
@@ -107,9 +129,9 @@ class AffineState;
 /// with one row per token for `over` operands (see Batch), tiles for consts and states; so is the result.
 /// What a chunk does to the states' rows of keys, whatever they hold, is a matrix: `transitions`, if there are any, are
 /// what it is multiplied by, a tile with the rows of each state; the products follow the results.
-mlir::FailureOr<llvm::SmallVector<mlir::Value>> emitChunk(TileEmitter &e, RecurrenceOp recurrence,
-                                                          const AffineState &form, ScheduleAttr schedule,
-                                                          mlir::ValueRange args, mlir::ValueRange transitions = {});
+llvm::SmallVector<mlir::Value> emitChunk(TileEmitter &e, RecurrenceOp recurrence, const AffineState &form,
+                                         ScheduleAttr schedule, mlir::ValueRange args,
+                                         mlir::ValueRange transitions = {});
 
 /// The sizes of a call: arguments of a kernel, or known where it is launched.
 using Sizes = llvm::function_ref<mlir::Value(tile::Size)>;

@@ -108,23 +108,6 @@ rwkv.model @m {
 
 // -----
 
-!M = tensor<?x?x2x2x3x4xf32>
-!S = tensor<?x2x8xf32>
-
-func.func @sum(%m: !M, %s: !S) -> !S {
-  %0 = rwkv.fused heads -> (!S) {
-    %n = rwkv.recurrence over(%mt = %m : !M) init(%S = %s : !S) -> (!S) {
-      // expected-error@+1 {{'rwkv.sum' op has no sequential expansion}}
-      %1 = rwkv.sum %mt over 0 : tensor<2x3x4xf32> -> tensor<3x4xf32>
-      rwkv.yield %S : !rwkv.state<|8xf32>
-    }
-    rwkv.yield %n : !S
-  }
-  return %0 : !S
-}
-
-// -----
-
 !K = tensor<?x?x2x8xf32>
 !S = tensor<?x2x8x8xf32>
 

@@ -277,33 +277,6 @@ func.func @f(%in_q: !vectors, %in_k: !vectors, %in_v: !vectors_4, %in_R: !blocks
 
 // -----
 
-// l1-broadcast
-// L1: a vector along the middle one of three axes.
-!vectors = tensor<?x?x2x2xf32>
-!vectors_4 = tensor<?x?x2x4xf32>
-!blocks = tensor<?x?x2x1x2x2xf32>
-!state = tensor<?x2x2x4xf32>
-!v = tensor<4xf32>
-!S = !rwkv.state<2|4xf32>
-func.func @f(%in_q: !vectors, %in_k: !vectors, %in_v: !vectors_4, %in_R: !blocks, %in_S: !state)
-    -> (!vectors_4, !state) {
-  // expected-error @below {{'rwkv.recurrence' op schedule chunk is not legal}}
-  %r:2 = rwkv.recurrence
-      over(%q = %in_q : !vectors, %k = %in_k : !vectors, %v = %in_v : !vectors_4, %R = %in_R : !blocks)
-      init(%S = %in_S : !state) -> (!vectors_4, !state) {
-    // expected-note @below {{L1: 'rwkv.broadcast' has no form for many tokens at once}}
-    %tm = rwkv.broadcast %k on [1] : tensor<2xf32> -> tensor<1x2x2xf32>
-    %Rt = arith.mulf %tm, %R : tensor<1x2x2xf32>
-    %S1 = rwkv.transform %S, %Rt on "key0" : !S, tensor<1x2x2xf32>
-    %S2 = rwkv.write %S1[%k], %v : !S
-    %o = rwkv.read %S2[%q] : !S
-    rwkv.yield %o, %S2 : !v, !S
-  }
-  return %r#0, %r#1 : !vectors_4, !state
-}
-
-// -----
-
 // l2-read-key
 // L2: the key of a read (%z) depends on a read of the same state (%y), and %z feeds a write.
 // The same read for the output alone would be legal.
