@@ -21,17 +21,18 @@ REGION = """\
 func.func @example(%k0: tensor<?x?x2x8xf32>, %v0: tensor<?x?x2x8xf32>, %w0: tensor<?x?x2x8xf32>,
                    %beta0: tensor<?x?x2xf32>, %R0: tensor<?x?x2x4x2x2xf32>, %M0: tensor<?x?x2x4x8xf32>,
                    %z0: tensor<?x?x2x8x8xf32>, %s0: tensor<?x2x8x8xf32>, %N0: tensor<?x2x8x1xf32>,
-                   %P0: tensor<?x2x2x8x8xf32>, %n0: tensor<?x2x1xf32>) {{
-  %s:5 = rwkv.recurrence
+                   %P0: tensor<?x2x2x8x8xf32>, %F0: tensor<?x2x8x8x8xf32>, %n0: tensor<?x2x1xf32>) {{
+  %s:6 = rwkv.recurrence
       over(%k = %k0 : tensor<?x?x2x8xf32>, %v = %v0 : tensor<?x?x2x8xf32>, %w = %w0 : tensor<?x?x2x8xf32>,
            %beta = %beta0 : tensor<?x?x2xf32>, %R = %R0 : tensor<?x?x2x4x2x2xf32>, %M = %M0 : tensor<?x?x2x4x8xf32>,
            %z = %z0 : tensor<?x?x2x8x8xf32>)
       init(%S = %s0 : tensor<?x2x8x8xf32>, %B = %s0 : tensor<?x2x8x8xf32>, %N = %N0 : tensor<?x2x8x1xf32>,
-           %P = %P0 : tensor<?x2x2x8x8xf32>, %n = %n0 : tensor<?x2x1xf32>)
-      -> (tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>, tensor<?x2x8x1xf32>, tensor<?x2x2x8x8xf32>, tensor<?x2x1xf32>) {{
+           %P = %P0 : tensor<?x2x2x8x8xf32>, %F = %F0 : tensor<?x2x8x8x8xf32>, %n = %n0 : tensor<?x2x1xf32>)
+      -> (tensor<?x2x8x8xf32>, tensor<?x2x8x8xf32>, tensor<?x2x8x1xf32>, tensor<?x2x2x8x8xf32>,
+          tensor<?x2x8x8x8xf32>, tensor<?x2x1xf32>) {{
 {example}
     rwkv.yield {states} : !rwkv.state<8|8xf32>, !rwkv.state<8|8xf32>, !rwkv.state<8|1xf32>, !rwkv.state<2x8|8xf32>,
-        !rwkv.state<|1xf32>
+        !rwkv.state<8x8|8xf32>, !rwkv.state<|1xf32>
   }}
   return
 }}
@@ -89,8 +90,8 @@ def wrap(example):
     template = TEMPLATES.get(first.strip())
     if template is None:
         return example
-    after = {name for name in "SBNPn" if re.search(rf"^%{name}1 = ", rest, re.MULTILINE)}
-    states = ", ".join(f"%{name}1" if name in after else f"%{name}" for name in "SBNPn")
+    after = {name for name in "SBNPFn" if re.search(rf"^%{name}1 = ", rest, re.MULTILINE)}
+    states = ", ".join(f"%{name}1" if name in after else f"%{name}" for name in "SBNPFn")
     indented = "\n".join("    " + line if line else line for line in rest.rstrip("\n").split("\n"))
     return template.format(example=indented, states=states)
 

@@ -204,7 +204,7 @@ private:
 };
 } // namespace
 
-Value EvolveOp::expand(OpBuilder &builder) {
+SmallVector<Value> EvolveOp::expand(OpBuilder &builder) {
   Location loc = getLoc();
   StateType type = getState().getType();
   MatrixBuilder m(builder, loc, type.getElementType(), getReadKeys().size());
@@ -234,5 +234,5 @@ Value EvolveOp::expand(OpBuilder &builder) {
     }
     state = WriteOp::create(builder, loc, state, writeKeys[i], value);
   }
-  return diagonal.after(state);
+  return {diagonal.after(state)};
 }

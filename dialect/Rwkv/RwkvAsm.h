@@ -59,6 +59,16 @@ mlir::ParseResult parseMomentumTypes(mlir::OpAsmParser &parser, mlir::Type &stat
                                      mlir::Type &scaleType, mlir::Type &eta, mlir::Type &alpha);
 void printMomentumTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::OperandRange,
                         mlir::TypeRange, mlir::Type, mlir::Value, mlir::Type, mlir::Type, mlir::Type);
+// The last state's type is written; those before it have fewer key axes.
+mlir::ParseResult parseFeatureWriteTypes(mlir::OpAsmParser &parser, const AsmOperands &states, AsmTypes &stateTypes,
+                                         mlir::Type &key, mlir::Type &value, const std::optional<AsmOperand> &scale,
+                                         mlir::Type &scaleType, AsmTypes &results);
+void printFeatureWriteTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::OperandRange, mlir::TypeRange states,
+                            mlir::Type, mlir::Type, mlir::Value, mlir::Type, mlir::TypeRange);
+mlir::ParseResult parseFeatureReadTypes(mlir::OpAsmParser &parser, const AsmOperands &states, AsmTypes &stateTypes,
+                                        mlir::Type &key, mlir::Type &value);
+void printFeatureReadTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::OperandRange, mlir::TypeRange states,
+                           mlir::Type, mlir::Type);
 mlir::ParseResult parseMaximumTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &added, mlir::Type &value);
 mlir::ParseResult parseHoldTypes(mlir::OpAsmParser &parser, mlir::Type &state, mlir::Type &source, mlir::Type &counter);
 void printHoldTypes(mlir::OpAsmPrinter &printer, mlir::Operation *, mlir::Type state, mlir::Type, mlir::Type);

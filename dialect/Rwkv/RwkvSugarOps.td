@@ -112,6 +112,79 @@ def Rwkv_MomentumOp : Rwkv_SugarOp<"momentum", [AttrSizedOperandSegments, Rwkv_R
   let hasVerifier = 1;
 }
 
+def Rwkv_FeatureMap : I32EnumAttr<"FeatureMap", "a map of keys, by the inner product of what it maps x and y to", [
+    I32EnumAttrCase<"power", 0>, I32EnumAttrCase<"taylor", 1>]> {
+  let cppNamespace = "::rwkv";
+}
+
+class Rwkv_FeatureOp<string mnemonic, list<Trait> traits = []> : Rwkv_SugarOp<mnemonic, traits> {
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// As many times as there are key axes.
+    ::llvm::SmallVector<::mlir::Value> getKeysOf(StateType state) {
+      return ::llvm::SmallVector<::mlir::Value>(state.getKeys().size(), getKey());
+    }
+  }];
+}
+
+def Rwkv_FeatureWriteOp : Rwkv_FeatureOp<"feature_write", [AttrSizedOperandSegments]> {
+  let summary = "S + c phi(k) v^T for features phi(k) of a key: its power, or the terms of a Taylor series";
+  let description = [{
+    A map is known by the inner product of what it makes of two keys, phi(x) . phi(y):
+
+    | map      | phi(x) . phi(y)                         | states                                                |
+    |----------|-----------------------------------------|-------------------------------------------------------|
+    | `power`  | (x . y)^p                               | one, with p key axes                                  |
+    | `taylor` | 1 + x . y + .. + (x . y)^p / p!         | p + 1, with 0, 1, .., p key axes                      |
+
+    The features of degree n are k (x) k (x) .. (n times), on n key axes of one size, which are stored in full. Only the type of
+    the last state is written. `k` is `tensor<K>`, `v` `tensor<V>`, the optional scale c a scalar. Short for a write to each
+    state. The states may decay (by one number for all elements, or the features would not stay features) and be written to in
+    other ways in between. (`taylor`: arXiv:2402.18668.)
+
+    Constraints
+    - feature_c1: all key axes of the states are of one size, and all values.
+    - feature_c2: as many states, with as many key axes, as the map needs.
+
+    Example:
+    ```mlir
+    // region
+    %F1 = rwkv.feature_write power %F[%k], %v scale %beta : !rwkv.state<8x8|8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Rwkv_StateType>:$states, Rwkv_FeatureMap:$map, Rwkv_FloatTensor:$key,
+                       Rwkv_FloatTensor:$value, Optional<AnyFloat>:$scale);
+  let results = (outs Variadic<Rwkv_StateType>:$results);
+  let assemblyFormat = [{
+    $map $states `[` $key `]` `,` $value (`scale` $scale^)? attr-dict `:`
+    custom<FeatureWriteTypes>(ref($states), type($states), type($key), type($value), ref($scale), type($scale),
+                              type($results))
+  }];
+}
+
+def Rwkv_FeatureReadOp : Rwkv_FeatureOp<"feature_read"> {
+  let summary = "<phi(q), S> for features phi(q) of a key: the sum over past writes of phi(q) . phi(k) v";
+  let description = [{
+    Maps and states as in `rwkv.feature_write`: what was written is weighted by (q . k)^p, or by the Taylor series of e^(q . k).
+    Short for a read of each state, times 1 / n! (`taylor`), and their sum.
+
+    Constraints
+    - feature_c1, feature_c2: as for `rwkv.feature_write`.
+
+    Example:
+    ```mlir
+    // region
+    %y = rwkv.feature_read power %F[%k] : !rwkv.state<8x8|8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Rwkv_StateType>:$states, Rwkv_FeatureMap:$map, Rwkv_FloatTensor:$key);
+  let results = (outs Rwkv_FloatTensor:$value);
+  let assemblyFormat = [{
+    $map $states `[` $key `]` attr-dict `:`
+    custom<FeatureReadTypes>(ref($states), type($states), type($key), type($value))
+  }];
+}
+
 def Rwkv_EvolveFunction : I32EnumAttr<"EvolveFunction", "the function of a generator that a state is multiplied by", [
     I32EnumAttrCase<"exp", 0>, I32EnumAttrCase<"resolvent", 1>, I32EnumAttrCase<"cayley", 2>]> {
   let cppNamespace = "::rwkv";

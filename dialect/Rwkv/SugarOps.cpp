@@ -39,10 +39,10 @@ LogicalResult DeltaOp::verify() {
   return getScale() ? verifyType(*this, "scale", state.getElementType(), getScale().getType()) : success();
 }
 
-Value DeltaOp::expand(OpBuilder &builder) {
+SmallVector<Value> DeltaOp::expand(OpBuilder &builder) {
   Value read = ReadOp::create(builder, getLoc(), getState(), getReadKeys().empty() ? getKeys() : getReadKeys());
   Value error = arith::SubFOp::create(builder, getLoc(), getValue(), read);
-  return WriteOp::create(builder, getLoc(), getState(), getKeys(), error, getScale());
+  return {WriteOp::create(builder, getLoc(), getState(), getKeys(), error, getScale())};
 }
 
 // ---- normalizer
@@ -77,7 +77,7 @@ LogicalResult NormalizerOp::verify() {
   return getFloor() ? verifyType(*this, "floor", state.getElementType(), getFloor().getType()) : success();
 }
 
-Value NormalizerOp::expand(OpBuilder &builder) {
+SmallVector<Value> NormalizerOp::expand(OpBuilder &builder) {
   Location loc = getLoc();
   StateType state = getState().getType();
   Value sum = ReadOp::create(builder, loc, getState(), getKeys());
@@ -87,7 +87,7 @@ Value NormalizerOp::expand(OpBuilder &builder) {
     weight = arith::MaximumFOp::create(builder, loc, math::AbsFOp::create(builder, loc, weight), getFloor());
   }
   Value all = BroadcastOp::create(builder, loc, state.getValueType(), weight, DenseI64ArrayAttr());
-  return arith::DivFOp::create(builder, loc, sum, all);
+  return {arith::DivFOp::create(builder, loc, sum, all)};
 }
 
 // ---- slots
@@ -137,12 +137,12 @@ LogicalResult MixOp::verify() {
   return verifyType(*this, "x", state.getElementType(), getX().getType());
 }
 
-Value MixOp::expand(OpBuilder &builder) {
+SmallVector<Value> MixOp::expand(OpBuilder &builder) {
   StateType state = getState().getType();
   SmallVector<double> ones(state.getKeys()[0], 1.0);
   Value matrix = buildSlotMatrix(builder, getLoc(), state.getElementType(), state.getKeys()[0], ones,
                                  {{getX(), static_cast<int64_t>(getTo()), static_cast<int64_t>(getFrom())}});
-  return TransformOp::create(builder, getLoc(), state, getState(), matrix, "key0");
+  return {TransformOp::create(builder, getLoc(), state, getState(), matrix, "key0")};
 }
 
 ParseResult rwkv::parseMomentumTypes(OpAsmParser &parser, Type &stateType, const AsmOperands &keys, AsmTypes &keyTypes,
@@ -197,7 +197,7 @@ LogicalResult MomentumOp::verify() {
   return success();
 }
 
-Value MomentumOp::expand(OpBuilder &builder) {
+SmallVector<Value> MomentumOp::expand(OpBuilder &builder) {
   Location loc = getLoc();
   StateType state = getState().getType();
   Type element = state.getElementType();
@@ -213,5 +213,5 @@ Value MomentumOp::expand(OpBuilder &builder) {
   Value pushed = WriteOp::create(builder, loc, kept, keys, getValue(), getScale());
   Value one = arith::ConstantOp::create(builder, loc, FloatAttr::get(element, 1.0));
   Value forget = arith::SubFOp::create(builder, loc, one, getAlpha());
-  return transform(pushed, {0.0, 1.0}, {{forget, 0, 0}, {one, 0, 1}});
+  return {transform(pushed, {0.0, 1.0}, {{forget, 0, 0}, {one, 0, 1}})};
 }

@@ -49,7 +49,7 @@ struct GeneralizePass : rwkv::impl::RwkvGeneralizePassBase<GeneralizePass> {
     getOperation()->walk([&](SugarOpInterface op) { sugar.push_back(op); });
     for (SugarOpInterface op : sugar) {
       builder.setInsertionPoint(op);
-      op->getResult(0).replaceAllUsesWith(op.expand(builder));
+      op->replaceAllUsesWith(op.expand(builder));
       op->erase();
       ++numSugar;
     }
