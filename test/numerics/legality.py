@@ -25,11 +25,12 @@ TABLE = {
         mlstm ladder-mlstm
         ladder-retention ladder-mamba2 ladder-gla ladder-rwkv5 ladder-rwkv6 ladder-tensor-state ladder-symmetric-power
         ladder-rank2-write ladder-linear-attention ladder-taylor
-        stale ladder-ttt-linear two-states ladder-two-states""",
+        stale ladder-ttt-linear two-states ladder-two-states
+        functions axes ladder-taylor-features""",
     # Delta rules and transforms: a read comes back to its state.
     ("chunk",): """
         wkv7 wkv7-rung wkv7-f64 wkv7-groups gated-delta gated-delta-rung gated-delta-groups
-        delta-net delta-short delta-normalized delta-reads delta-product-2 kda transform
+        selected feature-delta delta-net delta-short delta-normalized delta-reads delta-product-2 kda transform
         turned-delta turned-whole turned-axes turned-and-decayed
         evolve-exp evolve-exp-2 evolve-resolvent evolve-cayley
         evolve-exp-diagonal evolve-resolvent-diagonal evolve-cayley-diagonal short-forms
@@ -52,13 +53,13 @@ TABLE = {
 
 # Whose chunks are not one matrix times all states and something added, so that long sequences cannot be cut: states
 # without keys, states that are read where others are computed, decays of the value axis.
-NOT_CUT = """ladder-linear-attention ladder-mlstm ladder-taylor ladder-ttt-linear ladder-two-sided-delta
+NOT_CUT = """ladder-linear-attention ladder-mlstm ladder-taylor ladder-taylor-features ladder-ttt-linear ladder-two-sided-delta
     ladder-two-states"""
 
 # Whose values know of each other, so that no task can have a part of them: they are summed over, make keys, or there are
 # values of several kinds.
 NOT_SPLIT = """ladder-gated-oja ladder-linear-attention ladder-mamba1 ladder-mlstm ladder-slstm ladder-taylor
-    ladder-ttt-linear"""
+    ladder-taylor-features ladder-ttt-linear functions selected axes"""
 
 KINDS = ("step", "scan", "chunk")
 

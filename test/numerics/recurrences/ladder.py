@@ -567,3 +567,4 @@ ladder(
     ),
     sizes=tuple(s | dict(one=1) for s in hkv((1, 1, 1), (2, 4, 8), (3, 5, 7))),
 )
+like("ladder-taylor", "taylor_features")
