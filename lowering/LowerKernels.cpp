@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Tile kernels to functions, in the way of the module's target.
+// Tile kernels to functions, in the way of the module's target; before that, what it has warps for becomes pipelines.
 #include "lowering/Lanes/Lanes.h"
 #include "lowering/Passes.h"
 #include "lowering/RegisterBlocks/Nest.h"
@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 namespace rwkv {
+#define GEN_PASS_DEF_TILEFORMPIPELINESPASS
 #define GEN_PASS_DEF_TILELOWERKERNELSPASS
 #include "lowering/Passes.h.inc"
 } // namespace rwkv
@@ -16,13 +17,49 @@ namespace rwkv {
 using namespace mlir;
 using namespace rwkv;
 
+/// Null, and an error, if the module has none.
+static TargetAttr getTarget(ModuleOp module) {
+  auto target = module->getAttrOfType<TargetAttr>("rwkv.target");
+  if (!target) {
+    module.emitError("expected the module to have a #rwkv.target as 'rwkv.target'");
+  }
+  return target;
+}
+
+/// The machine of a target whose tasks are run by lanes.
+static FailureOr<lanes::Machine> getMachine(ModuleOp module, TargetAttr target) {
+  std::string error;
+  std::optional<TargetInfo> info = lookupTarget(target.getChip(), error);
+  if (!info || !info->hooks) {
+    return module.emitError("expected a target whose tasks are run by lanes, but got '") << target.getChip() << "'";
+  }
+  return lanes::Machine{target.getLanes(), target.getScratch(), info->hooks};
+}
+
 namespace {
+struct FormPipelinesPass : rwkv::impl::TileFormPipelinesPassBase<FormPipelinesPass> {
+  void runOnOperation() override {
+    TargetAttr target = getTarget(getOperation());
+    if (!target) {
+      return signalPassFailure();
+    }
+    if (target.getLanes() == 1) {
+      return; // a thread, which has no warps
+    }
+    FailureOr<lanes::Machine> machine = getMachine(getOperation(), target);
+    if (failed(machine)) {
+      return signalPassFailure();
+    }
+    for (auto kernel : getOperation().getOps<tile::KernelOp>()) {
+      numFormed += lanes::formPipeline(kernel, *machine);
+    }
+  }
+};
+
 struct LowerKernelsPass : rwkv::impl::TileLowerKernelsPassBase<LowerKernelsPass> {
   void runOnOperation() override {
-    ModuleOp module = getOperation();
-    auto target = module->getAttrOfType<TargetAttr>("rwkv.target");
+    TargetAttr target = getTarget(getOperation());
     if (!target) {
-      module.emitError("expected the module to have a #rwkv.target as 'rwkv.target'");
       return signalPassFailure();
     }
     if (target.getLanes() > 1 ? failed(lowerToLanes(target)) : failed(lowerToVectors(target))) {
@@ -31,13 +68,14 @@ struct LowerKernelsPass : rwkv::impl::TileLowerKernelsPassBase<LowerKernelsPass>
   }
 
   /// Every kernel by `lower`; everything else goes: the host side has been read by now.
-  void lowerAll(function_ref<void(tile::KernelOp)> lower) {
+  LogicalResult lowerAll(function_ref<LogicalResult(tile::KernelOp)> lower) {
     for (Operation &op : llvm::make_early_inc_range(getOperation().getBody()->getOperations())) {
-      if (auto kernel = dyn_cast<tile::KernelOp>(op)) {
-        lower(kernel);
+      if (auto kernel = dyn_cast<tile::KernelOp>(op); kernel && failed(lower(kernel))) {
+        return failure();
       }
       op.erase();
     }
+    return success();
   }
 
   LogicalResult lowerToVectors(TargetAttr target) {
@@ -51,25 +89,31 @@ struct LowerKernelsPass : rwkv::impl::TileLowerKernelsPassBase<LowerKernelsPass>
       }
       machine.matrix = info->matrix;
     }
-    lowerAll([&](tile::KernelOp kernel) { blocks::lowerKernel(kernel, machine); });
-    return success();
+    return lowerAll([&](tile::KernelOp kernel) -> LogicalResult {
+      WalkResult found = kernel.getBody().walk([](tile::PipelineOp op) {
+        return WalkResult(op.emitOpError("expected a target whose tasks are run by lanes"));
+      });
+      if (found.wasInterrupted()) {
+        return failure();
+      }
+      blocks::lowerKernel(kernel, machine);
+      return success();
+    });
   }
 
   LogicalResult lowerToLanes(TargetAttr target) {
     ModuleOp module = getOperation();
-    std::string error;
-    std::optional<TargetInfo> info = lookupTarget(target.getChip(), error);
-    if (!info || !info->hooks) {
-      return module.emitError("expected a target whose tasks are run by lanes, but got '") << target.getChip() << "'";
-    }
-    lanes::Machine machine{target.getLanes(), target.getScratch(), info->hooks};
+    FailureOr<lanes::Machine> machine = getMachine(module, target);
     constexpr StringLiteral kArena = "rwkv_shared";
-    lowerAll([&](tile::KernelOp kernel) { lanes::lowerKernel(kernel, machine, kArena); });
+    if (failed(machine) ||
+        failed(lowerAll([&](tile::KernelOp kernel) { return lanes::lowerKernel(kernel, *machine, kArena); }))) {
+      return failure();
+    }
     // Its size is given with every launch.
     OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
     auto bytes = LLVM::LLVMArrayType::get(b.getI8Type(), 0);
     LLVM::GlobalOp::create(b, module.getLoc(), bytes, /*isConstant=*/false, LLVM::Linkage::External, kArena,
-                           Attribute(), /*alignment=*/16, info->hooks->getSharedSpace());
+                           Attribute(), /*alignment=*/16, machine->hooks->getSharedSpace());
     return success();
   }
 };

@@ -4,6 +4,22 @@
 
 include "mlir/Pass/PassBase.td"
 
+def TileFormPipelinesPass : Pass<"tile-form-pipelines", "::mlir::ModuleOp"> {
+  let summary = "Make loops over chunks pipelines of the warps of a task";
+  let description = [{
+    In every `tile.kernel`, the first `scf.for` over chunks that the machine of `#rwkv.target` can run so becomes a
+    `tile.pipeline`: what needs nothing that is carried is prepared, everything else applied. Systems that are prepared but
+    solved for what is carried are inverted. Remarks (`--remarks-filter=tile-form-pipelines`) say which loops, and what is in
+    the way of others. Nothing is done for machines whose tasks are run by a thread. Numeric effect: where a system is
+    inverted, its solution is a product with the inverse, whose operands are rounded as those of the other products.
+
+    Before: `scf.for %i = .. iter_args(%S = ..) { %k = tile.load .. %Sn = tile.dot %k, .. acc %S .. }`
+    After: `tile.pipeline .. prepare(%i: index) { .. tile.pass %k .. } apply(%i: index, %S: .., %k: ..) { .. tile.carry %Sn .. }`
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::rwkv::tile::TileDialect"];
+  let statistics = [Statistic<"numFormed", "pipelines", "Number of pipelines formed">];
+}
+
 def TileLowerKernelsPass : Pass<"tile-lower-kernels", "::mlir::ModuleOp"> {
   let summary = "Turn tile kernels into functions on vectors, for CPUs";
   let description = [{

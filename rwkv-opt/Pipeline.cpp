@@ -70,6 +70,7 @@ LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t ch
 
 LogicalResult rwkv::runCodegen(ModuleOp module, llvm::StringMap<KernelInfo> &infos) {
   PassManager lower(module.getContext());
+  lower.addPass(createTileFormPipelinesPass());
   lower.addPass(createTileLowerKernelsPass());
   if (failed(lower.run(module))) {
     return failure();

@@ -285,5 +285,23 @@ LogicalResult DotOp::verify() {
   return success();
 }
 
+// ---- pipelines
+
+/// (%a: type, ..) { .. }
+static ParseResult parsePhase(OpAsmParser &parser, Region &phase) {
+  SmallVector<OpAsmParser::Argument> args;
+  if (parser.parseArgumentList(args, OpAsmParser::Delimiter::Paren, /*allowType=*/true)) {
+    return failure();
+  }
+  return parser.parseRegion(phase, args);
+}
+
+static void printPhase(OpAsmPrinter &printer, Operation *, Region &phase) {
+  printer << "(";
+  llvm::interleaveComma(phase.getArguments(), printer, [&](BlockArgument arg) { printer.printRegionArgument(arg); });
+  printer << ") ";
+  printer.printRegion(phase, /*printEntryBlockArgs=*/false);
+}
+
 #define GET_OP_CLASSES
 #include "dialect/Tile/TileOps.cpp.inc"

@@ -15,7 +15,8 @@ def Tile_Dialect : Dialect {
   let description = [{
     A kernel is a program for one task over values `tensor<RxCxf32>`, `tensor<Cxf32>` and scalars. `arith`, `math` and
     `scf.for`/`scf.if` are used as they are; this dialect adds memory, shape and contraction ops. Sizes are static, at most
-    two axes; keys of several axes are flattened. Nothing here knows registers, lanes or vendors.
+    two axes; keys of several axes are flattened. Nothing here knows lanes or vendors; `tile.pipeline`, which is formed for a
+    machine, says what the warps of a task do.
   }];
   let useDefaultTypePrinterParser = 1;
   let hasConstantMaterializer = 1;
@@ -305,6 +306,102 @@ def Tile_FlagOp : Tile_Op<"flag", [DeclareOpInterfaceMethods<MemoryEffectsOpInte
     /// What the status has if this one does not hold.
     int32_t getStatusBit() { return int32_t(1) << ::std::min<int64_t>(getNumber(), 30); }
   }];
+}
+
+def Tile_Count : ConfinedAttr<I64Attr, [IntPositive]>;
+def Tile_PerhapsNone : DefaultValuedAttr<ConfinedAttr<I64Attr, [IntNonNegative]>, "0">;
+
+def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects]> {
+  let summary = "A loop over chunks in which some warps of a task prepare chunks and others apply them to what is carried";
+  let description = [{
+    `for i = from; i < to; i += step`, with values that are carried from one chunk to the next, in two phases. `prepare` makes of a
+    chunk what does not need what is carried, and passes it on (`tile.pass`); `apply` takes it, makes the next values of what is
+    carried (`tile.carry`), and stores results. Chunks are applied one after the other, but several of them are prepared at a
+    time: each of the `preparers` warps has a slot of a ring in shared memory, fills it for every chunk that is its turn, and
+    fills it again when all that apply have read it. The next operands are read ahead while it waits.
+
+    What is carried are matrices of whose columns nothing depends on another column. Each of the `appliers` warps has `columns`
+    of them, for all chunks, and reads the same columns of what is passed as `columns`, tiles as they are in memory; of everything
+    else that is passed it reads all.
+
+    `idle` warps lie between those that prepare and those that apply, where machines have registers for whole groups of warps:
+    those of a lane that applies are `moved` fewer, those of one that prepares as many more. `tasks` share a multiprocessor.
+    With `pairs` operands of products lie in slots as pairs of 16 bits.
+
+    Constraints
+    - pipeline_c1: what is carried are matrices with one number of columns, `appliers` times `columns`; values, arguments and
+      results of what is carried have the same types.
+    - pipeline_c2: the arguments of `prepare` are the index; those of `apply` the index, what is carried, what is passed.
+    - pipeline_c3: `prepare` ends with `tile.pass`, `apply` with `tile.carry`.
+    - pipeline_c4: `prepare` only reads memory; it may flag. It reads no buffer that `apply` stores to, as it runs ahead.
+    - pipeline_c5: `apply` loads no tiles and flags nothing; it stores whole rows of its columns.
+    - pipeline_c6: there are no loops inside, and branches in `prepare` alone: of two sides, which only compute.
+    - pipeline_c7: what is passed as `columns` are loads of `prepare`, with the columns of what is carried.
+
+    Neither phase sees values of the other but these.
+
+    Example:
+    ```mlir
+    %r = tile.pipeline %c0 to %n step %c16 carries(%S0) : (tensor<64x64xf32>) -> tensor<64x64xf32>
+        preparers 4 appliers 4 columns 16 tasks 2
+    prepare(%i: index) {
+      %k = tile.load %x[%i] : <bf16> -> tensor<64x16xf32>
+      %v = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
+      tile.pass %k : tensor<64x16xf32> columns %v : tensor<16x64xf32>
+    } apply(%i: index, %S: tensor<64x64xf32>, %k: tensor<64x16xf32>, %v: tensor<16x64xf32>) {
+      %Sn = tile.dot %k, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+      tile.carry %Sn : tensor<64x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Index:$from, Index:$to, Index:$step, Variadic<Tile_Tile>:$init, Tile_Count:$preparers,
+                       Tile_PerhapsNone:$idle, Tile_Count:$appliers, Tile_Count:$columns, Tile_Count:$tasks,
+                       Tile_PerhapsNone:$moved, UnitAttr:$pairs);
+  let results = (outs Variadic<Tile_Tile>:$results);
+  let regions = (region SizedRegion<1>:$prepare, SizedRegion<1>:$apply);
+  let assemblyFormat = [{
+    $from `to` $to `step` $step `carries` `(` $init `)` `:` functional-type($init, $results)
+    `\n` `preparers` $preparers (`idle` $idle^)? `appliers` $appliers `columns` $columns `tasks` $tasks (`moved` $moved^)?
+    (`pairs` $pairs^)? attr-dict `\n` `prepare` custom<Phase>($prepare) `apply` custom<Phase>($apply)
+  }];
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    PassOp getPass();
+    CarryOp getCarry();
+    /// What the phases call the index, what is carried, and what is passed, in the order of `tile.pass`.
+    ::mlir::BlockArgument getPreparedIndex() { return getPrepare().getArgument(0); }
+    ::mlir::BlockArgument getAppliedIndex() { return getApply().getArgument(0); }
+    ::mlir::ArrayRef<::mlir::BlockArgument> getCarried() {
+      return getApply().getArguments().slice(1, getInit().size());
+    }
+    ::mlir::ArrayRef<::mlir::BlockArgument> getPassed() {
+      return getApply().getArguments().drop_front(1 + getInit().size());
+    }
+    /// What is prepared, if this is an argument that it is passed as; otherwise the value.
+    static ::mlir::Value getPrepared(::mlir::Value value);
+  }];
+}
+
+def Tile_PassOp : Tile_Op<"pass", [Pure, Terminator, AttrSizedOperandSegments, HasParent<"PipelineOp">]> {
+  let summary = "Pass on what has been prepared for a chunk, in a slot of the ring";
+  let description = [{
+    All warps that apply read all of `whole`; of `columns`, tiles as they have been loaded, each reads its own columns.
+  }];
+  let arguments = (ins Variadic<Tile_Tile>:$whole, Variadic<Tile_Tile>:$columns);
+  let assemblyFormat = "($whole^ `:` type($whole))? (`columns` $columns^ `:` type($columns))? attr-dict";
+  let extraClassDeclaration = [{
+    /// What `apply` calls an operand.
+    ::mlir::BlockArgument getPassedAs(::mlir::OpOperand &operand);
+  }];
+}
+
+def Tile_CarryOp : Tile_Op<"carry", [Pure, Terminator, HasParent<"PipelineOp">]> {
+  let summary = "What is carried to the next chunk, or out of the last one";
+  let description = [{
+    The values take the places of what the pipeline carries, in its order.
+  }];
+  let arguments = (ins Variadic<Tile_Tile>:$values);
+  let assemblyFormat = "$values `:` type($values) attr-dict";
 }
 
 #endif // RWKV_DIALECT_TILE_TILEOPS_TD

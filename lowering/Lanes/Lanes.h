@@ -23,10 +23,15 @@ struct Machine {
   const Hooks *hooks;
 };
 
+/// Makes the first loop over chunks of a kernel that can be one a pipeline of warps. Remarks say which, and what is in
+/// the way of others.
+bool formPipeline(tile::KernelOp kernel, const Machine &machine);
+
 /// The function of a kernel: `void k(buffers.., i64 B, T, S, l, scratch, status, i64 first task)`. Its attributes
 /// tile.lanes, tile.shared and tile.scratch say how many lanes run it, and how many bytes of shared and of other memory
-/// a task needs. `arena` is the symbol of the shared memory.
-mlir::func::FuncOp lowerKernel(tile::KernelOp kernel, const Machine &machine, llvm::StringRef arena);
+/// a task needs. `arena` is the symbol of the shared memory. Fails, and says so, if the machine cannot run its
+/// pipeline.
+mlir::FailureOr<mlir::func::FuncOp> lowerKernel(tile::KernelOp kernel, const Machine &machine, llvm::StringRef arena);
 
 /// How code of one task is written: builder, lanes, memory.
 class Emitter {
@@ -89,7 +94,6 @@ public:
 /// Whether a tile that a loop carries can be in registers of the lanes: whatever accesses it does so point by point, or
 /// sums over its rows, and every lane is dealt the same number of points, few enough.
 bool canBeOfLanes(mlir::scf::ForOp loop, unsigned carried, int64_t lanes);
-
 
 /// Emits the loops of a nest. `allocate` gives shared memory for some numbers, `ready` is called when scalars and
 /// addresses have been computed, before anything is written.

@@ -5,9 +5,7 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -42,9 +40,13 @@ int64_t getDivisor(Value index, int64_t most) {
 
 class LaneLowering : public KernelLowering, LoopSurroundings {
 public:
-  LaneLowering(tile::KernelOp kernel, const Machine &numbers, StringRef arena)
-      : KernelLowering(kernel), machine(numbers), arena(arena), pipeline(choosePipeline()),
-        e(b, loc, *machine.hooks, chooseLanes()) {}
+  LaneLowering(tile::KernelOp kernel, const Machine &numbers, StringRef arena, std::optional<Pipeline> planned)
+      : KernelLowering(kernel), machine(numbers), arena(arena), pipeline(std::move(planned)),
+        e(b, loc, *machine.hooks, chooseLanes()) {
+    if (pipeline) {
+      machine.sharedBytes = pipeline->sharedBytes;
+    }
+  }
 
   func::FuncOp run() {
     MLIRContext *context = kernel.getContext();
@@ -99,29 +101,6 @@ public:
   }
 
 private:
-  /// Of the first loop that can be one.
-  std::optional<Pipeline> choosePipeline() {
-    std::optional<Pipeline> found;
-    const auto kRemark = remark::RemarkOpts::name("Pipeline").category("tile-lower-kernels");
-    kernel.getBody().walk<WalkOrder::PreOrder>([&](scf::ForOp loop) {
-      std::string why;
-      sinkIndices(loop);
-      found = findPipeline(loop, machine, why);
-      if (!found) {
-        remark::missed(loop.getLoc(), kRemark) << "no pipeline: " + why;
-        return WalkResult::advance();
-      }
-      remark::passed(loop.getLoc(), kRemark)
-          << llvm::formatv("pipeline: {0} warps prepare chunks, {1} apply {2} columns each; slots of {3} bytes; "
-                           "tasks at once: {4}",
-                           found->preparers, found->appliers, found->columns, found->slotBytes, found->tasksAtOnce)
-                 .str();
-      machine.sharedBytes = found->sharedBytes;
-      return WalkResult::interrupt();
-    });
-    return found;
-  }
-
   /// From the largest tile that is not left in a buffer.
   int64_t chooseLanes() {
     if (pipeline) {
@@ -172,6 +151,9 @@ private:
     return llvm::any_of(tile.getUses(), [&](OpOperand &use) {
       if (auto dot = dyn_cast<tile::DotOp>(use.getOwner())) {
         return dot.getRhs() == tile && !dot.getTransposed();
+      }
+      if (auto op = dyn_cast<tile::PipelineOp>(use.getOwner())) {
+        return isRightOperand(op.getCarried()[use.getOperandNumber() - op.getInit().getBeginOperandIndex()]);
       }
       auto loop = dyn_cast<scf::ForOp>(use.getOwner());
       return loop && loop.getTiedLoopRegionIterArg(&use) && isRightOperand(loop.getTiedLoopRegionIterArg(&use));
@@ -372,20 +354,15 @@ private:
     LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::_or, status, bit, LLVM::AtomicOrdering::monotonic);
   }
 
-  // ---- loops with roles
+  // ---- pipelines
 
-  bool emitLoop(scf::ForOp loop, ArrayRef<Memory> places, Value from, Value to, Value step) override {
-    if (!pipeline || pipeline->loop != loop) {
-      return false;
-    }
+  void lowerPhases(tile::PipelineOp, ArrayRef<Memory> places, Value from, Value to, Value step) override {
     barrier();
-    iv = loop.getInductionVar();
     first = from;
     stride = step;
     Value count = arith::CeilDivUIOp::create(b, loc, arith::SubIOp::create(b, loc, to, from), step);
     emitPipeline(e, *pipeline, places, count, *this);
     barrier();
-    return true;
   }
 
   Value getOutsideScalar(Value scalar) override { return getScalar(scalar); }
@@ -410,7 +387,9 @@ private:
   void forChunk(Value number, function_ref<void()> body) override {
     auto savedScalars = scalars;
     auto savedMemories = memories;
-    scalars[iv] = e.add(first, arith::MulIOp::create(b, loc, number, stride));
+    Value index = e.add(first, arith::MulIOp::create(b, loc, number, stride));
+    scalars[pipeline->op.getPreparedIndex()] = index;
+    scalars[pipeline->op.getAppliedIndex()] = index;
     body();
     scalars = std::move(savedScalars);
     memories = std::move(savedMemories);
@@ -419,7 +398,7 @@ private:
   Machine machine;
   StringRef arena;
   std::optional<Pipeline> pipeline;
-  Value iv, first, stride; // of its loop
+  Value first, stride; // of its chunks
   Emitter e;
   Value status;
   std::vector<Allocation> allocations;
@@ -429,6 +408,23 @@ private:
 
 } // namespace
 
-func::FuncOp lanes::lowerKernel(tile::KernelOp kernel, const Machine &machine, StringRef arena) {
-  return LaneLowering(kernel, machine, arena).run();
+FailureOr<func::FuncOp> lanes::lowerKernel(tile::KernelOp kernel, const Machine &machine, StringRef arena) {
+  std::optional<Pipeline> pipeline;
+  WalkResult planned = kernel.getBody().walk([&](tile::PipelineOp op) {
+    if (pipeline) {
+      op.emitOpError("expected a kernel to have one pipeline, but got another");
+      return WalkResult::interrupt();
+    }
+    std::string why;
+    sinkIndices(op);
+    pipeline = planPipeline(op, machine, why);
+    if (!pipeline) {
+      op.emitOpError("expected a pipeline that the target can run: ") << why;
+    }
+    return WalkResult(success(pipeline.has_value()));
+  });
+  if (planned.wasInterrupted()) {
+    return failure();
+  }
+  return LaneLowering(kernel, machine, arena, std::move(pipeline)).run();
 }

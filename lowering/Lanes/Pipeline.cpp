@@ -21,18 +21,20 @@ class PipelineEmitter {
 public:
   PipelineEmitter(Emitter &e, const Pipeline &plan, ArrayRef<Memory> places, Value count,
                   LoopSurroundings &surroundings)
-      : e(e), b(e.b), loc(e.loc), plan(plan), loop(plan.loop), places(places), count(count),
+      : e(e), b(e.b), loc(e.loc), plan(plan), pipeline(plan.op), places(places), count(count),
         surroundings(surroundings) {}
 
   void run() {
-    loop.getBody()->walk([&](Operation *op) { // before the roles part
-      for (Value operand : op->getOperands()) {
+    auto findOutside = [&](Operation *inner) { // before the roles part
+      for (Value operand : inner->getOperands()) {
         if (isOutside(operand)) {
           isa<RankedTensorType>(operand.getType()) ? (void)outsideMemory(operand)
                                                    : (void)surroundings.getOutsideScalar(operand);
         }
       }
-    });
+    };
+    pipeline.getPrepare().walk(findOutside);
+    pipeline.getApply().walk(findOutside);
     int64_t warp = e.hooks.getWarp();
     number = e.laneDivided(warp);
     lane = e.laneModulo(warp);
@@ -65,9 +67,8 @@ private:
   }
 
   bool isOutside(Value value) {
-    Operation *op = value.getDefiningOp();
-    bool inside = op ? plan.loop->isProperAncestor(op) : cast<BlockArgument>(value).getOwner() == loop.getBody();
-    return !inside && !isa_and_nonnull<arith::ConstantOp>(op) && !isa<tile::BufferType>(value.getType());
+    bool inside = pipeline->isAncestor(value.getParentBlock()->getParentOp());
+    return !inside && !value.getDefiningOp<arith::ConstantOp>() && !isa<tile::BufferType>(value.getType());
   }
 
   /// Tiles from outside that other lanes wrote, or that lie in a buffer.
@@ -83,14 +84,14 @@ private:
     WarpTiles::Outside result;
     result.getScalar = [this](Value scalar) { return surroundings.getOutsideScalar(scalar); };
     result.find = [this, column](Value tile) {
-      if (auto load = tile.getDefiningOp<tile::LoadOp>(); load && load->getParentOp() == plan.loop) {
+      if (auto load = tile.getDefiningOp<tile::LoadOp>(); load && load->getParentOp() == pipeline) {
         return buffer(load.getBuffer(), load.getOffset(), load.getStride(), load.getResult());
       }
       return shifted(outsideMemory(tile), tile, column);
     };
     result.getExchange = [this](Value tile) { return getExchange(tile); };
     result.getShape = [this](Value tile) { return shapeOf(tile); };
-    result.isInside = [this](Operation *op) { return plan.loop->isProperAncestor(op); };
+    result.isInside = [this](Operation *inner) { return pipeline->isProperAncestor(inner); };
     return result;
   }
 
@@ -256,7 +257,7 @@ private:
   Place bufferOf(tile::LoadOp load) {
     return buffer(load.getBuffer(), load.getOffset(), load.getStride(), load.getResult());
   }
-  Place partOf(Value slot, tile::LoadOp load) { return partAt(slot, plan.parts.find(load.getResult())->second); }
+  Place partOf(Value slot, tile::LoadOp load) { return partAt(slot, plan.loads.find(load)->second); }
 
   void prepareChunk(OpBuilder &entry, Value chunk, Value slot, ValueRange words) {
     WarpTiles tiles = makeTiles(entry, Value());
@@ -364,7 +365,7 @@ private:
     branch->walk([&](Operation *op) { // what both sides are likely to need, and what others have is lost in one
       for (Value operand : op->getOperands()) {
         Operation *maker = operand.getDefiningOp();
-        if (maker && maker->getParentOp() == plan.loop && WarpTiles::isNative(maker)) {
+        if (maker && maker->getParentOp() == pipeline && WarpTiles::isNative(maker)) {
           (void)tiles.get(operand, tiles.prefer(operand));
         }
       }
@@ -429,7 +430,7 @@ private:
     entry.setInsertionPoint(mark);
     Value applier = arith::SubIOp::create(b, loc, number, e.index(plan.firstApplier()));
     Value column = arith::MulIOp::create(b, loc, applier, e.index(plan.columns));
-    ValueRange args = loop.getRegionIterArgs();
+    ArrayRef<BlockArgument> args = pipeline.getCarried();
     SmallVector<Placement> placements;
     SmallVector<Value> init;
     SmallVector<Place> carried;
@@ -467,13 +468,17 @@ private:
     Value number = arith::RemUIOp::create(b, loc, chunk, e.index(plan.preparers)), slot = slotAt(number);
     auto bindAll = [&](WarpTiles &tiles) {
       ValueRange rest = carried;
-      for (auto [arg, placement] : llvm::zip_equal(loop.getRegionIterArgs(), placements)) {
+      for (auto [arg, placement] : llvm::zip_equal(pipeline.getCarried(), placements)) {
         tiles.hold(arg, placement, takeFront(rest, placement.registers.size()));
       }
-      for (auto &[value, part] : plan.parts) {
-        Place place = partAt(slot, part);
+      tile::PassOp pass = pipeline.getPass();
+      for (OpOperand &operand : pass->getOpOperands()) {
+        bool isWhole = operand.getOperandNumber() < pass.getWhole().size();
+        BlockArgument arg = pass.getPassedAs(operand);
+        Place place = isWhole ? partAt(slot, plan.parts.find(operand.get())->second)
+                              : partOf(slot, operand.get().getDefiningOp<tile::LoadOp>());
         place.isShared = false; // the meeting was a barrier
-        tiles.bind(value, shifted(place, value, column));
+        tiles.bind(arg, shifted(place, arg, column));
       }
     };
     meet(number, /*isFilled=*/true, /*waits=*/true);
@@ -493,7 +498,7 @@ private:
     };
     auto getNext = [&](WarpTiles &tiles) {
       SmallVector<Value> values;
-      for (auto [value, placement] : llvm::zip_equal(loop.getBody()->getTerminator()->getOperands(), placements)) {
+      for (auto [value, placement] : llvm::zip_equal(pipeline.getCarry().getValues(), placements)) {
         llvm::append_range(values, tiles.get(value, placement));
       }
       return values;
@@ -556,7 +561,7 @@ private:
   OpBuilder &b;
   Location loc;
   const Pipeline &plan;
-  scf::ForOp loop;
+  tile::PipelineOp pipeline;
   ArrayRef<Memory> places;
   Value count;
   LoopSurroundings &surroundings;
@@ -570,7 +575,7 @@ private:
 
 } // namespace
 
-void lanes::emitPipeline(Emitter &e, const Pipeline &pipeline, ArrayRef<Memory> places, Value count,
+void lanes::emitPipeline(Emitter &e, const Pipeline &plan, ArrayRef<Memory> places, Value count,
                          LoopSurroundings &surroundings) {
-  PipelineEmitter(e, pipeline, places, count, surroundings).run();
+  PipelineEmitter(e, plan, places, count, surroundings).run();
 }

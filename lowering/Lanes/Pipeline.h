@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Loops over chunks in which some warps of a task prepare chunks, each one of its own, while others apply them in turn,
-// with what is carried in registers. Between them lies a ring of slots in shared memory, one per warp that prepares:
-// a slot is filled (a meeting of its filler with all that apply), read, and left to be filled again (another meeting).
+// Loops over chunks (tile.pipeline) in which some warps of a task prepare chunks, each one of its own, while others
+// apply them in turn, with what is carried in registers. Between them lies a ring of slots in shared memory, one per
+// warp that prepares: a slot is filled (a meeting of its filler with all that apply), read, and left to be filled again
+// (another meeting).
 #ifndef RWKV_LOWERING_LANES_PIPELINE_H
 #define RWKV_LOWERING_LANES_PIPELINE_H
 
@@ -13,7 +14,7 @@
 namespace rwkv::lanes {
 
 struct Pipeline {
-  mlir::scf::ForOp loop;
+  tile::PipelineOp op;
   programs::Roles roles;
   int64_t tasksAtOnce = 1;                        // on a multiprocessor
   int64_t sharedBytes = 0;                        // that each of them may have
@@ -32,7 +33,8 @@ struct Pipeline {
     bool isPairs = false;   // of f16: an element is two
     int64_t unit = 0;       // where that of pairs lies
   };
-  llvm::MapVector<mlir::Value, Part> parts;         // prepared, and loaded for those that apply
+  llvm::MapVector<mlir::Value, Part> parts;         // of what is prepared
+  llvm::MapVector<mlir::Operation *, Part> loads;   // for those that apply, of which each has columns
   llvm::MapVector<mlir::Operation *, Part> results; // by their stores
   int64_t slotBytes = 0;
   int64_t inRange = 0;     // i32 of a slot: whether its pairs do without units
@@ -43,10 +45,13 @@ struct Pipeline {
   int64_t warps() const { return firstApplier() + appliers; }
 };
 
-/// The pipeline of a loop, whose prepared systems are inverted for it, if there is one; otherwise the loop stays as it
-/// is and `why` says what is in the way. Two tasks share a multiprocessor if its memory holds the slots of both, and
-/// its registers what both carry.
-std::optional<Pipeline> findPipeline(mlir::scf::ForOp loop, const Machine &machine, std::string &why);
+/// Chooses how many warps of a machine do what in a pipeline, and says it there; none, with the reason in `why`, if it
+/// cannot be one. Two tasks share a multiprocessor if its memory holds the slots of both, and its registers what both
+/// carry.
+std::optional<Pipeline> choosePipeline(tile::PipelineOp op, const Machine &machine, std::string &why);
+
+/// How a machine runs a pipeline; none, with the reason in `why`, if it cannot.
+std::optional<Pipeline> planPipeline(tile::PipelineOp op, const Machine &machine, std::string &why);
 
 /// What the surroundings of the loop do for it.
 class LoopSurroundings {
@@ -63,8 +68,8 @@ public:
   virtual void forChunk(mlir::Value number, llvm::function_ref<void()> body) = 0;
 };
 
-/// Emits the loop; `places` is the memory of what it carries, before and after. `count`: of chunks.
-void emitPipeline(Emitter &e, const Pipeline &pipeline, llvm::ArrayRef<Memory> places, mlir::Value count,
+/// Emits the pipeline; `places` is the memory of what it carries, before and after. `count`: of chunks.
+void emitPipeline(Emitter &e, const Pipeline &plan, llvm::ArrayRef<Memory> places, mlir::Value count,
                   LoopSurroundings &surroundings);
 
 } // namespace rwkv::lanes

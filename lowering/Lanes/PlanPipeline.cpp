@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Which loops become pipelines, how many warps they get, and how a slot is laid out.
+// Which loops become pipelines, how many warps they get, and how a slot is laid out. Loops are looked at as pipelines
+// whose numbers of warps are still open.
 #include "lowering/Lanes/Pipeline.h"
 #include "lowering/Lanes/Place.h"
 
@@ -36,8 +37,31 @@ class Planner {
 public:
   Planner(Pipeline &plan, const Machine &machine, std::string &why) : plan(plan), machine(machine), why(why) {}
 
-  bool run() {
-    return checkOps() && chooseWarps() && checkProducts() && checkRegisters() && layOut() && moveRegisters();
+  /// Chooses what the op says, and says it there.
+  bool choose() {
+    if (!checkOps() || !findInstruction() || !chooseWarps() || !checkProducts() || !checkRegisters() || !layOut() ||
+        !chooseSlots() || !moveRegisters()) {
+      return false;
+    }
+    plan.op.setPreparers(plan.preparers);
+    plan.op.setIdle(plan.idle);
+    plan.op.setAppliers(plan.appliers);
+    plan.op.setColumns(plan.columns);
+    plan.op.setTasks(plan.tasksAtOnce);
+    plan.op.setMoved(plan.moved);
+    plan.op.setPairs(plan.usesPairs());
+    return true;
+  }
+
+  /// Does what the op says.
+  bool follow() {
+    plan.preparers = plan.op.getPreparers();
+    plan.idle = plan.op.getIdle();
+    plan.appliers = plan.op.getAppliers();
+    plan.columns = plan.op.getColumns();
+    plan.moved = plan.op.getMoved();
+    return checkOps() && findInstruction() && checkPairs() && checkProducts() && checkRegisters() && checkWarps() &&
+           layOut() && checkSlots();
   }
 
 private:
@@ -46,8 +70,14 @@ private:
     return false;
   }
 
+  /// Every op of both phases.
+  WalkResult walk(function_ref<WalkResult(Operation *)> body) {
+    WalkResult result = plan.op.getPrepare().walk(body);
+    return result.wasInterrupted() ? result : plan.op.getApply().walk(body);
+  }
+
   bool checkOps() {
-    return !plan.loop.getBody()->walk([&](Operation *op) { return WalkResult(success(check(op))); }).wasInterrupted();
+    return !walk([&](Operation *op) { return WalkResult(success(check(op))); }).wasInterrupted();
   }
 
   bool check(Operation *op) {
@@ -89,7 +119,7 @@ private:
 
   SmallVector<tile::DotOp> findProducts() {
     SmallVector<tile::DotOp> products;
-    plan.loop.getBody()->walk([&](tile::DotOp dot) { products.push_back(dot); });
+    plan.op->walk([&](tile::DotOp dot) { products.push_back(dot); });
     return products;
   }
 
@@ -108,7 +138,7 @@ private:
     });
   }
 
-  bool chooseWarps() {
+  bool findInstruction() {
     for (tile::DotOp dot : findProducts()) {
       precision = dot.getPrecision();
       plan.instruction = machine.hooks->findProduct(precision);
@@ -116,9 +146,10 @@ private:
         return refuse("no matrix instruction");
       }
     }
-    if (!plan.instruction) {
-      return refuse("no products");
-    }
+    return plan.instruction || refuse("no products");
+  }
+
+  bool chooseWarps() {
     const MatrixInstruction *instruction = plan.instruction;
     // Few warps with many columns would read less of what was prepared, but a chunk would take them longer.
     int64_t all = plan.roles.columns, wanted = kWarps / 2;
@@ -137,6 +168,25 @@ private:
     return plan.appliers > 0 || refuse("columns that no matrix instruction has");
   }
 
+  /// Pairs that the op asks for, but the machine does not have.
+  bool checkPairs() {
+    if (plan.op.getPairs()) {
+      plan.instruction = machine.hooks->findPairProduct(precision);
+    }
+    return plan.instruction || refuse("no matrix instruction for pairs");
+  }
+
+  bool checkWarps() {
+    if (plan.warps() > kWarps || plan.preparers > kMostSlots) {
+      return refuse("more warps than a task has, or more slots");
+    }
+    std::optional<RegisterPool> pool = machine.hooks->getRegisterPool();
+    bool canMove = pool && plan.moved % pool->piece == 0 && plan.firstApplier() == plan.appliers &&
+                   plan.appliers % pool->warps == 0 && plan.moved < plan.registers &&
+                   plan.registers + plan.moved <= machine.hooks->getMostRegisters();
+    return plan.moved == 0 || canMove || refuse("registers that cannot be moved");
+  }
+
   int64_t columnsOf(Value tile) {
     return plan.roles.split.contains(tile) ? plan.columns : tile::getTileShape(tile.getType()).back();
   }
@@ -152,11 +202,11 @@ private:
       for (Value operand : {dot.getLhs(), dot.getRhs()}) {
         Value tile = skipTransposes(operand).first;
         if (!plan.roles.split.contains(tile)) {
-          prepared.insert(tile.getAsOpaquePointer());
+          prepared.insert(tile::PipelineOp::getPrepared(tile).getAsOpaquePointer());
         }
       }
     }
-    if (prepared.size() > kMostOperands || !plan.loop.getBody()->getOps<scf::IfOp>().empty()) {
+    if (prepared.size() > kMostOperands || !plan.op.getPrepare().getOps<scf::IfOp>().empty()) {
       return false;
     }
     bool areBlocks = llvm::all_of(findProducts(), [&](tile::DotOp dot) {
@@ -170,7 +220,7 @@ private:
   /// Registers of a lane that applies for what is carried, and of any lane.
   int64_t countCarried() {
     int64_t carried = 0;
-    for (Value arg : plan.loop.getRegionIterArgs()) {
+    for (Value arg : plan.op.getCarried()) {
       carried += tile::getTileShape(arg.getType())[0] * plan.columns / machine.hooks->getWarp();
     }
     return carried;
@@ -193,8 +243,8 @@ private:
       }
     }
     // What is carried, and tiles that others are inserted into, may lie in fragments as well.
-    SmallVector<Value> tiles(plan.loop.getRegionIterArgs());
-    for (auto insert : plan.loop.getBody()->getOps<tile::InsertOp>()) {
+    SmallVector<Value> tiles(plan.op.getCarried());
+    for (auto insert : plan.op.getApply().getOps<tile::InsertOp>()) {
       tiles.push_back(insert.getResult());
     }
     for (Value tile : tiles) {
@@ -250,7 +300,7 @@ private:
   /// Words of the tiles that a lane reads for a chunk.
   int64_t countWords() {
     int64_t bits = 0;
-    for (auto load : plan.loop.getBody()->getOps<tile::LoadOp>()) {
+    for (auto load : plan.op.getPrepare().getOps<tile::LoadOp>()) {
       if (auto type = dyn_cast<RankedTensorType>(load.getResult().getType())) {
         Type element = cast<tile::BufferType>(load.getBuffer().getType()).getElementType();
         bits += type.getNumElements() * element.getIntOrFloatBitWidth();
@@ -269,9 +319,13 @@ private:
     llvm::SetVector<Value> readers;
     readers.insert(tile);
     for (size_t i = 0; i < readers.size(); ++i) {
-      for (Operation *user : readers[i].getUsers()) {
+      for (OpOperand &use : readers[i].getUses()) {
+        Operation *user = use.getOwner();
         if (isa<tile::SliceOp>(user)) {
           return false;
+        }
+        if (auto pass = dyn_cast<tile::PassOp>(user)) {
+          readers.insert(pass.getPassedAs(use));
         }
         if (isElementwise(user) || isa<tile::TransposeOp, tile::InsertOp>(user)) {
           readers.insert(user->getResult(0)); // computed from what it is asked for
@@ -304,7 +358,8 @@ private:
       bool turned = plan.roles.split.contains(dot.getResult());
       const Fragments &fragments = turned ? applied : prepared;
       for (Value operand : {dot.getLhs(), dot.getRhs()}) {
-        auto [inMemory, isTurned] = skipTransposes(operand);
+        auto [operandTile, isTurned] = skipTransposes(operand);
+        Value inMemory = tile::PipelineOp::getPrepared(operandTile);
         if (inMemory != tile && getJoined(inMemory) != tile) {
           continue;
         }
@@ -387,7 +442,7 @@ private:
       join(branch, written);
     }
     written.remove_if([&](Value value) {
-      return !value.getDefiningOp() || !plan.loop->isProperAncestor(value.getDefiningOp()) || getJoined(value);
+      return !value.getDefiningOp() || !plan.op->isProperAncestor(value.getDefiningOp()) || getJoined(value);
     });
     placeUnits(written.getArrayRef());
     SmallVector<Value> scratch;
@@ -405,21 +460,21 @@ private:
       auto load = cast<tile::LoadOp>(op);
       Extent shape = getExtent(load.getResult());
       Type element = load.getBuffer().getType().getElementType();
-      plan.parts[load.getResult()] = place(shape.rows, {0, element, paddedRow(shape.columns, element), true});
+      plan.loads[load] = place(shape.rows, {0, element, paddedRow(shape.columns, element), true});
     }
     llvm::SmallPtrSet<Operation *, 4> taken;
-    for (auto store : plan.loop.getBody()->getOps<tile::StoreOp>()) {
+    for (auto store : plan.op.getApply().getOps<tile::StoreOp>()) {
       Extent shape = getExtent(store.getValue());
       Type element = store.getBuffer().getType().getElementType();
       // Over a tile that is read before: what a warp reads and writes is its own columns.
-      auto over = llvm::find_if(plan.roles.loads, [&](Operation *load) {
-        Value tile = load->getResult(0);
-        return !taken.contains(load) && plan.parts.find(tile)->second.element == element &&
-               tile::getTileShape(tile.getType()) == tile::getTileShape(store.getValue().getType());
+      auto *over = llvm::find_if(plan.loads, [&](auto &entry) {
+        auto &[load, part] = entry;
+        return !taken.contains(load) && part.element == element &&
+               tile::getTileShape(load->getResult(0).getType()) == tile::getTileShape(store.getValue().getType());
       });
-      if (over != plan.roles.loads.end()) {
-        taken.insert(*over);
-        plan.results[store] = plan.parts.find((*over)->getResult(0))->second;
+      if (over != plan.loads.end()) {
+        taken.insert(over->first);
+        plan.results[store] = over->second;
       } else {
         plan.results[store] = place(shape.rows, {0, element, paddedRow(shape.columns, element), false});
       }
@@ -429,11 +484,20 @@ private:
       Pipeline::Part part = plan.parts.find(result)->second;
       plan.parts[value] = part;
     }
+    return true;
+  }
+
+  /// As many as shared memory holds.
+  bool chooseSlots() {
     if (plan.slotBytes * plan.preparers > plan.sharedBytes) {
       plan.preparers = plan.sharedBytes / plan.slotBytes;
     }
     return plan.preparers >= (plan.tasksAtOnce > 1 ? kFewestSlots : 1) ||
            refuse("slots that shared memory cannot hold");
+  }
+
+  bool checkSlots() {
+    return plan.preparers * plan.slotBytes <= plan.sharedBytes || refuse("slots that shared memory cannot hold");
   }
 
   /// Operands of products that one side of a branch makes lie where its results do, if they are kept in the same way.
@@ -505,34 +569,31 @@ private:
 
 } // namespace
 
-/// Inverts the systems that are prepared, and plans the loop.
-static std::optional<Pipeline> planPipeline(scf::ForOp loop, const Machine &machine, int64_t tasksAtOnce,
-                                            std::string &why) {
-  std::optional<Roles> roles = findRoles(loop, why);
-  if (roles) {
-    invertPrepared(loop, *roles);
-    roles = findRoles(loop, why);
-  }
+static std::optional<Pipeline> startPlan(tile::PipelineOp op, const Machine &machine, int64_t tasksAtOnce,
+                                         std::string &why) {
+  std::optional<Roles> roles = findRoles(op, why);
   if (!roles) {
     return std::nullopt;
   }
   Pipeline plan;
-  plan.loop = loop;
+  plan.op = op;
   plan.roles = *roles;
   plan.tasksAtOnce = tasksAtOnce;
   plan.sharedBytes = (machine.sharedBytes + kReserved) / tasksAtOnce - kReserved;
-  return Planner(plan, machine, why).run() ? std::optional(plan) : std::nullopt;
+  return plan;
 }
 
-std::optional<Pipeline> lanes::findPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
+std::optional<Pipeline> lanes::choosePipeline(tile::PipelineOp op, const Machine &machine, std::string &why) {
   for (int64_t tasksAtOnce : {2, 1}) {
-    // A loop that is refused stays as it is: where nothing is prepared ahead, an inverse is only more work.
-    auto copy = cast<scf::ForOp>(OpBuilder(loop).clone(*loop));
-    bool isPlanned = planPipeline(copy, machine, tasksAtOnce, why).has_value();
-    copy.erase();
-    if (isPlanned) {
-      return planPipeline(loop, machine, tasksAtOnce, why);
+    std::optional<Pipeline> plan = startPlan(op, machine, tasksAtOnce, why);
+    if (plan && Planner(*plan, machine, why).choose()) {
+      return plan;
     }
   }
   return std::nullopt;
+}
+
+std::optional<Pipeline> lanes::planPipeline(tile::PipelineOp op, const Machine &machine, std::string &why) {
+  std::optional<Pipeline> plan = startPlan(op, machine, op.getTasks(), why);
+  return plan && Planner(*plan, machine, why).follow() ? plan : std::nullopt;
 }

@@ -198,6 +198,9 @@ SmallVector<Value> KernelLowering::lowerBlock(Block &block, ArrayRef<Memory> tar
     if (auto loop = dyn_cast<scf::ForOp>(op)) {
       lowerFor(loop, piece);
       piece.clear();
+    } else if (auto pipeline = dyn_cast<tile::PipelineOp>(op)) {
+      lowerPipeline(pipeline, piece);
+      piece.clear();
     } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
       lowerPiece(piece, {}, {}, {});
       lowerIf(branch);
@@ -314,10 +317,6 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
   }
   Value from = getScalar(loop.getLowerBound()), to = getScalar(loop.getUpperBound()), step = getScalar(loop.getStep());
   meet();
-  if (emitLoop(loop, places, from, to, step)) {
-    bindResults(loop.getResults(), places, {});
-    return;
-  }
   auto created = scf::ForOp::create(b, loc, from, to, step, init);
   auto savedScalars = scalars;
   auto savedMemories = memories;
@@ -348,6 +347,16 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
   scalars = std::move(savedScalars);
   memories = std::move(savedMemories);
   bindResults(loop.getResults(), places, created.getResults());
+}
+
+void KernelLowering::lowerPipeline(tile::PipelineOp pipeline, ArrayRef<Operation *> piece) {
+  SmallVector<Memory> places = allocateAll(pipeline.getInit());
+  SmallVector<Value> none(places.size());
+  lowerPiece(piece, pipeline.getInit(), none, places);
+  Value from = getScalar(pipeline.getFrom()), to = getScalar(pipeline.getTo()), step = getScalar(pipeline.getStep());
+  meet();
+  lowerPhases(pipeline, places, from, to, step);
+  bindResults(pipeline.getResults(), places, {});
 }
 
 void KernelLowering::lowerIf(scf::IfOp branch) {

@@ -76,10 +76,11 @@ protected:
   virtual void noteScalarRead() {}
   /// A loop or a branch begins, or ends one of its iterations: other code may have run before.
   virtual void meet() {}
-  /// A loop in a way of the machine's own: what it carries lies in `places` before and after. False: in the usual one.
-  virtual bool emitLoop(mlir::scf::ForOp loop, llvm::ArrayRef<Memory> places, mlir::Value from, mlir::Value to,
-                        mlir::Value step) {
-    return false;
+  /// A loop whose phases different warps run: what it carries lies in `places` before and after. Machines without such
+  /// warps are given none.
+  virtual void lowerPhases(tile::PipelineOp pipeline, llvm::ArrayRef<Memory> places, mlir::Value from, mlir::Value to,
+                           mlir::Value step) {
+    llvm_unreachable("pipelines are formed for machines that run them");
   }
   /// The body of a loop over tokens begins; if `fetchesAhead`, with the tiles that its next iteration will load.
   virtual bool fetchesAhead() const { return false; }
@@ -118,6 +119,7 @@ private:
                   llvm::ArrayRef<mlir::Value> carriedArgs, llvm::ArrayRef<Memory> targets);
   llvm::SmallVector<Memory> allocateAll(mlir::ValueRange values);
   void lowerFor(mlir::scf::ForOp loop, llvm::ArrayRef<mlir::Operation *> piece);
+  void lowerPipeline(tile::PipelineOp pipeline, llvm::ArrayRef<mlir::Operation *> piece);
   llvm::SmallVector<Matrix> getNextLoads(mlir::scf::ForOp loop, mlir::Value next,
                                          const llvm::DenseMap<mlir::Value, mlir::Value> &outside);
   void lowerIf(mlir::scf::IfOp branch);

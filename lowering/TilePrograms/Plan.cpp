@@ -20,18 +20,25 @@ std::pair<Value, bool> programs::skipTransposes(Value tile) {
   return {tile, isTurned};
 }
 
+/// Whether products read a matrix, or what it is passed on as, and nothing else does.
+static bool areOperands(Value tile) {
+  return llvm::all_of(tile.getUses(), [](OpOperand &use) {
+    if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
+      return areOperands(transpose.getResult());
+    }
+    if (auto branch = dyn_cast<scf::IfOp>(use.getOwner()->getParentOp()); branch && isa<scf::YieldOp>(use.getOwner())) {
+      return areOperands(branch.getResult(use.getOperandNumber()));
+    }
+    if (auto pass = dyn_cast<tile::PassOp>(use.getOwner())) {
+      return areOperands(pass.getPassedAs(use));
+    }
+    auto dot = dyn_cast<tile::DotOp>(use.getOwner());
+    return dot && use.get() != dot.getAcc();
+  });
+}
+
 bool programs::isOperandOnly(Value tile) {
-  return getRank(tile) == 2 && llvm::all_of(tile.getUses(), [](OpOperand &use) {
-           if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
-             return isOperandOnly(transpose.getResult());
-           }
-           if (auto branch = dyn_cast<scf::IfOp>(use.getOwner()->getParentOp());
-               branch && isa<scf::YieldOp>(use.getOwner())) {
-             return isOperandOnly(branch.getResult(use.getOperandNumber()));
-           }
-           auto dot = dyn_cast<tile::DotOp>(use.getOwner());
-           return dot && use.get() != dot.getAcc();
-         });
+  return getRank(tile) == 2 && areOperands(tile::PipelineOp::getPrepared(tile));
 }
 
 bool programs::isElementwise(Operation *op) { return op->hasTrait<OpTrait::Elementwise>() && op->getNumResults() == 1; }
@@ -284,7 +291,8 @@ bool Plan::isDeadAfter(Value tile, Operation *op) {
 bool Plan::isOwned(Value tile, Operation *op) {
   Operation *producer = tile.getDefiningOp();
   return tile.getParentBlock() == op->getBlock() &&
-         (producer ? isa<scf::ForOp>(producer) || rootOf.contains(tile) : isa<scf::ForOp>(op->getParentOp()));
+         (producer ? isa<scf::ForOp, tile::PipelineOp>(producer) || rootOf.contains(tile)
+                   : isa<scf::ForOp>(op->getParentOp()));
 }
 
 void Plan::chooseInPlace(ArrayRef<Operation *> order) {

@@ -89,7 +89,12 @@ public:
             }
           }
         })
-        .Case<tile::LoadOp, tile::StoreOp, tile::FlagOp, scf::YieldOp>([](Operation *) {})
+        .Case<tile::LoadOp, tile::StoreOp, tile::FlagOp, scf::YieldOp, tile::CarryOp>([](Operation *) {})
+        .Case([&](tile::PassOp pass) {
+          for (OpOperand &whole : pass.getWholeMutable()) {
+            sameAll(whole.get(), pass.getPassedAs(whole));
+          }
+        })
         .Case([&](arith::ConstantOp constant) {
           auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
           known = !dense || dense.isSplat();
@@ -169,123 +174,221 @@ static bool isMadeOfIndices(Value value) {
          (op && isElementwise(op) && llvm::all_of(op->getOperands(), isMadeOfIndices));
 }
 
-void programs::sinkIndices(scf::ForOp loop) {
-  IRMapping inside;
-  OpBuilder b = OpBuilder::atBlockBegin(loop.getBody());
-  std::function<Value(Value)> sink = [&](Value value) -> Value {
-    if (Value known = inside.lookupOrNull(value)) {
-      return known;
-    }
-    Operation *op = value.getDefiningOp();
-    for (Value operand : op->getOperands()) {
-      inside.map(operand, sink(operand));
-    }
-    return b.clone(*op, inside)->getResult(0);
-  };
-  for (Operation &outer : llvm::make_early_inc_range(*loop.getBody())) {
-    outer.walk([&](Operation *op) {
-      for (OpOperand &operand : op->getOpOperands()) {
-        Operation *maker = operand.get().getDefiningOp();
-        bool outside = maker && !loop->isAncestor(maker);
-        if (outside && isTile(operand.get()) && isMadeOfIndices(operand.get())) {
-          Value made = sink(operand.get());
-          inside.map(operand.get(), made);
-          operand.set(made);
-        }
+void programs::sinkIndices(Operation *loop) {
+  for (Region &region : loop->getRegions()) {
+    IRMapping inside;
+    OpBuilder b = OpBuilder::atBlockBegin(&region.front());
+    std::function<Value(Value)> sink = [&](Value value) -> Value {
+      if (Value known = inside.lookupOrNull(value)) {
+        return known;
       }
-    });
+      Operation *op = value.getDefiningOp();
+      for (Value operand : op->getOperands()) {
+        inside.map(operand, sink(operand));
+      }
+      return b.clone(*op, inside)->getResult(0);
+    };
+    for (Operation &outer : llvm::make_early_inc_range(region.front())) {
+      outer.walk([&](Operation *op) {
+        for (OpOperand &operand : op->getOpOperands()) {
+          Operation *maker = operand.get().getDefiningOp();
+          bool outside = maker && !loop->isAncestor(maker);
+          if (outside && isTile(operand.get()) && isMadeOfIndices(operand.get())) {
+            Value made = sink(operand.get());
+            inside.map(operand.get(), made);
+            operand.set(made);
+          }
+        }
+      });
+    }
   }
 }
 
-std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
-  AxisClasses axes;
-  Roles roles;
-  ValueRange args = loop.getRegionIterArgs(), yielded = loop.getBody()->getTerminator()->getOperands();
-  for (auto [arg, next] : llvm::zip_equal(args, yielded)) {
-    if (getRank(arg) != 2 || !getElementTypeOrSelf(arg.getType()).isF32()) {
-      why = "a state that is no f32 matrix";
-      return std::nullopt;
-    }
-    if (tile::getTileShape(arg.getType())[1] != tile::getTileShape(args.front().getType())[1]) {
-      why = "states with different numbers of columns";
-      return std::nullopt;
-    }
-    axes.sameAll(arg, next);
-    axes.same(args.front(), 1, arg, 1);
-  }
-  if (args.empty()) {
-    why = "nothing is carried";
-    return std::nullopt;
-  }
-  for (Operation &op : *loop.getBody()) {
-    if (!axes.visit(op, why)) {
-      return std::nullopt;
-    }
-  }
-  Value state = args.front();
-  if (axes.isWhole(state, 1)) {
-    why = "the columns of the state depend on each other";
-    return std::nullopt;
-  }
-  roles.columns = tile::getTileShape(state.getType())[1];
+namespace {
 
-  llvm::DenseSet<Value> depends(args.begin(), args.end());
-  auto isSplit = [&](Value value) {
+/// Sorts ops, of which it has seen all, into roles.
+class RoleFinder {
+public:
+  explicit RoleFinder(std::string &why) : why(why) {}
+
+  bool refuse(const Twine &reason) {
+    why = reason.str();
+    return false;
+  }
+
+  bool carry(ValueRange args, ValueRange yielded) {
+    for (auto [arg, next] : llvm::zip_equal(args, yielded)) {
+      if (getRank(arg) != 2 || !getElementTypeOrSelf(arg.getType()).isF32()) {
+        return refuse("a state that is no f32 matrix");
+      }
+      if (tile::getTileShape(arg.getType())[1] != tile::getTileShape(args.front().getType())[1]) {
+        return refuse("states with different numbers of columns");
+      }
+      axes.sameAll(arg, next);
+      axes.same(args.front(), 1, arg, 1);
+    }
+    if (args.empty()) {
+      return refuse("nothing is carried");
+    }
+    state = args.front();
+    roles.columns = tile::getTileShape(state.getType())[1];
+    roles.split.insert(args.begin(), args.end());
+    depends.insert(args.begin(), args.end());
+    return true;
+  }
+
+  bool see(Block &block) {
+    return llvm::all_of(block, [&](Operation &op) { return axes.visit(op, why); });
+  }
+
+  /// The last axis of a tile is declared to be that of the columns.
+  void splitColumns(Value tile) {
+    axes.same(tile, getRank(tile) - 1, state, 1);
+    roles.split.insert(tile);
+  }
+
+  bool sort(Block &block) {
+    if (axes.isWhole(state, 1)) {
+      return refuse("the columns of the state depend on each other");
+    }
+    for (Operation &op : block) {
+      for (Value operand : op.getOperands()) { // of those from outside, too
+        if (isSplit(operand)) {
+          roles.split.insert(operand);
+        }
+      }
+    }
+    return llvm::all_of(block.without_terminator(), [&](Operation &op) { return sort(op); });
+  }
+
+  bool isSplit(Value value) {
     int64_t rank = getRank(value);
     return rank > 0 && axes.isSame(value, rank - 1, state, 1);
-  };
-  llvm::DenseSet<Operation *> applied;
-  roles.split.insert(args.begin(), args.end());
-  for (Operation &op : loop.getBody()->without_terminator()) {
-    if (!isNumber(op.getNumResults() ? op.getResult(0) : Value(state)) && !isa<tile::StoreOp, tile::FlagOp>(op)) {
-      continue; // indices
+  }
+
+  Roles roles;
+
+private:
+  bool sort(Operation &op) {
+    if (!isNumber(op.getNumResults() ? op.getResult(0) : state) && !isa<tile::StoreOp, tile::FlagOp>(op)) {
+      return true; // indices
     }
     bool needsState = false, branchSplits = false;
     op.walk([&](Operation *inner) {
       needsState |= llvm::any_of(inner->getOperands(), [&](Value value) { return depends.contains(value); });
-      branchSplits |= inner != &op && (!isMemoryEffectFree(inner) || llvm::any_of(inner->getResults(), isSplit));
+      branchSplits |= inner != &op && (!isMemoryEffectFree(inner) ||
+                                       llvm::any_of(inner->getResults(), [&](Value value) { return isSplit(value); }));
     });
-    if (isa<scf::IfOp>(op) && (needsState || branchSplits || llvm::any_of(op.getResults(), isSplit))) {
-      why = "a branch with columns of the state, or that does more than compute";
-      return std::nullopt;
+    bool anySplit = llvm::any_of(op.getResults(), [&](Value value) { return isSplit(value); });
+    if (isa<scf::IfOp>(op) && (needsState || branchSplits || anySplit)) {
+      return refuse("a branch with columns of the state, or that does more than compute");
     }
     Value made = op.getNumResults() ? op.getResult(0) : op.getOperand(0);
     for (int64_t i = 0; i + 1 < getRank(made); ++i) {
       if (axes.isSame(made, i, state, 1)) {
-        why = "split rows";
-        return std::nullopt;
+        return refuse("split rows");
       }
     }
     bool split = isSplit(made);
     if (needsState && !split) {
-      why = ("a " + op.getName().getStringRef() + " needs the whole state").str();
-      return std::nullopt;
+      return refuse("a " + op.getName().getStringRef() + " needs the whole state");
     }
     if (needsState && op.getNumResults()) {
       depends.insert(op.getResult(0));
     }
     if (split) {
       roles.split.insert(made);
-      applied.insert(&op);
       (isa<tile::LoadOp>(op) ? roles.loads : roles.apply).push_back(&op);
     } else if (!isShared(&op)) {
       roles.prepare.push_back(&op);
     }
+    return true;
   }
+
+  std::string &why;
+  AxisClasses axes;
+  Value state; // the first one
+  llvm::DenseSet<Value> depends;
+};
+
+} // namespace
+
+std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
+  RoleFinder finder(why);
+  Block &body = *loop.getBody();
+  ValueRange yielded = body.getTerminator()->getOperands();
+  if (!finder.carry(loop.getRegionIterArgs(), yielded) || !finder.see(body) || !finder.sort(body)) {
+    return std::nullopt;
+  }
+  Roles &roles = finder.roles;
+  llvm::DenseSet<Operation *> applied(roles.apply.begin(), roles.apply.end());
+  applied.insert(roles.loads.begin(), roles.loads.end());
   std::function<void(Value)> pass = [&](Value value) {
     Operation *op = value.getDefiningOp();
-    if (!op || op->getParentOp() != loop || applied.contains(op) || !isNumber(value)) {
+    if (!op || op->getParentOp() != loop || applied.contains(op)) {
       return;
     }
-    if (isShared(op)) {
+    if (isShared(op) || value.getType().isInteger(1)) {
       llvm::for_each(op->getOperands(), pass);
-    } else {
+    } else if (isNumber(value)) {
       roles.passed.insert(value);
     }
   };
+  llvm::DenseSet<Value> stored;
   for (Operation *op : roles.apply) {
     llvm::for_each(op->getOperands(), pass);
+    if (auto store = dyn_cast<tile::StoreOp>(op)) {
+      stored.insert(store.getBuffer());
+    }
   }
   llvm::for_each(yielded, pass);
+  for (auto load : body.getOps<tile::LoadOp>()) {
+    if (stored.contains(load.getBuffer())) {
+      why = "a buffer that is read and written";
+      return std::nullopt;
+    }
+  }
+  return roles;
+}
+
+std::optional<Roles> programs::findRoles(tile::PipelineOp pipeline, std::string &why) {
+  RoleFinder finder(why);
+  tile::PassOp pass = pipeline.getPass();
+  Block &prepare = pipeline.getPrepare().front(), &apply = pipeline.getApply().front();
+  ValueRange carried = pipeline.getCarried();
+  if (!finder.carry(carried, pipeline.getCarry().getValues()) || !finder.see(prepare) || !finder.see(apply)) {
+    return std::nullopt;
+  }
+  llvm::SetVector<Operation *> loads;
+  for (OpOperand &tile : pass.getColumnsMutable()) {
+    loads.insert(tile.get().getDefiningOp());
+    finder.splitColumns(pass.getPassedAs(tile));
+  }
+  if (!finder.sort(prepare) || !finder.sort(apply)) {
+    return std::nullopt;
+  }
+  Roles &roles = finder.roles;
+  auto isIn = [](Block &block) { return [&block](Operation *op) { return op->getBlock() == &block; }; };
+  if (!llvm::all_of(roles.apply, isIn(apply)) || !roles.loads.empty()) {
+    finder.refuse("columns of what is carried in what is prepared");
+    return std::nullopt;
+  }
+  if (!llvm::all_of(roles.prepare, isIn(prepare))) {
+    finder.refuse("what has no columns of what is carried is not prepared");
+    return std::nullopt;
+  }
+  for (Value tile : pass.getWhole()) {
+    if (!llvm::is_contained(roles.prepare, tile.getDefiningOp())) {
+      finder.refuse("what is passed is not made for the chunk");
+      return std::nullopt;
+    }
+    roles.passed.insert(tile);
+  }
+  roles.loads.assign(loads.begin(), loads.end());
+  llvm::erase_if(roles.prepare, [&](Operation *op) { // nothing is to be made of their tiles
+    return loads.contains(op) && llvm::all_of(op->getUses(), [&](OpOperand &use) {
+             return use.getOwner() == pass && use.getOperandNumber() >= pass.getWhole().size();
+           });
+  });
   return roles;
 }

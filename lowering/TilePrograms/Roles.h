@@ -24,16 +24,22 @@ struct Roles {
   int64_t columns = 0;                                 // how many there are
 };
 
-/// Tiles from outside that the loop uses and that are made of the numbers of rows and columns alone, such as masks, are
-/// made inside: they would be the only ones that nobody has written.
-void sinkIndices(mlir::scf::ForOp loop);
+/// Tiles from outside that a loop or a pipeline uses and that are made of the numbers of rows and columns alone, such
+/// as masks, are made inside: they would be the only ones that nobody has written.
+void sinkIndices(mlir::Operation *loop);
 
 /// The roles of a loop; none, with the reason in `why`, if they cannot be told apart.
 std::optional<Roles> findRoles(mlir::scf::ForOp loop, std::string &why);
+/// Those of a pipeline: its phases, and which of their tiles are split; none if it mixes them up.
+std::optional<Roles> findRoles(tile::PipelineOp pipeline, std::string &why);
 
 /// Systems that are prepared, but solved for what is carried: solved for the identity instead, which can be prepared,
 /// and multiplied. Interleaved groups of unknowns are eliminated one after the other, by products.
 void invertPrepared(mlir::scf::ForOp loop, const Roles &roles);
+
+/// A pipeline in front of a loop that does the same, with a phase for each of its roles; how many warps do what is
+/// still open.
+tile::PipelineOp splitPhases(mlir::scf::ForOp loop, const Roles &roles);
 
 } // namespace rwkv::programs
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Branches in what is prepared for a chunk.
-// RUN: rwkv-opt %s --tile-lower-kernels --canonicalize --cse | FileCheck %s
-// RUN: rwkv-opt %s --tile-lower-kernels --remarks-filter=tile-lower-kernels -o %t 2>&1 | FileCheck %s --check-prefix=REMARK
+// RUN: rwkv-opt %s --tile-form-pipelines --tile-lower-kernels --canonicalize --cse | FileCheck %s
+// RUN: rwkv-opt %s --tile-form-pipelines --remarks-filter=tile-form-pipelines -o %t 2>&1 | FileCheck %s --check-prefix=REMARK
 
 module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// RUN: rwkv-opt %s --tile-lower-kernels --canonicalize --cse | FileCheck %s
+// RUN: rwkv-opt %s --tile-form-pipelines --tile-lower-kernels --canonicalize --cse | FileCheck %s
+// RUN: rwkv-opt %s --tile-form-pipelines --canonicalize --cse --tile-lower-kernels --canonicalize --cse | FileCheck %s
 
 // Loops over chunks as pipelines of warps: some prepare chunks, the others apply them to what the loop carries.
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// RUN: rwkv-opt %s --tile-expand-math=native-exp2 --tile-lower-kernels --canonicalize --cse | FileCheck %s
+// RUN: rwkv-opt %s --tile-expand-math=native-exp2 --tile-form-pipelines --tile-lower-kernels --canonicalize --cse | FileCheck %s
 
 module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
 

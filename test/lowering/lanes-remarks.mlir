@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Remarks say which loops become pipelines of warps, and what is in the way of the others.
-// RUN: rwkv-opt %s --tile-lower-kernels --remarks-filter=tile-lower-kernels -o %t 2>&1 | FileCheck %s
-// RUN: rwkv-opt %s --tile-lower-kernels -o %t 2>&1 | count 0
+// RUN: rwkv-opt %s --tile-form-pipelines --remarks-filter=tile-form-pipelines -o %t 2>&1 | FileCheck %s
+// RUN: rwkv-opt %s --tile-form-pipelines -o %t 2>&1 | count 0
 
 module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
 
