@@ -321,8 +321,8 @@ def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects]> {
     fills it again when all that apply have read it. The next operands are read ahead while it waits.
 
     What is carried are matrices of whose columns nothing depends on another column. Each of the `appliers` warps has `columns`
-    of them, for all chunks, and reads the same columns of what is passed as `columns`, tiles as they are in memory; of everything
-    else that is passed it reads all.
+    of them, for all chunks, and reads the same columns of what is passed as `columns`, tiles as they are in memory, and of tiles
+    from outside that have such columns; of everything else that is passed it reads all.
 
     `idle` warps lie between those that prepare and those that apply, where machines have registers for whole groups of warps:
     those of a lane that applies are `moved` fewer, those of one that prepares as many more. `tasks` share a multiprocessor.
@@ -342,15 +342,21 @@ def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects]> {
 
     Example:
     ```mlir
-    %r = tile.pipeline %c0 to %n step %c16 carries(%S0) : (tensor<64x64xf32>) -> tensor<64x64xf32>
-        preparers 4 appliers 4 columns 16 tasks 2
-    prepare(%i: index) {
-      %k = tile.load %x[%i] : <bf16> -> tensor<64x16xf32>
-      %v = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
-      tile.pass %k : tensor<64x16xf32> columns %v : tensor<16x64xf32>
-    } apply(%i: index, %S: tensor<64x64xf32>, %k: tensor<64x16xf32>, %v: tensor<16x64xf32>) {
-      %Sn = tile.dot %k, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
-      tile.carry %Sn : tensor<64x64xf32>
+    tile.kernel @sums(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %y: !tile.buffer<f32>) {
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %S0 = tile.load %y[%c0] : <f32> -> tensor<64x64xf32>
+      %r = tile.pipeline %c0 to %n step %c1 carries(%S0) : (tensor<64x64xf32>) -> tensor<64x64xf32>
+          preparers 4 appliers 4 columns 16 tasks 2
+      prepare(%i: index) {
+        %k = tile.load %x[%i] : <bf16> -> tensor<64x16xf32>
+        %v = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
+        tile.pass %k : tensor<64x16xf32> columns %v : tensor<16x64xf32>
+      } apply(%i: index, %S: tensor<64x64xf32>, %k: tensor<64x16xf32>, %v: tensor<16x64xf32>) {
+        %Sn = tile.dot %k, %v acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+        tile.carry %Sn : tensor<64x64xf32>
+      }
+      tile.store %r, %y[%c0] : tensor<64x64xf32>, <f32>
     }
     ```
   }];

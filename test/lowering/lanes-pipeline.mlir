@@ -288,4 +288,29 @@ tile.kernel @numbered(%t: index, %b: index, %n: index, %s: index, %x: !tile.buff
   tile.store %r, %z[%c0] : tensor<16x16xf32>, <f32>
 }
 
+// What is loaded before the loop has columns, too: a warp that applies reads its own of them.
+// CHECK-LABEL: func.func @outside(
+// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: %[[APPLIER:.*]] = arith.subi %{{.*}}, %{{.*}} : index
+// CHECK: %[[COLUMN:.*]] = arith.muli %[[APPLIER]], %{{.*}} : index
+// CHECK: %[[WIDE:.*]] = arith.index_cast %[[COLUMN]] : index to i64
+// CHECK: llvm.getelementptr %[[STATE:[0-9]+]][%[[WIDE]]] : (!llvm.ptr, i64) -> !llvm.ptr, f32
+// CHECK: barrier.cta.sync.aligned.count
+// CHECK: llvm.getelementptr %[[ADDED:[0-9]+]][%[[WIDE]]] : (!llvm.ptr, i64) -> !llvm.ptr, f32
+// CHECK: return
+tile.kernel @outside(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %D = tile.load %z[%b] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %k = tile.load %x[%i] : <bf16> -> tensor<64x16xf32>
+    %v = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
+    %Sd = arith.addf %S, %D : tensor<64x64xf32>
+    %Sn = tile.dot %k, %v precision tf32 acc %Sd : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
 }
