@@ -23,27 +23,34 @@ static tile::PipelineOp splitLoop(scf::ForOp loop, std::string &why) {
   return op;
 }
 
+std::optional<Pipeline> lanes::formPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
+  tile::PipelineOp op = splitLoop(loop, why);
+  std::optional<Pipeline> plan = op ? choosePipeline(op, machine, why) : std::nullopt;
+  if (plan) {
+    loop->replaceAllUsesWith(op->getResults());
+    loop.erase();
+  } else if (op) {
+    op.erase();
+  }
+  return plan;
+}
+
 bool lanes::formPipeline(tile::KernelOp kernel, const Machine &machine) {
   const auto kRemark = remark::RemarkOpts::name("Pipeline").category("tile-form-pipelines");
   WalkResult formed = kernel.getBody().walk<WalkOrder::PreOrder>([&](scf::ForOp loop) {
+    Location loc = loop.getLoc();
     std::string why;
     sinkIndices(loop);
-    tile::PipelineOp op = splitLoop(loop, why);
-    std::optional<Pipeline> plan = op ? choosePipeline(op, machine, why) : std::nullopt;
+    std::optional<Pipeline> plan = formPipeline(loop, machine, why);
     if (!plan) {
-      remark::missed(loop.getLoc(), kRemark) << "no pipeline: " + why;
-      if (op) {
-        op.erase();
-      }
+      remark::missed(loc, kRemark) << "no pipeline: " + why;
       return WalkResult::advance();
     }
-    remark::passed(loop.getLoc(), kRemark)
+    remark::passed(loc, kRemark)
         << llvm::formatv("pipeline: {0} warps prepare chunks, {1} apply {2} columns each; slots of {3} bytes; "
                          "tasks at once: {4}",
                          plan->preparers, plan->appliers, plan->columns, plan->slotBytes, plan->tasksAtOnce)
                .str();
-    loop->replaceAllUsesWith(op->getResults());
-    loop.erase();
     return WalkResult::interrupt();
   });
   return formed.wasInterrupted();

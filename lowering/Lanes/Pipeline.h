@@ -45,6 +45,10 @@ struct Pipeline {
   int64_t warps() const { return firstApplier() + appliers; }
 };
 
+/// Makes a loop a pipeline, whose prepared systems are inverted for it, if it can be one; otherwise it stays as it is,
+/// and `why` says what is in the way.
+std::optional<Pipeline> formPipeline(mlir::scf::ForOp loop, const Machine &machine, std::string &why);
+
 /// Chooses how many warps of a machine do what in a pipeline, and says it there; none, with the reason in `why`, if it
 /// cannot be one. Two tasks share a multiprocessor if its memory holds the slots of both, and its registers what both
 /// carry.

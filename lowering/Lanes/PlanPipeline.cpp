@@ -70,14 +70,8 @@ private:
     return false;
   }
 
-  /// Every op of both phases.
-  WalkResult walk(function_ref<WalkResult(Operation *)> body) {
-    WalkResult result = plan.op.getPrepare().walk(body);
-    return result.wasInterrupted() ? result : plan.op.getApply().walk(body);
-  }
-
   bool checkOps() {
-    return !walk([&](Operation *op) { return WalkResult(success(check(op))); }).wasInterrupted();
+    return !plan.op->walk([&](Operation *op) { return WalkResult(success(check(op))); }).wasInterrupted();
   }
 
   bool check(Operation *op) {
@@ -168,12 +162,15 @@ private:
     return plan.appliers > 0 || refuse("columns that no matrix instruction has");
   }
 
-  /// Pairs that the op asks for, but the machine does not have.
   bool checkPairs() {
     if (plan.op.getPairs()) {
-      plan.instruction = machine.hooks->findPairProduct(precision);
+      const MatrixInstruction *pairs = machine.hooks->findPairProduct(precision);
+      if (!pairs || !canBePairs(*pairs)) {
+        return refuse("operands that cannot be pairs");
+      }
+      plan.instruction = pairs;
     }
-    return plan.instruction || refuse("no matrix instruction for pairs");
+    return true;
   }
 
   bool checkWarps() {
@@ -191,11 +188,21 @@ private:
     return plan.roles.split.contains(tile) ? plan.columns : tile::getTileShape(tile.getType()).back();
   }
 
-  /// Whether all products are better made of pairs: without branches, where operands are whole blocks, which are read
-  /// at once (of many small ones each is looked at whether it is in range, which costs more than it saves), and what is
-  /// carried leaves registers for itself as operand and for what it was, until the chunk is known to be in range.
-  bool usesPairs(const MatrixInstruction &pairs) {
+  /// Whether all products can be made of pairs: without branches, where operands are whole blocks, which are read at
+  /// once.
+  bool canBePairs(const MatrixInstruction &pairs) {
     constexpr int64_t kBlock = 8;
+    auto isWhole = [](Extent shape) { return shape.rows % kBlock == 0 && shape.columns % kBlock == 0; };
+    return plan.op.getPrepare().getOps<scf::IfOp>().empty() && llvm::all_of(findProducts(), [&](tile::DotOp dot) {
+             Extent lhs = getExtent(dot.getLhs());
+             return isWhole(lhs) && isWhole(getExtent(dot.getRhs())) && lhs.columns % pairs.k == 0;
+           });
+  }
+
+  /// Whether they are better made so: if operands are few (each is looked at whether it is in range, which of many
+  /// small ones costs more than it saves), and what is carried leaves registers for itself as operand and for what it
+  /// was, until the chunk is known to be in range.
+  bool usesPairs(const MatrixInstruction &pairs) {
     constexpr size_t kMostOperands = 12; // that are prepared: with more, registers of a lane are spilled
     llvm::SmallPtrSet<void *, 16> prepared;
     for (tile::DotOp dot : findProducts()) {
@@ -206,15 +213,8 @@ private:
         }
       }
     }
-    if (prepared.size() > kMostOperands || !plan.op.getPrepare().getOps<scf::IfOp>().empty()) {
-      return false;
-    }
-    bool areBlocks = llvm::all_of(findProducts(), [&](tile::DotOp dot) {
-      auto isWhole = [](Extent shape) { return shape.rows % kBlock == 0 && shape.columns % kBlock == 0; };
-      Extent lhs = getExtent(dot.getLhs());
-      return isWhole(lhs) && isWhole(getExtent(dot.getRhs())) && lhs.columns % pairs.k == 0;
-    });
-    return areBlocks && countCarried() * 3 / 2 + kReading + kChecking <= countRegisters();
+    return prepared.size() <= kMostOperands && canBePairs(pairs) &&
+           countCarried() * 3 / 2 + kReading + kChecking <= countRegisters();
   }
 
   /// Registers of a lane that applies for what is carried, and of any lane.

@@ -3,6 +3,7 @@
 #include "test/unit/lowering/TestCompiler.h"
 
 #include "lowering/Lanes/Pipeline.h"
+#include "mlir/IR/Verifier.h"
 #include "gtest/gtest.h"
 
 using namespace mlir;
@@ -71,7 +72,7 @@ protected:
     EXPECT_TRUE(module);
     scf::ForOp loop;
     module->walk([&](scf::ForOp op) { loop = op; });
-    return lanes::findPipeline(loop, {/*lanes=*/256, target->scratchBytes, target->hooks}, why);
+    return lanes::formPipeline(loop, {/*lanes=*/256, target->scratchBytes, target->hooks}, why);
   }
 
   std::string why;
@@ -90,9 +91,8 @@ TEST_F(PipelineTest, RefusedLoopsStayAsTheyAre) {
     module->walk([&](scf::ForOp op) { loop = op; });
     std::string before = print(*module);
     lanes::Machine machine{/*lanes=*/1024, bytes, target->hooks};
-    std::optional<lanes::Pipeline> pipeline = lanes::findPipeline(loop, machine, why);
-    unsigned loops = llvm::range_size(loop->getBlock()->getOps<scf::ForOp>());
-    EXPECT_EQ(loops, 1u);
+    Block &body = *loop->getBlock();
+    std::optional<lanes::Pipeline> pipeline = lanes::formPipeline(loop, machine, why);
     if (!pipeline) {
       EXPECT_EQ(print(*module), before) << bytes;
       EXPECT_EQ(why, "slots that shared memory cannot hold");
@@ -101,13 +101,20 @@ TEST_F(PipelineTest, RefusedLoopsStayAsTheyAre) {
       continue;
     }
     ++found;
-    EXPECT_EQ(pipeline->loop, loop);
+    EXPECT_TRUE(succeeded(verify(*module)));
+    EXPECT_TRUE(body.getOps<scf::ForOp>().empty());
+    EXPECT_TRUE(llvm::equal(body.getOps<tile::PipelineOp>(), llvm::ArrayRef(pipeline->op)));
     EXPECT_GE(pipeline->preparers * pipeline->tasksAtOnce, slots);
     slots = pipeline->preparers * pipeline->tasksAtOnce;
     EXPECT_LE(slots * pipeline->slotBytes, bytes);
-    loop.walk([](tile::SolveUnitLowerOp solve) { // for the identity
+    pipeline->op.walk([](tile::SolveUnitLowerOp solve) { // for the identity
       EXPECT_EQ(solve.getResult().getType(), solve.getLower().getType());
     });
+    std::optional<lanes::Pipeline> read = lanes::planPipeline(pipeline->op, machine, why);
+    ASSERT_TRUE(read) << why;
+    EXPECT_EQ(read->slotBytes, pipeline->slotBytes);
+    EXPECT_EQ(read->tasksAtOnce, pipeline->tasksAtOnce);
+    EXPECT_EQ(read->instruction, pipeline->instruction);
   }
   EXPECT_GT(refused, 1);
   EXPECT_GT(found, 1);
