@@ -64,7 +64,8 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
                                     << ", but got " << found;
   }
   if (!getInto().empty() && getInto().getTypes() != getResultTypes()) {
-    return emitOpError("expected values of the types of the results to write them over, but got ") << getInto().getTypes();
+    return emitOpError("expected values of the types of the results to write them over, but got ")
+           << getInto().getTypes();
   }
   for (Value value : getInto()) {
     if (!value.getDefiningOp<LaunchOp>() || !value.hasOneUse()) {
