@@ -159,7 +159,7 @@ private:
 /// Ops that cost nothing, so that both roles have them.
 bool isShared(Operation *op) {
   return isa<arith::ConstantOp, tile::IotaOp, tile::BroadcastOp, tile::TransposeOp>(op) ||
-         (op->getNumOperands() > 0 && llvm::all_of(op->getOperands(), [](Value value) {
+         (op->getNumOperands() > 0 && op->getNumRegions() == 0 && llvm::all_of(op->getOperands(), [](Value value) {
             return value.getDefiningOp<tile::IotaOp>() || value.getDefiningOp<arith::ConstantOp>();
           }));
 }
