@@ -67,23 +67,30 @@ Rates getRates(TargetAttr target, RecurrenceOp recurrence, const AffineState &fo
   return {24, 60, 0, 12000, 1};
 }
 
-/// The lengths of chunks among which the cheapest is chosen. Where warps prepare chunks beside each other, more tokens
-/// than a fragment has rows cost more; and fewer cost less where factors of their own for all keys and tokens, or
-/// systems of several unknowns per token, make so much code, all of it written out, that the machine waits for
-/// instructions.
-SmallVector<int64_t> getChunks(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind) {
-  constexpr int64_t kShortCode = 1024; // elements of a tile
-  bool decaysKeys = llvm::any_of(form.states, [](const CarriedState &state) {
-    return llvm::any_of(state.path, [](const StateStep &step) {
-      return step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::key;
-    });
-  });
-  const bool isLarge = llvm::count_if(form.reads, [](const StateRead &read) { return read.corrects; }) > 1;
-  for (int64_t tokens : {16, 8}) {
-    bool isShort = !isLarge && (!decaysKeys || tokens * getLongestKey(form) <= kShortCode);
-    if ((isShort || tokens == 8) && mayBePrepared(target, recurrence, form, kind, tokens)) {
-      return {tokens};
+/// Whether the code that prepares and applies a chunk of 16 tokens, all of it written out, is so much that the machine
+/// waits for instructions: factors of their own for many keys and tokens, systems of several unknowns per token, or
+/// systems where keys are seen from blocks of few tokens, too.
+bool hasLongCode(const AffineState &form) {
+  constexpr int64_t kTokens = 16, kMostKeys = 64;
+  const int64_t unknowns = llvm::count_if(form.reads, [](const StateRead &read) { return read.corrects; });
+  bool decaysKeys = false, hasBlocks = false;
+  for (const CarriedState &state : form.states) {
+    for (const StateStep &step : state.path) {
+      if (step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::key) {
+        decaysKeys = true;
+        hasBlocks |= getLargestLog(step) * kTokens / 2 > kLargestExponent;
+      }
     }
+  }
+  return (decaysKeys && getLongestKey(form) > kMostKeys) || unknowns > 1 || (unknowns > 0 && hasBlocks);
+}
+
+/// The lengths of chunks among which the cheapest is chosen. Where warps prepare chunks beside each other, more tokens
+/// than a fragment has rows cost more.
+SmallVector<int64_t> getChunks(TargetAttr target, RecurrenceOp recurrence, const AffineState &form, ScheduleKind kind) {
+  const int64_t tokens = mayBePrepared(target, recurrence, form, kind, 16) && !hasLongCode(form) ? 16 : 8;
+  if (mayBePrepared(target, recurrence, form, kind, tokens)) {
+    return {tokens};
   }
   bool wide = target.getLanes() > 1 || (target.getMatrix() && recurrence.getProductPrecision() != Precision::f32);
   return wide ? SmallVector<int64_t>{16, 32, 64, 128} : SmallVector<int64_t>{8, 16, 32, 64, 128};
