@@ -146,7 +146,7 @@ COMPILER_TESTS = [
 # rounded.
 WAVES = ["ladder-*/f32/*/step/*", "ladder-*/chunk16/*"]
 DECODED = ["rwkv?", "gla", "*delta*", "mamba?", "kda", "retention", "hgrn", "?lstm", "comba", "symmetric-power", "t*"]
-SHORT = ["ladder-*/step/*", "ladder-*/scan/*", "ladder-*/chunk3/*", "ladder-*/chunk16/*", "ladder-*by[24]/*"]
+SHORT = [f"ladder-*/{kind}/*" for kind in ["step", "scan", "chunk3", "chunk8", "chunk16"]] + ["ladder-*by[24]/*"]
 FORMS = [f"{name}/*/{kind}/*" for name in ["functions", "selected", "axes"] for kind in ["step", "scan", "chunk16"]]
 ROUNDED = ["ladder-rwkv[67]/*K64V64/chunk16/*", "ladder-kda/*K64V64/chunk16/*"]
 TILES = ["ladder-*/bf16*/chunk16/*"]

@@ -204,7 +204,8 @@ def plans(full, kinds):
 
 
 # Key and value axes of states that warps share: 32 columns for a warp, and no powers of two.
-WARP_SIZES = ((128, 128), (48, 80), (80, 96))
+# Tokens of a chunk, keys and values: many of them, odd ones, as many values as tokens, and the short chunks of what is large.
+WARP_SIZES = ((16, 128, 128), (16, 48, 80), (16, 80, 96), (16, 32, 16), (8, 64, 64), (8, 256, 64))
 WARP_LAYERS = {f"ladder-{layer}" for layer in ("delta-product", "gla", "kda", "mamba2", "rwkv7")}
 
 
@@ -212,8 +213,8 @@ def plans_of_warps():
     """Chunks of tiles that several warps share, products rounded: what only devices are asked, and not by plans()."""
     for r in ALL:
         if r.name in LADDER and (not r.types or r.types[0] == Types()) and legality(r.name, "chunk") != "no":
-            for keys, values in ((64, 64), *(WARP_SIZES if r.name in WARP_LAYERS else ())):
-                yield Kernels(r, sixteen_bits(r), scaled(r, keys, values), Schedule("chunk", 16), lengths=(17, 33))
+            for tokens, keys, values in ((16, 64, 64), *(WARP_SIZES if r.name in WARP_LAYERS else ())):
+                yield Kernels(r, sixteen_bits(r), scaled(r, keys, values), Schedule("chunk", tokens), lengths=(17, 33))
             if r.name in CUT_ON_WARPS:
                 yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16, fill=60), lengths=(17, 400))
                 # Transitions are as large as the masks of a chunk.
