@@ -8,7 +8,8 @@ Wavefronts of shared memory are counted in the pack's PTX: the addresses of the 
 (what is not known, as the slot, is the same for all of them), and words of one bank follow one another. Lanes are served
 together if they access 128 bytes: 32 lanes of 4 bytes, 16 of 8, 8 of 16; twice as many if pairs of neighbours, or of lanes two
 apart, want the same. `least` is what there would be without conflicts. On an H100 the sum over all warps agrees with what a
-profile counts to less than a percent. A loop with a branch that whole warps take has a row for each way."""
+profile counts to less than a percent. A loop with a branch that whole warps take has a row for each way, but for
+those that are seldom taken."""
 
 import argparse
 import collections

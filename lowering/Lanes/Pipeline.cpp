@@ -150,7 +150,7 @@ private:
             part.rows.order,
             part.isPairs,
             part.isPairs ? wordAt(slot, part.unit) : Value(),
-            /*hasBlocks=*/plan.usesPairs()};
+            /*hasBlocks=*/WarpTiles::hasBlocks(e.hooks)};
   }
 
   Value wordAt(Value slot, int64_t offset) {
@@ -261,6 +261,7 @@ private:
 
   void prepareChunk(OpBuilder &entry, Value chunk, Value slot, ValueRange words) {
     WarpTiles tiles = makeTiles(entry, Value());
+    bool hasSides = keepsLittle() && llvm::any_of(plan.roles.prepare, [](Operation *op) { return isa<scf::IfOp>(op); });
     forEachLoad([&](tile::LoadOp load) {
       Place place = bufferOf(load); // of others, here, so that branches know it
       if (!ahead.contains(load)) {
@@ -268,8 +269,10 @@ private:
       }
       Placement placement = tiles.prefer(load);
       SmallVector<Value> mine = takeFront(words, tiles.countReads(place, placement));
-      Type compute = getElementTypeOrSelf(load.getResult().getType());
-      tiles.hold(load.getResult(), placement, tiles.unpack(place, placement, mine, compute));
+      tiles.holdWords(load.getResult(), place, placement, mine);
+      if (!hasSides) { // of a branch, either of which unpacks what it uses
+        (void)tiles.get(load.getResult(), placement);
+      }
     });
     for (Operation *op : plan.roles.loads) {
       auto load = cast<tile::LoadOp>(op);
@@ -279,7 +282,7 @@ private:
       tiles.writeRows(from, to, shape,
                       isAhead ? takeFront(words, tiles.countPieces(from, to, shape)) : tiles.readRows(from, to, shape));
     }
-    prepareOps(tiles, slot, plan.roles.prepare, /*isFirst=*/true);
+    prepareOps(tiles, chunk, slot, plan.roles.prepare, /*isFirst=*/true);
     if (plan.usesPairs()) {
       // All once more where something is out of range. It is read again: registers have better uses.
       Value inRange = tiles.areInRange();
@@ -290,7 +293,7 @@ private:
         seldom(chunk, [&](OpBuilder &start) {
           e.hooks.emitWarpBarrier(b, loc); // before what others may still read is overwritten
           WarpTiles scaledTiles = makeTiles(start, Value(), /*scaled=*/true);
-          prepareOps(scaledTiles, slotAt(number), plan.roles.prepare, /*isFirst=*/false);
+          prepareOps(scaledTiles, chunk, slotAt(number), plan.roles.prepare, /*isFirst=*/false);
         });
       });
     }
@@ -298,7 +301,7 @@ private:
   }
 
   /// Ops that one after the other are run, of the loop or of one side of a branch; flags the first time only.
-  void prepareOps(WarpTiles &tiles, Value slot, ArrayRef<Operation *> ops, bool isFirst) {
+  void prepareOps(WarpTiles &tiles, Value chunk, Value slot, ArrayRef<Operation *> ops, bool isFirst) {
     SmallVector<Operation *> products;
     llvm::copy_if(ops, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
     tiles.setProducts(products);
@@ -307,7 +310,7 @@ private:
     for (bool isLast : {false, true}) {
       for (Operation *op : ops) {
         bool needsProducts = isa<tile::DotOp, scf::IfOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) {
-                               return late.contains(valueOp(value));
+                               return late.contains(findPreparer(value));
                              });
         if (needsProducts) {
           late.insert(op);
@@ -318,7 +321,7 @@ private:
         if (auto flag = dyn_cast<tile::FlagOp>(op); flag && isFirst) {
           surroundings.emitViolation(tiles.getNumber(flag.getViolated()), flag.getStatusBit(), lane);
         } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
-          prepareBranch(tiles, slot, branch);
+          prepareBranch(tiles, chunk, slot, branch);
         } else if (plan.hasScratch && isa<tile::DotOp>(op)) {
           multiplyBeforeLost(tiles, op, products);
         }
@@ -360,40 +363,57 @@ private:
     }
   }
 
-  /// All lanes of a warp go the same way. What both sides make lies in the slot behind it.
-  void prepareBranch(WarpTiles &tiles, Value slot, scf::IfOp branch) {
-    branch->walk([&](Operation *op) { // what both sides are likely to need, and what others have is lost in one
-      for (Value operand : op->getOperands()) {
-        Operation *maker = operand.getDefiningOp();
-        if (maker && maker->getParentOp() == pipeline && WarpTiles::isNative(maker)) {
-          (void)tiles.get(operand, tiles.prefer(operand));
+  /// Whether registers are short: where two tasks share those of a multiprocessor.
+  bool keepsLittle() const { return plan.tasksAtOnce > 1; }
+
+  /// All lanes of a warp go the same way. What both sides make lies in the slot behind it. A side that is seldom taken
+  /// begins with what lies in memory, so that nothing is kept for it.
+  void prepareBranch(WarpTiles &tiles, Value chunk, Value slot, scf::IfOp branch) {
+    Region *seldomSide = keepsLittle() ? findSeldomSide(branch) : nullptr;
+    if (!seldomSide) {
+      branch->walk([&](Operation *op) { // what both sides are likely to need, and what others have is lost in one
+        for (Value operand : op->getOperands()) {
+          Operation *maker = operand.getDefiningOp();
+          if (maker && maker->getParentOp() == pipeline && WarpTiles::isNative(maker)) {
+            (void)tiles.get(operand, tiles.prefer(operand));
+          }
         }
-      }
-    });
+      });
+    }
     tiles.settle();
     auto sides = scf::IfOp::create(b, loc, tiles.getNumber(branch.getCondition()), /*withElseRegion=*/true);
     for (auto [from, to] : llvm::zip_equal(branch->getRegions(), sides->getRegions())) {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPoint(to.front().getTerminator());
-      tiles.inBranch([&, &from = from] {
-        SmallVector<Operation *> ops;
-        for (Operation &op : from.front().without_terminator()) {
-          if (!isa<arith::ConstantOp, tile::IotaOp, tile::BroadcastOp, tile::TransposeOp>(op)) {
-            ops.push_back(&op);
-          }
-        }
-        prepareOps(tiles, slot, ops, /*isFirst=*/true);
-        for (auto [yielded, result] :
-             llvm::zip_equal(from.front().getTerminator()->getOperands(), branch.getResults())) {
-          if (!plan.parts.contains(yielded)) {
-            writePart(tiles, slot, yielded, result);
-          }
-        }
-      });
+      if (&from == seldomSide) {
+        seldom(chunk, [&, &from = from](OpBuilder &start) {
+          WarpTiles others = makeTiles(start, Value());
+          others.bindAll(tiles);
+          prepareSide(others, chunk, slotAt(number), from, branch);
+        });
+      } else {
+        tiles.inBranch([&, &from = from] { prepareSide(tiles, chunk, slot, from, branch); });
+      }
     }
     for (Value result : branch.getResults()) {
       if (auto part = plan.parts.find(result); part != plan.parts.end()) {
         tiles.bind(result, partAt(slot, part->second));
+      }
+    }
+    tiles.expectWrites();
+  }
+
+  void prepareSide(WarpTiles &tiles, Value chunk, Value slot, Region &side, scf::IfOp branch) {
+    SmallVector<Operation *> ops;
+    for (Operation &op : side.front().without_terminator()) {
+      if (!isa<arith::ConstantOp, tile::IotaOp, tile::BroadcastOp, tile::TransposeOp>(op)) {
+        ops.push_back(&op);
+      }
+    }
+    prepareOps(tiles, chunk, slot, ops, /*isFirst=*/true);
+    for (auto [yielded, result] : llvm::zip_equal(side.front().getTerminator()->getOperands(), branch.getResults())) {
+      if (!plan.parts.contains(yielded)) {
+        writePart(tiles, slot, yielded, result);
       }
     }
   }
@@ -411,15 +431,6 @@ private:
       tiles.writeRows(from, to, shape, tiles.readRows(from, to, shape));
     }
     e.hooks.emitWarpBarrier(b, loc); // before the slot is filled again
-  }
-
-  /// The op behind transposes, broadcasts and the like that both roles have.
-  static Operation *valueOp(Value value) {
-    Operation *op = value.getDefiningOp();
-    while (op && isa<tile::BroadcastOp, tile::TransposeOp>(op)) {
-      op = op->getOperand(0).getDefiningOp();
-    }
-    return op;
   }
 
   // ---- applying

@@ -364,18 +364,15 @@ private:
           continue;
         }
         bool isLeft = (operand == dot.getLhs()) != turned;
-        if (isPairs) {
-          constexpr int64_t kBlock = 8 * 8;
-          int64_t blocks = llvm::divideCeil(shape.rows * shape.columns, kBlock);
-          uses.push_back(
-              {getBlockAccess().clipped(shape.rows, shape.columns / 2), blocks * (turned ? plan.appliers : 1)});
-          continue;
-        }
         Placement placement = isLeft ? fragments.getLeft(0, 0) : fragments.getRight(0, 0);
         placement = (isTurned ? placement.turned() : placement).clipped(shape.rows, shape.columns);
         int64_t size = instruction.k * (isLeft ? instruction.m : instruction.n);
-        int64_t count = llvm::divideCeil(shape.rows * shape.columns, size);
-        uses.push_back({placement, count * (turned ? plan.appliers : 1)});
+        if (isPairs || (!turned && WarpTiles::suitBlocks(dot, instruction, *machine.hooks))) {
+          placement = getBlockAccess().clipped(shape.rows, isPairs ? shape.columns / 2 : shape.columns);
+          size = isPairs ? 8 * 8 : 8 * 4;
+        }
+        int64_t count = llvm::divideCeil(shape.rows * shape.columns, size) * (turned ? plan.appliers : 1);
+        uses.push_back({placement, count});
       }
     }
     Placement written = preferPrepared(tile);

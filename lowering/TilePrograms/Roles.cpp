@@ -392,3 +392,19 @@ std::optional<Roles> programs::findRoles(tile::PipelineOp pipeline, std::string 
   });
   return roles;
 }
+
+Operation *programs::findPreparer(Value value) {
+  Operation *op = value.getDefiningOp();
+  while (op && isa<tile::BroadcastOp, tile::TransposeOp>(op)) {
+    op = op->getOperand(0).getDefiningOp();
+  }
+  return op;
+}
+
+Region *programs::findSeldomSide(scf::IfOp branch) {
+  constexpr int64_t kMuchLonger = 2;
+  Region *sides[] = {&branch.getThenRegion(), &branch.getElseRegion()};
+  auto count = [](Region *side) { return std::distance(side->op_begin(), side->op_end()); };
+  bool isLast = count(sides[0]) < count(sides[1]);
+  return count(sides[isLast]) > kMuchLonger * count(sides[!isLast]) ? sides[isLast] : nullptr;
+}

@@ -33,6 +33,11 @@ std::optional<Roles> findRoles(mlir::scf::ForOp loop, std::string &why);
 /// Those of a pipeline: its phases, and which of their tiles are split; none if it mixes them up.
 std::optional<Roles> findRoles(tile::PipelineOp pipeline, std::string &why);
 
+/// The op behind broadcasts and transposes, which both roles have.
+mlir::Operation *findPreparer(mlir::Value value);
+/// The side of a branch that is seldom taken, which is the one that is much longer; null: there is none.
+mlir::Region *findSeldomSide(mlir::scf::IfOp branch);
+
 /// Systems that are prepared, but solved for what is carried: solved for the identity instead, which can be prepared,
 /// and multiplied. Interleaved groups of unknowns are eliminated one after the other, by products.
 void invertPrepared(mlir::scf::ForOp loop, const Roles &roles);

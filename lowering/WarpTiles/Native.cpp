@@ -146,15 +146,53 @@ bool WarpTiles::isExact(Value operand) {
   return place != places.end() && (place->second.isExact || place->second.memory.element.getIntOrFloatBitWidth() <= 16);
 }
 
-SmallVector<Value> WarpTiles::getOperand(Value operand, const Placement &placement, bool keep) {
+/// A fragment of an operand, as a part of the tile behind transposes.
+Placement WarpTiles::getFragment(Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks) {
   Extent shape = outside.getShape(operand);
-  Placement at = placement.clipped(shape.rows, shape.columns);
-  auto [tile, isTurned] = skipTransposes(operand);
-  at = isTurned ? at.turned() : at;
+  const Fragments &source = inBlocks ? blocks : fragments;
+  Placement placement = isLeft ? source.getLeft(at, depth) : source.getRight(depth, at);
+  placement = placement.clipped(shape.rows, shape.columns);
+  return skipTransposes(operand).second ? placement.turned() : placement;
+}
+
+bool WarpTiles::suitBlocks(tile::DotOp dot, const MatrixInstruction &instruction, const lanes::Hooks &hooks) {
+  Fragments blocks(instruction, /*turned=*/false, /*inMemory=*/true);
+  auto areBlocks = [&](Value operand, Placement placement) {
+    return isInBlocks(skipTransposes(operand).second ? placement.turned() : placement);
+  };
+  return hasBlocks(hooks) && getExtent(dot.getLhs()).rows >= instruction.m &&
+         areBlocks(dot.getLhs(), blocks.getLeft(0, 0)) && areBlocks(dot.getRhs(), blocks.getRight(0, 0));
+}
+
+/// Whether both operands are read in blocks of f32 from memory.
+bool WarpTiles::isReadInBlocks(tile::DotOp dot) {
+  auto isInMemory = [&](Value operand) {
+    auto place = places.find(skipTransposes(operand).first);
+    return place != places.end() && place->second.hasBlocks && place->second.memory.element.isF32();
+  };
+  return !turned && suitBlocks(dot, blocks.instruction, hooks) && isInMemory(dot.getLhs()) && isInMemory(dot.getRhs());
+}
+
+/// Of `count` fragments side by side.
+SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks,
+                                         int64_t count) {
+  Value tile = skipTransposes(operand).first;
   auto place = places.find(tile);
-  // Most of what is in memory is read again where it is needed again: registers are few.
-  SmallVector<Value> values =
-      place != places.end() && !keep ? load(place->second, at, getElementTypeOrSelf(tile.getType())) : get(tile, at);
+  Placement all = getFragment(operand, isLeft, at, depth, inBlocks);
+  for (int64_t i = 1; i < count; ++i) {
+    int64_t next = at + i * (isLeft ? fragments.instruction.m : fragments.instruction.n);
+    llvm::append_range(all.registers, getFragment(operand, isLeft, next, depth, inBlocks).registers);
+  }
+  SmallVector<Value> values;
+  bool keep = isLeft && turned;
+  if (inBlocks) {
+    for (Value word : loadBlocks(place->second, all)) {
+      values.push_back(arith::BitcastOp::create(b, loc, b.getF32Type(), word));
+    }
+  } else { // most of what is in memory is read again where it is needed again: registers are few
+    values = place != places.end() && !keep ? load(place->second, all, getElementTypeOrSelf(tile.getType()))
+                                            : get(tile, all);
+  }
   if (!isExact(tile)) {
     const bool isLast = isOperandOnly(tile);
     for (Value &value : values) {
@@ -174,13 +212,14 @@ void WarpTiles::computeProducts(tile::DotOp first) {
   auto depthOf = [&](tile::DotOp dot) { return outside.getShape(dot.getLhs()).columns; };
   Extent shape = outside.getShape(first.getResult());
   SmallVector<tile::DotOp> group{first};
+  const bool inBlocks = !usesPairs() && isReadInBlocks(first);
   if (isReady(first.getLhs()) && isReady(first.getRhs()) && !first.getAcc()) {
     for (Operation *op : products) {
       auto dot = cast<tile::DotOp>(op);
       Extent other = outside.getShape(dot.getResult());
       if (dot != first && !held.contains(dot.getResult()) && !dot.getAcc() && isReady(dot.getLhs()) &&
           isReady(dot.getRhs()) && other.rows == shape.rows && other.columns == shape.columns &&
-          depthOf(dot) == depthOf(first)) {
+          depthOf(dot) == depthOf(first) && (usesPairs() || isReadInBlocks(dot) == inBlocks)) {
         group.push_back(dot);
       }
     }
@@ -195,11 +234,7 @@ void WarpTiles::computeProducts(tile::DotOp first) {
     sums.push_back(dot.getAcc() ? get(dot.getAcc(), result) : SmallVector<Value>(result.registers.size(), zero()));
   }
   auto read = [&](Value operand, bool isLeft, int64_t at, int64_t k, int64_t count) {
-    if (usesPairs()) {
-      return getPairs(operand, isLeft, at, k, count);
-    }
-    return getOperand(operand, isLeft ? fragments.getLeft(at, k) : fragments.getRight(k, at),
-                      /*keep=*/isLeft && turned);
+    return usesPairs() ? getPairs(operand, isLeft, at, k, count) : getOperand(operand, isLeft, at, k, inBlocks, count);
   };
   for (int64_t k = 0; k < depthOf(first); k += instruction.k) {
     std::map<std::pair<void *, int64_t>, SmallVector<Value>> lefts, rights;
@@ -212,8 +247,8 @@ void WarpTiles::computeProducts(tile::DotOp first) {
         }
         for (int64_t n = 0; n < wide; ++n) {
           SmallVector<Value> &y = rights[{right.getAsOpaquePointer(), n}];
-          if (y.empty()) { // pairs of two fragments are loaded at once
-            int64_t count = usesPairs() && n + 1 < wide ? 2 : 1;
+          if (y.empty()) { // blocks of two fragments are loaded at once
+            int64_t count = (usesPairs() || inBlocks) && n + 1 < wide ? 2 : 1;
             y = read(right, /*isLeft=*/false, n * instruction.n, k, count);
             if (count > 1) {
               size_t half = y.size() / 2;

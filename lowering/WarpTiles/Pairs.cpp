@@ -120,40 +120,45 @@ void WarpTiles::writePairs(const Place &to, const Placement &placement, ArrayRef
   }
 }
 
-/// The registers of a fragment of elements of 16 bits: blocks of 8 x 8 of them.
+/// The registers of fragments, of elements of 16 bits: blocks of 8 x 8 of them; of 32 bits: of 8 x 4.
 SmallVector<Value> WarpTiles::loadBlocks(const Place &from, const Placement &placement) {
   constexpr size_t kMost = 4;
   if (from.isShared) {
     settle();
   }
   const Memory &memory = from.memory;
+  const Rows rows = from.getRows();
   int64_t each = from.isPairs ? 2 : 1; // columns of an element of the memory
-  auto offsetOf = [&](Coord c) { return c.row * memory.stride + c.column / each; };
-  bool isTurned = placement.registers[0].row != placement.registers[1].row;
-  SmallVector<int64_t> starts;
-  for (size_t i = 0; i < placement.registers.size(); i += 2) {
-    starts.push_back(offsetOf(placement.registers[i]));
+  size_t inWord = memory.element.isF32() ? 1 : 2;
+  bool isTurned = inWord > 1 && placement.registers[0].row != placement.registers[1].row;
+  SmallVector<Coord> starts;
+  for (size_t i = 0; i < placement.registers.size(); i += inWord) {
+    starts.push_back({placement.registers[i].row, uint32_t(placement.registers[i].column / each)});
   }
   SmallVector<Value> words;
   while (words.size() < starts.size()) {
-    ArrayRef<int64_t> rest = ArrayRef(starts).drop_front(words.size());
+    ArrayRef<Coord> rest = ArrayRef(starts).drop_front(words.size());
+    auto step = [&](size_t from, size_t to) {
+      return Coord{rest[to].row - rest[from].row, rest[to].column - rest[from].column};
+    };
     size_t count = std::min(rest.size(), kMost);
-    if (count < kMost || rest[1] - rest[0] != rest[3] - rest[2]) {
+    if (count < kMost || !(step(0, 1) == step(2, 3))) {
       count = std::min<size_t>(count, 2);
     }
     // Of the rows of a block, which are copies where the tile has fewer, and of blocks.
-    SmallVector<int64_t> bases(5, 0);
+    SmallVector<Coord> bases(5, Coord{0, 0});
     for (size_t bit = 0; bit < 3; ++bit) {
-      uint32_t row = !isTurned ? placement.lanes[bit + 2].row : bit > 0 ? placement.lanes[bit - 1].row : 1;
-      bases[bit] = row * memory.stride;
+      bases[bit].row = !isTurned ? placement.lanes[bit + 2].row : bit > 0 ? placement.lanes[bit - 1].row : 1;
     }
     for (size_t i = 1; i < count; i *= 2) {
-      bases[2 + i] = rest[i] - rest[0];
+      bases[2 + i] = step(0, i);
     }
-    Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), laneOffset(bases));
+    Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), laneAddress(bases, rows, rest.front().row));
     Value row = LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
                                     ArrayRef<LLVM::GEPArg>{wide});
-    llvm::append_range(words, hooks.emitBlocks(b, loc, offsetBy(row, memory.element, rest.front()), count, isTurned));
+    int64_t offset =
+        rest.front().column + (rows.getPlace(rest.front().row) & ~placesOfLanes(bases, rows)) * rows.stride;
+    llvm::append_range(words, hooks.emitBlocks(b, loc, offsetBy(row, memory.element, offset), count, isTurned));
   }
   return words;
 }
@@ -182,14 +187,12 @@ const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
   Extent shape = outside.getShape(operand);
   bool depthIsRows = isLeft == turned;
   int64_t depth = depthIsRows ? shape.rows : shape.columns, other = depthIsRows ? shape.columns : shape.rows;
-  auto [tile, isTurned] = skipTransposes(operand);
+  Value tile = skipTransposes(operand).first;
   SmallVector<Value> values;
   SmallVector<std::pair<int64_t, int64_t>> keys;
   for (int64_t at = 0; at < other; at += isLeft ? instruction.m : instruction.n) {
     for (int64_t k = 0; k < depth; k += instruction.k) {
-      Placement placement = isLeft ? fragments.getLeft(at, k) : fragments.getRight(k, at);
-      placement = placement.clipped(shape.rows, shape.columns);
-      placement = isTurned ? placement.turned() : placement;
+      Placement placement = getFragment(operand, isLeft, at, k);
       auto place = places.find(tile);
       bool isBF16 = place != places.end() && place->second.hasBlocks && place->second.memory.element.isBF16();
       llvm::append_range(values, isBF16 ? unpackPairs(loadBlocks(place->second, placement)) : get(tile, placement));
@@ -213,10 +216,8 @@ const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
 
 /// Of `count` fragments side by side.
 SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, int64_t at, int64_t depth, int64_t count) {
-  auto [tile, isTurned] = skipTransposes(operand);
-  auto place = places.find(tile);
+  auto place = places.find(skipTransposes(operand).first);
   bool isMade = place == places.end() || !place->second.isPairs;
-  Extent shape = outside.getShape(operand);
   SmallVector<Value> pairs;
   Placement all;
   for (int64_t i = 0; i < count; ++i, at += isLeft ? fragments.instruction.m : fragments.instruction.n) {
@@ -224,9 +225,7 @@ SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, int64_t at, i
       llvm::append_range(pairs, makeOperand(operand, isLeft).fragments.find({at, depth})->second);
       continue;
     }
-    Placement placement = isLeft ? fragments.getLeft(at, depth) : fragments.getRight(depth, at);
-    placement = placement.clipped(shape.rows, shape.columns);
-    placement = isTurned ? placement.turned() : placement;
+    Placement placement = getFragment(operand, isLeft, at, depth);
     all.lanes = placement.lanes;
     llvm::append_range(all.registers, placement.registers);
   }

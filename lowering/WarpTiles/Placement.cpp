@@ -113,6 +113,13 @@ Placement warps::getBlockAccess() {
   return result;
 }
 
+bool warps::isInBlocks(const Placement &placement) {
+  constexpr uint32_t kColumns = 4;
+  return placement.lanes.size() == 5 && placement.lanes[0] == Coord{0, 1} && placement.lanes[1] == Coord{0, 2} &&
+         llvm::all_of(llvm::drop_begin(placement.lanes, 2), [](Coord c) { return c.column == 0; }) &&
+         llvm::all_of(placement.registers, [](Coord c) { return c.column % kColumns == 0; });
+}
+
 uint32_t Rows::getPlace(uint32_t row) const {
   uint32_t place = row;
   for (auto [bit, other] : llvm::enumerate(order)) {
@@ -216,14 +223,15 @@ Rows warps::chooseRows(llvm::ArrayRef<Use> uses, int64_t rows, int64_t columns, 
   return best;
 }
 
-Fragments::Fragments(const MatrixInstruction &instruction, bool turned) : instruction(instruction), turned(turned) {
+Fragments::Fragments(const MatrixInstruction &instruction, bool turned, bool inMemory)
+    : instruction(instruction), turned(turned) {
   // A bit of the lane's number that is a step of the depth in a left operand is to be the step along n that it is in a
   // result; bits of registers take what is left.
   unsigned bits = llvm::Log2_64(instruction.k);
   depth.resize(bits, 0);
   uint32_t taken = 0;
   for (auto [a, c] : llvm::zip_equal(instruction.a.lane, instruction.c.lane)) {
-    if (a.column && c.column && c.column < instruction.k) {
+    if (!inMemory && a.column && c.column && c.column < instruction.k) {
       depth[llvm::Log2_32(a.column)] = c.column;
       taken |= c.column;
     }

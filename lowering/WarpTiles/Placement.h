@@ -35,8 +35,10 @@ struct Placement {
 /// each of them is made of; none if lanes do not have both.
 std::optional<Placement> getPairs(const Placement &placement,
                                   llvm::SmallVectorImpl<std::pair<unsigned, unsigned>> &registers);
-/// The accesses to one block of 8 x 8 elements of 16 bits in rows of pairs.
+/// The accesses to one block of 8 x 8 elements of 16 bits in rows of pairs, or of 8 x 4 of 32 bits.
 Placement getBlockAccess();
+/// Whether each register is, in all lanes, such a block of elements of 32 bits.
+bool isInBlocks(const Placement &placement);
 
 /// How the rows of a tile lie in memory.
 struct Rows {
@@ -81,10 +83,11 @@ Placement getColumns(int64_t rows, int64_t columns, int64_t warp);
 Placement getCopies(int64_t columns, int64_t warp);
 
 /// Fragments of a product [m, n] = [m, k] [k, n], which may be made with rows as columns. The depth is numbered so that
-/// lanes have the same elements of a result and of the left operand that it becomes.
+/// lanes have the same elements of a result and of the left operand that it becomes; or, if all operands are in memory,
+/// as it lies there.
 class Fragments {
 public:
-  Fragments(const MatrixInstruction &instruction, bool turned);
+  Fragments(const MatrixInstruction &instruction, bool turned, bool inMemory = false);
 
   /// The fragments of the instruction's left and right operands and of its result that start at an element: what the
   /// instruction calls m is the columns of the result if it is turned.

@@ -160,6 +160,13 @@ SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
   if (std::optional<SmallVector<Value>> values = pick(tile, placement)) {
     return *values;
   }
+  if (auto known = words.find(tile); known != words.end() && known->second.placement.lanes == placement.lanes) {
+    const Words &read = known->second;
+    hold(tile, read.placement, unpack(read.from, read.placement, read.values, getElementTypeOrSelf(tile.getType())));
+    if (std::optional<SmallVector<Value>> values = pick(tile, placement)) {
+      return *values;
+    }
+  }
   auto place = places.find(tile);
   bool isLoad = isa_and_nonnull<tile::LoadOp>(op);
   if (place == places.end() && (isLoad || (!held.contains(tile) && (!op || !outside.isInside(op))))) {
@@ -373,31 +380,46 @@ Value WarpTiles::offsetBy(Value pointer, Type element, int64_t offset) {
                                            ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
 }
 
+/// Bits of a row's place that lanes change, where these xor them.
+uint32_t WarpTiles::placesOfLanes(ArrayRef<Coord> bases, const Rows &rows) {
+  uint32_t bits = 0;
+  for (Coord c : bases) {
+    bits |= rows.order.empty() ? 0 : rows.getPlace(c.row);
+  }
+  return bits;
+}
+
+/// What the lane adds to the address of an element: of its bases, and of those bits of the row's place that it changes.
+Value WarpTiles::laneAddress(ArrayRef<Coord> bases, const Rows &rows, uint32_t firstRow) {
+  bool isOrdered = !rows.order.empty();
+  SmallVector<int64_t> added, xored;
+  for (Coord c : bases) {
+    added.push_back(c.column + (isOrdered ? 0 : c.row * rows.stride));
+    xored.push_back(rows.getPlace(c.row));
+  }
+  Value offset = laneOffset(added);
+  if (isOrdered) {
+    Value places =
+        arith::XOrIOp::create(entry, loc, laneOffset(xored, /*isXor=*/true),
+                              constantIndex(entry, loc, rows.getPlace(firstRow) & placesOfLanes(bases, rows)));
+    places = arith::MulIOp::create(entry, loc, places, constantIndex(entry, loc, rows.stride));
+    offset = arith::AddIOp::create(entry, loc, offset, places);
+  }
+  return offset;
+}
+
 /// The address of each access: what the lane adds, and a constant.
 void WarpTiles::forEachAccess(const Place &place, const Placement &placement, ArrayRef<Access> accesses,
                               function_ref<void(const Access &, Value)> body) {
   const Memory &memory = place.memory;
   const Rows rows = place.getRows();
-  bool isOrdered = !rows.order.empty();
-  uint32_t ofLanes = 0; // bits of a row's place that lanes change
-  SmallVector<int64_t> added, xored;
-  for (Coord c : placement.lanes) {
-    ofLanes |= isOrdered ? rows.getPlace(c.row) : 0;
-    added.push_back(c.column + (isOrdered ? 0 : c.row * memory.stride));
-    xored.push_back(rows.getPlace(c.row));
-  }
+  uint32_t ofLanes = placesOfLanes(placement.lanes, rows);
   std::map<uint32_t, Value> bases; // by what the register changes of these bits
   for (const Access &access : accesses) {
     uint32_t row = rows.getPlace(access.first.row);
     Value &base = bases[row & ofLanes];
     if (!base) {
-      Value offset = laneOffset(added);
-      if (isOrdered) {
-        Value places = arith::XOrIOp::create(entry, loc, laneOffset(xored, /*isXor=*/true),
-                                             constantIndex(entry, loc, row & ofLanes));
-        places = arith::MulIOp::create(entry, loc, places, constantIndex(entry, loc, memory.stride));
-        offset = arith::AddIOp::create(entry, loc, offset, places);
-      }
+      Value offset = laneAddress(placement.lanes, rows, access.first.row);
       Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), offset);
       base = LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
                                  ArrayRef<LLVM::GEPArg>{wide});

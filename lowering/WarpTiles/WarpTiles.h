@@ -60,7 +60,11 @@ public:
   WarpTiles(mlir::OpBuilder &b, mlir::OpBuilder &entry, mlir::Location loc, const lanes::Hooks &hooks, mlir::Value lane,
             const MatrixInstruction &instruction, bool turned, Outside outside, bool scaled = false)
       : b(b), entry(entry), loc(loc), hooks(hooks), lane(lane), turned(turned), scaled(scaled),
-        outside(std::move(outside)), fragments(instruction, turned) {}
+        outside(std::move(outside)), fragments(instruction, turned), blocks(instruction, turned, /*inMemory=*/true) {}
+  /// Whether a machine reads fragments in blocks.
+  static bool hasBlocks(const lanes::Hooks &hooks) { return hooks.findPairProduct(tile::Precision::tf32); }
+  /// Whether both operands of a product that is prepared are made of such blocks of f32, none of which is read twice.
+  static bool suitBlocks(tile::DotOp dot, const MatrixInstruction &instruction, const lanes::Hooks &hooks);
 
   /// Products that may be made together with others.
   void setProducts(llvm::ArrayRef<mlir::Operation *> ops) { products.assign(ops.begin(), ops.end()); }
@@ -70,7 +74,19 @@ public:
 
   void bind(mlir::Value tile, const Place &place) { places[tile] = place; }
   void hold(mlir::Value tile, Placement placement, llvm::ArrayRef<mlir::Value> values);
+  /// What has been read of a tile, which is unpacked where it is used.
+  void holdWords(mlir::Value tile, const Place &from, Placement placement, llvm::ArrayRef<mlir::Value> read) {
+    words[tile] = {from, std::move(placement), llvm::SmallVector<mlir::Value>(read)};
+  }
   bool isMade(mlir::Value tile) const { return held.contains(tile) || places.contains(tile); }
+  /// Where others have tiles, but for those that are loaded.
+  void bindAll(const WarpTiles &others) {
+    for (const auto &[tile, place] : others.places) {
+      if (!tile.getDefiningOp<tile::LoadOp>()) {
+        places[tile] = place;
+      }
+    }
+  }
   /// What others hold of a tile.
   void hold(mlir::Value tile, const WarpTiles &others) {
     if (auto known = others.held.find(tile); known != others.held.end()) {
@@ -83,6 +99,8 @@ public:
   Placement prefer(mlir::Value tile);
   /// Writes a tile, in the placement that it prefers. `overOthers`: where others may still be read.
   void write(mlir::Value tile, const Place &to, bool overOthers);
+  /// Lanes may have written what others read, and exchanged tiles.
+  void expectWrites() { unsettled = exchanged = true; }
   /// What lanes wrote is seen by the others of the warp.
   void settle();
   /// The placement of a product of this shape.
@@ -120,6 +138,11 @@ private:
     Placement placement;
     llvm::SmallVector<mlir::Value> values;
   };
+  struct Words {
+    Place from;
+    Placement placement;
+    llvm::SmallVector<mlir::Value> values;
+  };
   int64_t warp() const { return hooks.getWarp(); }
   Placement getNumberPlacement() const { return getCopies(1, warp()); }
   std::optional<llvm::SmallVector<mlir::Value>> pick(mlir::Value tile, const Placement &placement);
@@ -135,7 +158,10 @@ private:
   void computeProducts(tile::DotOp op);
   bool isReady(mlir::Value operand);
   bool isExact(mlir::Value operand);
-  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, const Placement &placement, bool keep);
+  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks,
+                                            int64_t count);
+  Placement getFragment(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks = false);
+  bool isReadInBlocks(tile::DotOp dot);
 
   // Operands as pairs of f16.
   struct Operand {
@@ -160,6 +186,8 @@ private:
   int64_t getPiece(const Place &from, const Place &to, Extent shape);
   void forEachPiece(int64_t width, Extent shape, llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value)> body);
   mlir::Value laneOffset(llvm::ArrayRef<int64_t> bases, bool isXor = false);
+  mlir::Value laneAddress(llvm::ArrayRef<Coord> bases, const Rows &rows, uint32_t firstRow);
+  static uint32_t placesOfLanes(llvm::ArrayRef<Coord> bases, const Rows &rows);
   mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
   mlir::Value zero();
@@ -171,10 +199,11 @@ private:
   bool turned; // products have rows as columns: columns of tiles along the rows of fragments
   bool scaled; // pairs have units
   Outside outside;
-  Fragments fragments;
+  Fragments fragments, blocks; // which lie as they are read in blocks
   llvm::SmallVector<mlir::Operation *> products;
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Held>> held;
+  llvm::DenseMap<mlir::Value, Words> words;
   llvm::DenseMap<mlir::Value, mlir::Value> rounded;
   std::map<std::pair<std::vector<int64_t>, bool>, mlir::Value> laneOffsets;
   std::map<std::pair<void *, bool>, Operand> operands;

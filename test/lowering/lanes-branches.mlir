@@ -7,14 +7,17 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 
 // The lanes of a warp agree on the way to go, by exchanges of what each of them has found. Either side leaves keys and scores
 // where those who apply the chunk find them, whichever it was; keys lie there before they are multiplied.
-// REMARK: [[#@LINE+30]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
+// REMARK: [[#@LINE+33]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
 // CHECK-LABEL: func.func @sides(
 // CHECK: scf.for
 // CHECK:   shfl.sync.bfly
 // CHECK:   %[[IS_MILD:.*]] = arith.cmpf ole
 // CHECK:   scf.if %[[IS_MILD]] {
+// CHECK-NOT: seldom
 // CHECK:     llvm.store {{.*}} : vector<2xf32>, !llvm.ptr
 // CHECK:     nvvm.bar.warp.sync
+// Both operands of scores are read as they lie in memory, four blocks of 8 x 4 at a time.
+// CHECK:     nvvm.ldmatrix.sync.aligned.m8n8.x4.b16.p3
 // CHECK:     mma.m16n8k8.row.col.tf32
 // CHECK:     llvm.store {{.*}} : vector<2xf32>, !llvm.ptr
 // CHECK:   } else {
@@ -58,6 +61,54 @@ tile.kernel @sides(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<
     %o = tile.dot %c#0, %S precision tf32 acc %w : tensor<16x64xf32> : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
     tile.store %o, %y[%at] : tensor<16x64xf32>, <bf16>
     %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Sn : tensor<64x64xf32>
+  }
+  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// A side that is much longer is seldom taken: it reads its operands again, so that nothing is kept for it, as two tasks share the
+// registers of a multiprocessor. Eight tokens are half of what the rows of an instruction are, whose blocks would be read twice.
+// CHECK-LABEL: func.func @seldom(
+// CHECK: scf.for
+// CHECK:   %[[IS_MILD:.*]] = arith.cmpf ole
+// CHECK:   scf.if %[[IS_MILD]] {
+// CHECK-NOT: seldom
+// CHECK-NOT: ldmatrix
+// CHECK:     mma.m16n8k8.row.col.tf32
+// CHECK:   } else {
+// CHECK:     llvm.inline_asm has_side_effects "// seldom"
+// CHECK:     llvm.load {{.*}} : !llvm.ptr<1> -> i32
+// CHECK:   barrier.cta.arrive
+tile.kernel @seldom(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                    %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %limit = arith.constant 40.0 : f32
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%S = %S0) -> (tensor<64x64xf32>) {
+    %at = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%at] : <bf16> -> tensor<8x64xf32>
+    %v = tile.load %x[%at] : <bf16> -> tensor<8x64xf32>
+    %kt = tile.transpose %k : tensor<8x64xf32> -> tensor<64x8xf32>
+    %sums = tile.reduce sum %k over 0 : tensor<8x64xf32> -> tensor<64xf32>
+    %largest = tile.reduce max %sums over 0 : tensor<64xf32> -> f32
+    %mild = arith.cmpf ole, %largest, %limit : f32
+    %c:2 = scf.if %mild -> (tensor<8x64xf32>, tensor<8x8xf32>) {
+      %A = tile.dot %k, %kt precision tf32 : tensor<8x64xf32>, tensor<64x8xf32> -> tensor<8x8xf32>
+      scf.yield %k, %A : tensor<8x64xf32>, tensor<8x8xf32>
+    } else {
+      %d0 = arith.negf %k : tensor<8x64xf32>
+      %d1 = math.exp2 %d0 : tensor<8x64xf32>
+      %d2 = arith.mulf %d1, %k : tensor<8x64xf32>
+      %dt = tile.transpose %d2 : tensor<8x64xf32> -> tensor<64x8xf32>
+      %A = tile.dot %d2, %dt precision tf32 : tensor<8x64xf32>, tensor<64x8xf32> -> tensor<8x8xf32>
+      scf.yield %d2, %A : tensor<8x64xf32>, tensor<8x8xf32>
+    }
+    %w = tile.dot %c#1, %v precision tf32 : tensor<8x8xf32>, tensor<8x64xf32> -> tensor<8x64xf32>
+    %o = tile.dot %c#0, %S precision tf32 acc %w : tensor<8x64xf32> : tensor<8x64xf32>, tensor<64x64xf32> -> tensor<8x64xf32>
+    tile.store %o, %y[%at] : tensor<8x64xf32>, <bf16>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x8xf32>, tensor<8x64xf32> -> tensor<64x64xf32>
     scf.yield %Sn : tensor<64x64xf32>
   }
   tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>

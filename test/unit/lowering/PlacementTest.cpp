@@ -358,6 +358,21 @@ TEST(Pairs, BlocksAreReadWithoutConflicts) {
   EXPECT_EQ(chooseRows({{getBlockAccess(), 1}}, 16, 32, /*mayOrder=*/false).stride, 36);
 }
 
+TEST(FragmentsTest, InMemoryTheyAreBlocks) {
+  for (bool inMemory : {false, true}) {
+    Fragments fragments(tf32(), /*turned=*/false, inMemory);
+    Placement left = fragments.getLeft(16, 8), right = fragments.getRight(8, 24).turned();
+    EXPECT_EQ(isInBlocks(left), inMemory);
+    EXPECT_EQ(isInBlocks(right), inMemory);
+    EXPECT_FALSE(isInBlocks(left.turned())); // columns of a block are in different registers
+    EXPECT_FALSE(isInBlocks(fragments.getResult(0, 0)));
+    if (inMemory) { // a register is a block that starts here
+      EXPECT_EQ(left.registers, (llvm::SmallVector<Coord>{{16, 8}, {24, 8}, {16, 12}, {24, 12}}));
+      EXPECT_EQ(right.registers, (llvm::SmallVector<Coord>{{24, 8}, {24, 12}}));
+    }
+  }
+}
+
 TEST(Rows, OrderMovesWholeRows) {
   Rows rows{72, {0, 0, 1}};
   EXPECT_EQ(rows.getPlace(3), 3u);
