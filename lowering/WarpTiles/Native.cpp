@@ -236,18 +236,9 @@ void WarpTiles::computeProducts(tile::DotOp first) {
   auto read = [&](Value operand, bool isLeft, int64_t at, int64_t k, int64_t count) {
     return usesPairs() ? getPairs(operand, isLeft, at, k, count) : getOperand(operand, isLeft, at, k, inBlocks, count);
   };
-  // Few sums wait for each other at every step of a long depth: then every other step has sums of its own.
-  constexpr size_t kFewFragments = 4, kManySteps = 8;
-  bool alternates = turned && tall * wide * group.size() <= kFewFragments &&
-                    depthOf(first) >= static_cast<int64_t>(kManySteps * instruction.k);
-  SmallVector<SmallVector<Value>> others(group.size());
-  for (SmallVector<Value> &other : others) {
-    other.resize(alternates ? result.registers.size() : 0, zero());
-  }
   for (int64_t k = 0; k < depthOf(first); k += instruction.k) {
     std::map<std::pair<void *, int64_t>, SmallVector<Value>> lefts, rights;
-    bool isOther = alternates && k / instruction.k % 2 == 1;
-    for (auto [dot, sum] : llvm::zip_equal(group, isOther ? others : sums)) {
+    for (auto [dot, sum] : llvm::zip_equal(group, sums)) {
       Value left = turned ? dot.getRhs() : dot.getLhs(), right = turned ? dot.getLhs() : dot.getRhs();
       for (int64_t m = 0; m < tall; ++m) {
         SmallVector<Value> &x = lefts[{left.getAsOpaquePointer(), m}];
@@ -271,10 +262,7 @@ void WarpTiles::computeProducts(tile::DotOp first) {
       }
     }
   }
-  for (auto [dot, sum, other] : llvm::zip_equal(group, sums, others)) {
-    for (auto [x, y] : llvm::zip(sum, other)) {
-      x = arith::AddFOp::create(b, loc, x, y);
-    }
+  for (auto [dot, sum] : llvm::zip_equal(group, sums)) {
     hold(dot.getResult(), result, sum);
   }
 }
