@@ -164,6 +164,16 @@ static void hideForeignOptions() {
   }
 }
 
+/// An option of compiling that was given where nothing is compiled; empty: none was.
+static llvm::StringRef findUnused() {
+  for (auto &[name, option] : cl::getRegisteredOptions()) {
+    if (llvm::is_contained(option->Categories, &category) && option->getNumOccurrences() > 0) {
+      return name;
+    }
+  }
+  return {};
+}
+
 int main(int argc, char **argv) {
   hideForeignOptions();
   mlir::DialectRegistry registry;
@@ -181,6 +191,9 @@ int main(int argc, char **argv) {
   auto [inputName, outputName] = mlir::registerAndParseCLIOptions(argc, argv, overview, registry);
   if (explain || !emitKind.empty()) {
     return compile(inputName, outputName);
+  }
+  if (llvm::StringRef name = findUnused(); !name.empty()) {
+    return fail("expected --emit or --rwkv-explain beside --" + name + ", found neither");
   }
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, inputName, outputName, registry));
 }

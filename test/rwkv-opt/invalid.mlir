@@ -19,6 +19,9 @@
 // RUN: %{opt} %{f} --emit=exe 2>&1 | FileCheck %s --check-prefix=KIND
 // KIND: error: expected to emit explain, picture, mlir, llvm, asm, obj or pack, but got 'exe'
 
+// RUN: %{opt} --rwkv-generalize --schedule=chunk 2>&1 | FileCheck %s --check-prefix=UNUSED
+// UNUSED: rwkv-opt: error: expected --emit or --rwkv-explain beside --schedule, found neither
+
 // RUN: %{opt} %{f} --emit=asm --param eps 2>&1 | FileCheck %s --check-prefix=PARAM
 // PARAM: rwkv-opt: error: expected --param name=number, but got 'eps'
 // RUN: %{opt} %{f} --emit=asm --param eps=small 2>&1 | FileCheck %s --check-prefix=NUMBER
