@@ -2,7 +2,7 @@
 // Which loops become pipelines, how many warps they get, and how a slot is laid out. Loops are looked at as pipelines
 // whose numbers of warps are still open.
 #include "lowering/Lanes/Pipeline.h"
-#include "lowering/Lanes/Place.h"
+#include "lowering/TilePrograms/Lifetimes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
