@@ -35,9 +35,15 @@ typedef struct rwkv_emu_product {
 typedef struct rwkv_emu_lane rwkv_emu_lane;
 
 typedef struct rwkv_emu_functions {
-  /* Barrier `id` of a task: done when `count` lanes have come (0: all), of whole warps of `warp` lanes. Those that do
-   * not `wait` go on at once. */
-  void (*barrier)(rwkv_emu_lane *self, int32_t id, int32_t count, int32_t wait, int32_t warp);
+  /* All lanes of the task wait for each other. */
+  void (*barrier)(rwkv_emu_lane *self);
+  /* A meeting of `count` warps, at 8 bytes of shared memory, to which they come once per round. */
+  void (*begin_meeting)(rwkv_emu_lane *self, void *place, int32_t count);
+  void (*end_meeting)(rwkv_emu_lane *self, void *place);
+  /* A warp, all of whose lanes call this, comes to a meeting, and goes on at once. */
+  void (*arrive)(rwkv_emu_lane *self, void *place, int32_t warp);
+  /* Waits until all warps have come for a round, from 0 on. */
+  void (*await)(rwkv_emu_lane *self, void *place, int32_t round);
   /* For the lanes of a warp. */
   void (*warp_barrier)(rwkv_emu_lane *self, int32_t warp);
   /* The value of the lane whose number differs by the bits of `mask`. */

@@ -1,206 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /* The lanes of a task as fibers of one thread, which run until they wait for
- * each other. Who waits for what never comes is told apart from who is late:
- * when no lane can go on, that is the error. */
-#include "emu.h"
+ * each other. */
+#include "emu_task.h"
 
-#include <pthread.h>
 #include <math.h>
-#include <stdarg.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-enum {
-  MOST_LANES = 1024,
-  MOST_BITS = 11, /* of a group of lanes: sizes 1 .. MOST_LANES */
-  BARRIERS = 16,
-  STACK = 128 << 10, /* bytes of a lane */
-  GUARD = 4096, /* below a stack: no access; behind shared memory: poison */
-  MESSAGE = 1024
-};
-
-typedef enum state { READY, AT_BARRIER, IN_GROUP, DONE } state;
-
-/* What the lanes of a group do together. */
-typedef struct meeting {
-  enum { WARP_BARRIER, SHUFFLE, PRODUCT, BLOCKS } kind;
-  const void *what; /* of a product */
-  int32_t mask;     /* of a shuffle; number and kind of blocks */
-  int32_t arrived;
-} meeting;
-
-typedef struct barrier {
-  int32_t arrived, count, warp;
-  uint32_t round; /* how often it was done */
-  rwkvi_emu_clock clock;
-} barrier;
-
-typedef struct fiber {
-  rwkv_emu_lane lane; /* the first member: what code calls `self` */
-  struct block *block;
-  void *place; /* where it stopped */
-  state state;
-  int32_t id;                /* of the barrier, or size of the group */
-  uint32_t rounds[BARRIERS]; /* 1 + the last one that it came to */
-  uint32_t value;            /* of a shuffle */
-  const void *row;           /* of a block */
-  rwkvi_emu_clock clock;
-} fiber;
-
-/* A thread, and the task that it runs. */
-typedef struct block {
-  const rwkvi_emu_grid *grid;
-  int64_t *next; /* task of all threads */
-  bool *stop;
-  void *place; /* of the thread itself */
-  fiber *fibers;
-  unsigned char *stacks, *shared;
-  rwkvi_emu_watch *watch;
-  barrier barriers[BARRIERS];
-  meeting meetings[MOST_BITS][MOST_LANES];
-  int32_t done;
-  int64_t task;
-  bool failed;
-  char message[MESSAGE];
-} block;
-
-/* ---- saying what is wrong ------------------------------------------------ */
-
-static void fail(block *b, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void fail(block *b, const char *format, ...) {
-  if (b->failed) {
-    return;
-  }
-  int n = snprintf(b->message, sizeof(b->message),
-                   "kernel \"%.200s\": task %lld: ", b->grid->name,
-                   (long long)b->task);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(b->message + n, sizeof(b->message) - (size_t)n, format, arguments);
-  va_end(arguments);
-  b->failed = true;
-}
-
-static void describe(const fiber *f, char *text, size_t size) {
-  static const char *const kinds[] = {"a barrier", "a shuffle",
-                                      "a matrix instruction",
-                                      "a load of blocks"};
-  if (f->state == AT_BARRIER) {
-    const barrier *one = &f->block->barriers[f->id];
-    snprintf(text, size, "wait at barrier %d, where %d of %d came", f->id,
-             one->arrived, one->count);
-  } else if (f->state == IN_GROUP) {
-    int32_t bits = __builtin_ctz((unsigned)f->id);
-    const meeting *m = &f->block->meetings[bits][f->lane.lane >> bits];
-    snprintf(text, size, "wait in %s of %d lanes, where %d came",
-             kinds[m->kind], f->id, m->arrived);
-  } else {
-    snprintf(text, size, f->state == DONE ? "have ended" : "run");
-  }
-}
-
-/* No lane can go on: "lanes 0..31 wait at .., lanes 32..63 have ended". */
-static void report_stuck(block *b) {
-  char all[MESSAGE - 300] = "", one[128], next[128];
-  int32_t lanes = b->grid->lanes;
-  size_t at = 0;
-  for (int32_t first = 0, last; first < lanes; first = last + 1) {
-    describe(&b->fibers[first], one, sizeof(one));
-    for (last = first; last + 1 < lanes; ++last) {
-      describe(&b->fibers[last + 1], next, sizeof(next));
-      if (strcmp(one, next) != 0) {
-        break;
-      }
-    }
-    int n = snprintf(all + at, sizeof(all) - at, "%slanes %d..%d %s",
-                     first ? ", " : "", first, last, one);
-    if (at + (size_t)n >= sizeof(all)) {
-      break;
-    }
-    at += (size_t)n;
-  }
-  fail(b, "no lane can go on: %s", all);
-}
-
-/* ---- waiting ------------------------------------------------------------- */
-
-/* To the thread; a task that has failed is never gone on with. */
-static void stop(fiber *f) { rwkvi_emu_switch(&f->place, f->block->place); }
-
-static void wait_as(fiber *f, state state, int32_t id) {
-  f->state = state;
-  f->id = id;
-  stop(f);
-}
-
-static void give_up(fiber *f) { wait_as(f, AT_BARRIER, 0); /* for good */ }
-
-/* ---- barriers ------------------------------------------------------------ */
-
-static void finish_barrier(block *b, int32_t id) {
-  barrier *one = &b->barriers[id];
-  for (int32_t i = 0; i < b->grid->lanes; ++i) {
-    fiber *f = &b->fibers[i], *head = &b->fibers[i - i % one->warp];
-    if ((f->rounds[id] == one->round + 1) !=
-        (head->rounds[id] == one->round + 1)) {
-      fail(b, "barrier %d: expected whole warps, found lane %d %s lane %d", id,
-           (f->rounds[id] == one->round + 1 ? f : head)->lane.lane, "without",
-           (f->rounds[id] == one->round + 1 ? head : f)->lane.lane);
-    }
-    if (f->state == AT_BARRIER && f->id == id) {
-      f->state = READY;
-      rwkvi_emu_clock_wait(b->watch, &f->clock, &one->clock);
-    }
-  }
-  memset(&one->clock, 0, sizeof(one->clock));
-  one->arrived = 0;
-  ++one->round;
-}
-
-static void barrier_of(rwkv_emu_lane *self, int32_t id, int32_t count,
-                       int32_t wait, int32_t warp) {
-  fiber *f = (fiber *)self;
-  block *b = f->block;
-  int32_t lanes = b->grid->lanes;
-  count = count ? count : lanes;
-  if (id < 0 || id >= BARRIERS || count < 0 || count > lanes || warp <= 0 ||
-      count % warp != 0) {
-    fail(b,
-         "lane %d: expected a barrier of whole warps among %d lanes, found "
-         "barrier %d of %d lanes",
-         self->lane, lanes, id, count);
-    give_up(f);
-  }
-  barrier *one = &b->barriers[id];
-  if (f->rounds[id] == one->round + 1) {
-    fail(b, "barrier %d: lane %d came twice, before the others had come", id,
-         self->lane);
-    give_up(f);
-  }
-  if (one->arrived > 0 && one->count != count) {
-    fail(b, "barrier %d: lane %d expects %d lanes, others expected %d", id,
-         self->lane, count, one->count);
-    give_up(f);
-  }
-  one->count = count;
-  one->warp = warp;
-  f->rounds[id] = one->round + 1;
-  rwkvi_emu_clock_arrive(b->watch, &f->clock, self->lane, &one->clock);
-  if (++one->arrived == count) {
-    if (wait) {
-      rwkvi_emu_clock_wait(b->watch, &f->clock, &one->clock);
-    }
-    finish_barrier(b, id);
-    if (b->failed) {
-      give_up(f);
-    }
-  } else if (wait) {
-    wait_as(f, AT_BARRIER, id);
-  }
-}
 
 /* ---- memory -------------------------------------------------------------- */
 
@@ -211,81 +19,24 @@ static void access_memory(rwkv_emu_lane *self, const void *memory,
   if (!rwkvi_emu_watch_access(f->block->watch, memory, bytes, writes,
                               self->lane, &f->clock, message,
                               sizeof(message))) {
-    fail(f->block, "%s", message);
-    give_up(f);
+    rwkvi_emu_fail(f->block, "%s", message);
+    rwkvi_emu_give_up(f);
   }
 }
 
 /* ---- what lanes of a warp do together ------------------------------------ */
 
-/* Waits for the other lanes of the group, unless this is the last one, which
- * then does the work. False if it is not. */
-static bool meet(fiber *f, meeting what, int32_t size) {
-  block *b = f->block;
-  int32_t number = f->lane.lane;
-  int32_t bits = size > 0 ? __builtin_ctz((unsigned)size) : 0;
-  if (size <= 0 || size != 1 << bits || b->grid->lanes % size != 0) {
-    fail(b,
-         "lane %d: expected groups of lanes that %d can be divided into, "
-         "found %d",
-         number, b->grid->lanes, size);
-    give_up(f);
-  }
-  meeting *m = &b->meetings[bits][number >> bits];
-  if (m->arrived > 0 &&
-      (m->kind != what.kind || m->what != what.what || m->mask != what.mask)) {
-    char text[128] = "";
-    for (int32_t i = number >> bits << bits; i < b->grid->lanes; ++i) {
-      if (b->fibers[i].state == IN_GROUP && b->fibers[i].id == size) {
-        describe(&b->fibers[i], text, sizeof(text));
-        break;
-      }
-    }
-    fail(b,
-         "lane %d comes to another operation than lanes of its warp, which "
-         "%s",
-         number, text);
-    give_up(f);
-  }
-  what.arrived = m->arrived + 1;
-  *m = what;
-  if (m->arrived < size) {
-    wait_as(f, IN_GROUP, size);
-    return false;
-  }
-  m->arrived = 0;
-  for (int32_t i = number >> bits << bits; i < ((number >> bits) + 1) << bits;
-       ++i) {
-    b->fibers[i].state = READY;
-  }
-  return true;
-}
-
-static void warp_barrier(rwkv_emu_lane *self, int32_t warp) {
-  fiber *f = (fiber *)self;
-  if (meet(f, (meeting){.kind = WARP_BARRIER}, warp)) {
-    rwkvi_emu_watch *watch = f->block->watch;
-    rwkvi_emu_clock all = {0};
-    fiber *first = f - self->lane % warp;
-    for (int32_t i = 0; i < warp; ++i) {
-      rwkvi_emu_clock_arrive(watch, &first[i].clock, first[i].lane.lane, &all);
-    }
-    for (int32_t i = 0; i < warp; ++i) {
-      rwkvi_emu_clock_wait(watch, &first[i].clock, &all);
-    }
-  }
-}
-
 static uint32_t shuffle(rwkv_emu_lane *self, uint32_t value, int32_t mask,
                         int32_t warp) {
   fiber *f = (fiber *)self;
   if (mask < 0 || mask >= warp) {
-    fail(f->block, "lane %d: expected a shuffle within %d lanes, found mask %d",
-         self->lane, warp, mask);
-    give_up(f);
+    rwkvi_emu_fail(f->block,
+                   "lane %d: expected a shuffle within %d lanes, found mask %d",
+                   self->lane, warp, mask);
+    rwkvi_emu_give_up(f);
   }
   f->value = value;
-  if (meet(f, (meeting){.kind = SHUFFLE, .mask = mask}, warp)) {
+  if (rwkvi_emu_meet(f, (group){.kind = SHUFFLE, .mask = mask}, warp)) {
     fiber *first = f - self->lane % warp;
     for (int32_t i = 0; i < warp; ++i) {
       if (i < (i ^ mask)) {
@@ -300,7 +51,7 @@ static uint32_t shuffle(rwkv_emu_lane *self, uint32_t value, int32_t mask,
 
 static void product(rwkv_emu_lane *self, const rwkv_emu_product *what) {
   fiber *f = (fiber *)self;
-  if (meet(f, (meeting){.kind = PRODUCT, .what = what}, what->lanes)) {
+  if (rwkvi_emu_meet(f, (group){.kind = PRODUCT, .what = what}, what->lanes)) {
     rwkv_emu_lane *lanes[MOST_LANES];
     fiber *first = f - self->lane % what->lanes;
     for (int32_t i = 0; i < what->lanes; ++i) {
@@ -308,9 +59,9 @@ static void product(rwkv_emu_lane *self, const rwkv_emu_product *what) {
     }
     char reason[256];
     if (!rwkvi_emu_multiply(what, lanes, reason, sizeof(reason))) {
-      fail(f->block, "lanes %d..%d: %s", lanes[0]->lane,
-           lanes[0]->lane + what->lanes - 1, reason);
-      give_up(f);
+      rwkvi_emu_fail(f->block, "lanes %d..%d: %s", lanes[0]->lane,
+                     lanes[0]->lane + what->lanes - 1, reason);
+      rwkvi_emu_give_up(f);
     }
   }
 }
@@ -323,14 +74,16 @@ static void load_blocks(rwkv_emu_lane *self, const void *row, int32_t count,
   int32_t own = self->lane % warp;
   if (own < ROWS * count) {
     if ((uintptr_t)row % BYTES != 0) {
-      fail(f->block, "lane %d: expected a row at a multiple of %d bytes",
-           self->lane, BYTES);
-      give_up(f);
+      rwkvi_emu_fail(f->block,
+                     "lane %d: expected a row at a multiple of %d bytes",
+                     self->lane, BYTES);
+      rwkvi_emu_give_up(f);
     }
     access_memory(self, row, BYTES, 0);
   }
   f->row = row;
-  if (meet(f, (meeting){.kind = BLOCKS, .mask = 2 * count + !!turned}, warp)) {
+  if (rwkvi_emu_meet(f, (group){.kind = BLOCKS, .mask = 2 * count + !!turned},
+                     warp)) {
     fiber *first = f - own;
     for (int32_t i = 0; i < warp; ++i) {
       for (int32_t block = 0; block < count; ++block) {
@@ -364,8 +117,12 @@ static float exp2_of(rwkv_emu_lane *self, float value) {
 }
 
 static const rwkv_emu_functions functions = {
-    .barrier = barrier_of,
-    .warp_barrier = warp_barrier,
+    .barrier = rwkvi_emu_barrier,
+    .begin_meeting = rwkvi_emu_begin_meeting,
+    .end_meeting = rwkvi_emu_end_meeting,
+    .arrive = rwkvi_emu_arrive,
+    .await = rwkvi_emu_await,
+    .warp_barrier = rwkvi_emu_warp_barrier,
     .shuffle = shuffle,
     .exp2 = exp2_of,
     .product = product,
@@ -386,7 +143,7 @@ static void run_lane(void *argument) {
   f->block->grid->kernel(&f->lane, f->block->grid->parameters);
   f->state = DONE;
   ++f->block->done;
-  stop(f);
+  rwkvi_emu_stop(f);
 }
 
 static void prepare_task(block *b, int64_t task) {
@@ -395,8 +152,10 @@ static void prepare_task(block *b, int64_t task) {
   b->done = 0;
   rwkvi_emu_watch_task(b->watch, b->shared,
                        grid->scratch + task * grid->scratch_bytes);
-  memset(b->barriers, 0, sizeof(b->barriers));
+  b->at_barrier = 0;
+  memset(&b->barrier, 0, sizeof(b->barrier));
   memset(b->meetings, 0, sizeof(b->meetings));
+  memset(b->groups, 0, sizeof(b->groups));
   rwkvi_emu_poison(b->shared, (size_t)grid->shared + GUARD);
   for (int32_t i = 0; i < grid->lanes; ++i) {
     fiber *f = &b->fibers[i];
@@ -427,13 +186,14 @@ static void run_task(block *b, int64_t task) {
       }
     }
     if (!moved) {
-      report_stuck(b);
+      rwkvi_emu_report_stuck(b);
     }
   }
   for (int32_t i = 0; i < GUARD && !b->failed; ++i) {
     if (b->shared[b->grid->shared + i] != 0xff) {
-      fail(b, "a lane wrote behind the shared memory, %lld bytes of it",
-           (long long)b->grid->shared);
+      rwkvi_emu_fail(b,
+                     "a lane wrote behind the shared memory, %lld bytes of it",
+                     (long long)b->grid->shared);
     }
   }
 }

@@ -50,10 +50,16 @@ public:
   virtual void emitBarrier(mlir::OpBuilder &b, mlir::Location loc) const = 0;
   /// The lanes of a warp wait for each other.
   virtual void emitWarpBarrier(mlir::OpBuilder &b, mlir::Location loc) const = 0;
-  /// `count` lanes, of whole warps, meet at barrier `number` (i32, 1 to 15), of which those that do not wait only say
-  /// that they came. What all of them wrote before is then seen by those that wait.
-  virtual void emitMeeting(mlir::OpBuilder &b, mlir::Location loc, mlir::Value number, int64_t count,
-                           bool waits) const = 0;
+  /// Of a meeting, 8 bytes of the memory that lanes of a task share, to which `count` warps come once per round. One
+  /// lane begins it, before a barrier of all, and ends it after one, whenever rounds are over.
+  virtual void emitMeeting(mlir::OpBuilder &b, mlir::Location loc, mlir::Value place, int64_t count) const = 0;
+  virtual void emitMeetingEnd(mlir::OpBuilder &, mlir::Location, mlir::Value /*place*/) const {}
+  /// A warp comes, and does not wait: all of its lanes do this.
+  virtual void emitArrival(mlir::OpBuilder &b, mlir::Location loc, mlir::Value place) const = 0;
+  /// Waits until all have come for round `round` (i32, from 0 on); what they did before is then seen. The next round
+  /// must not be over before.
+  virtual void emitAwait(mlir::OpBuilder &b, mlir::Location loc, mlir::Value place, mlir::Value round,
+                         int64_t count) const = 0;
   /// The value (f32 or i32) of the lane of this warp whose number differs by the bits of `mask`.
   virtual mlir::Value emitShuffle(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, int64_t mask) const = 0;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lowering/Lanes/Pipeline.h"
+#include "lowering/Lanes/Ring.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -38,10 +39,11 @@ public:
     int64_t warp = e.hooks.getWarp();
     number = e.laneDivided(warp);
     lane = e.laneModulo(warp);
-    ring = surroundings.allocateShared(plan.preparers * plan.slotBytes);
+    slots.emplace(e, plan, surroundings.allocateShared(plan.preparers * plan.slotBytes));
     exchange = surroundings.allocateShared(0);
     exchangeSize = arith::ConstantIndexOp::create(b, loc, 0);
     exchangeStart = arith::MulIOp::create(b, loc, number, exchangeSize);
+    slots->begin();
     auto role = [&](int64_t from, int64_t to, function_ref<void()> body) {
       Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, number, e.index(from));
       Value below = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, e.index(to));
@@ -51,6 +53,7 @@ public:
       withRegisters(plan.moved, [&] { plan.idle ? role(0, plan.preparers, [&] { prepare(); }) : prepare(); });
     });
     role(plan.firstApplier(), plan.warps(), [&] { withRegisters(-plan.moved, [&] { apply(); }); });
+    slots->end();
     exchangeSize.setValueAttr(b.getIndexAttr(exchangeBytes));
     surroundings.growShared(exchange, exchangeBytes * plan.warps());
   }
@@ -133,30 +136,9 @@ private:
   }
 
   Value wide(Value index) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), index); }
+  Value toIndex(Value word) { return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), word); }
+  Value word(int64_t value) { return arith::ConstantIntOp::create(b, loc, b.getI32Type(), value); }
   Value narrow(Value index) { return arith::IndexCastOp::create(b, loc, b.getI32Type(), index); }
-
-  Value slotAt(Value slot) {
-    Value offset = arith::MulIOp::create(b, loc, slot, e.index(plan.slotBytes));
-    return LLVM::GEPOp::create(b, loc, ring.getType(), b.getI8Type(), ring, ArrayRef<LLVM::GEPArg>{wide(offset)});
-  }
-
-  Place partAt(Value slot, const Pipeline::Part &part) {
-    Value pointer = LLVM::GEPOp::create(b, loc, slot.getType(), b.getI8Type(), slot,
-                                        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(part.offset)});
-    return {{pointer, part.element, part.rows.stride},
-            16 * 8 / part.element.getIntOrFloatBitWidth(),
-            /*isShared=*/true,
-            part.isExact,
-            part.rows.order,
-            part.isPairs,
-            part.isPairs ? wordAt(slot, part.unit) : Value(),
-            /*hasBlocks=*/WarpTiles::hasBlocks(e.hooks)};
-  }
-
-  Value wordAt(Value slot, int64_t offset) {
-    return LLVM::GEPOp::create(b, loc, slot.getType(), b.getI8Type(), slot,
-                               ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)});
-  }
 
   /// Emits for a chunk what is so rare that nothing of it is worth registers otherwise.
   void seldom(Value chunk, function_ref<void(OpBuilder &)> body) {
@@ -175,35 +157,31 @@ private:
     number = usualNumber;
   }
 
-  void meet(Value slot, bool isFilled, bool waits) {
-    Value barrier = addIndex(b, loc, slot, isFilled ? 1 : 1 + plan.preparers);
-    e.hooks.emitMeeting(b, loc, narrow(barrier), e.hooks.getWarp() * (1 + plan.appliers), waits);
-  }
-
   // ---- preparing
 
   void prepare() {
     OpBuilder entry(b);
     auto mark = arith::ConstantIndexOp::create(b, loc, 0);
     entry.setInsertionPoint(mark);
-    Value slot = slotAt(number);
+    Value slot = slots->slotAt(number);
     Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, count);
     e.ifTrue(any, [&] {
       // Operands of the next chunk are under way while the last one waits for its slot.
       SmallVector<Value> init;
       surroundings.forChunk(number, [&] { init = readAhead(entry, slot); });
-      auto chunks = scf::ForOp::create(b, loc, number, count, e.index(plan.preparers), init);
+      auto chunks = scf::ForOp::create(b, loc, narrow(number), narrow(count), word(plan.preparers), init);
       OpBuilder::InsertionGuard guard(b);
       if (!chunks.getBody()->empty()) {
         chunks.getBody()->back().erase();
       }
       b.setInsertionPointToEnd(chunks.getBody());
-      Value chunk = chunks.getInductionVar(), last = arith::SubIOp::create(b, loc, count, e.index(1));
+      Value chunk = toIndex(chunks.getInductionVar()), last = arith::SubIOp::create(b, loc, narrow(count), word(1));
       surroundings.forChunk(chunk, [&] { prepareChunk(entry, chunk, slot, chunks.getRegionIterArgs()); });
-      Value next = arith::MinUIOp::create(b, loc, addIndex(b, loc, chunk, plan.preparers), last);
+      Value next = arith::AddIOp::create(b, loc, chunks.getInductionVar(), word(plan.preparers));
+      next = toIndex(arith::MinUIOp::create(b, loc, next, last));
       SmallVector<Value> ahead;
       surroundings.forChunk(next, [&] { ahead = readAhead(entry, slot); });
-      surroundings.forChunk(chunk, [&] { finishChunk(entry, slot); });
+      surroundings.forChunk(chunk, [&] { finishChunk(entry, chunk, slot); });
       scf::YieldOp::create(b, loc, ahead);
     });
     mark.erase();
@@ -257,7 +235,7 @@ private:
   Place bufferOf(tile::LoadOp load) {
     return buffer(load.getBuffer(), load.getOffset(), load.getStride(), load.getResult());
   }
-  Place partOf(Value slot, tile::LoadOp load) { return partAt(slot, plan.loads.find(load)->second); }
+  Place partOf(Value slot, tile::LoadOp load) { return slots->partAt(slot, plan.loads.find(load)->second); }
 
   void prepareChunk(OpBuilder &entry, Value chunk, Value slot, ValueRange words) {
     WarpTiles tiles = makeTiles(entry, Value());
@@ -287,17 +265,17 @@ private:
       // All once more where something is out of range. It is read again: registers have better uses.
       Value inRange = tiles.areInRange();
       Value flag = arith::ExtUIOp::create(b, loc, b.getI32Type(), inRange);
-      tiles.store({{wordAt(slot, plan.inRange), b.getI32Type(), 1}}, getCopies(1, e.hooks.getWarp()), flag);
+      tiles.store({{slots->wordAt(slot, plan.inRange), b.getI32Type(), 1}}, getCopies(1, e.hooks.getWarp()), flag);
       Value isOut = arith::XOrIOp::create(b, loc, inRange, arith::ConstantIntOp::create(b, loc, b.getI1Type(), 1));
       e.ifTrue(isOut, [&] {
         seldom(chunk, [&](OpBuilder &start) {
           e.hooks.emitWarpBarrier(b, loc); // before what others may still read is overwritten
           WarpTiles scaledTiles = makeTiles(start, Value(), /*scaled=*/true);
-          prepareOps(scaledTiles, chunk, slotAt(number), plan.roles.prepare, /*isFirst=*/false);
+          prepareOps(scaledTiles, chunk, slots->slotAt(number), plan.roles.prepare, /*isFirst=*/false);
         });
       });
     }
-    meet(number, /*isFilled=*/true, /*waits=*/false);
+    slots->come(slot, Ring::Event::filled);
   }
 
   /// Ops that one after the other are run, of the loop or of one side of a branch; flags the first time only.
@@ -335,7 +313,7 @@ private:
   /// To where a tile lies in a slot, if it does.
   void writePart(WarpTiles &tiles, Value slot, Value tile, Value as) {
     if (auto part = plan.parts.find(as); part != plan.parts.end()) {
-      Place place = partAt(slot, part->second);
+      Place place = slots->partAt(slot, part->second);
       tiles.write(tile, place, part->second.isScratch);
       tiles.bind(tile, place);
     }
@@ -389,7 +367,7 @@ private:
         seldom(chunk, [&, &from = from](OpBuilder &start) {
           WarpTiles others = makeTiles(start, Value());
           others.bindAll(tiles);
-          prepareSide(others, chunk, slotAt(number), from, branch);
+          prepareSide(others, chunk, slots->slotAt(number), from, branch);
         });
       } else {
         tiles.inBranch([&, &from = from] { prepareSide(tiles, chunk, slot, from, branch); });
@@ -397,7 +375,7 @@ private:
     }
     for (Value result : branch.getResults()) {
       if (auto part = plan.parts.find(result); part != plan.parts.end()) {
-        tiles.bind(result, partAt(slot, part->second));
+        tiles.bind(result, slots->partAt(slot, part->second));
       }
     }
     tiles.expectWrites();
@@ -419,12 +397,12 @@ private:
   }
 
   /// Once the chunk has been applied: its results go to their buffers.
-  void finishChunk(OpBuilder &entry, Value slot) {
-    meet(number, /*isFilled=*/false, /*waits=*/true);
+  void finishChunk(OpBuilder &entry, Value chunk, Value slot) {
+    slots->await(slot, chunk, Ring::Event::applied);
     WarpTiles tiles = makeTiles(entry, Value());
     for (auto &[op, part] : plan.results) {
       auto store = cast<tile::StoreOp>(op);
-      Place from = partAt(slot, part);
+      Place from = slots->partAt(slot, part);
       from.isShared = false; // the meeting was a barrier
       Place to = buffer(store.getBuffer(), store.getOffset(), store.getStride(), store.getValue());
       Extent shape = getExtent(store.getValue());
@@ -453,16 +431,16 @@ private:
         llvm::append_range(init, tiles.load(carried.back(), placements.back(), b.getF32Type()));
       }
     }
-    auto chunks = scf::ForOp::create(b, loc, e.index(0), count, e.index(1), init);
+    auto chunks = scf::ForOp::create(b, loc, word(0), narrow(count), word(1), init);
     {
       OpBuilder::InsertionGuard guard(b);
       if (!chunks.getBody()->empty()) {
         chunks.getBody()->back().erase();
       }
       b.setInsertionPointToEnd(chunks.getBody());
-      surroundings.forChunk(chunks.getInductionVar(), [&] {
-        SmallVector<Value> next =
-            applyChunk(entry, chunks.getInductionVar(), column, placements, chunks.getRegionIterArgs());
+      Value chunk = toIndex(chunks.getInductionVar());
+      surroundings.forChunk(chunk, [&] {
+        SmallVector<Value> next = applyChunk(entry, chunk, column, placements, chunks.getRegionIterArgs());
         scf::YieldOp::create(b, loc, next);
       });
     }
@@ -476,7 +454,7 @@ private:
 
   SmallVector<Value> applyChunk(OpBuilder &entry, Value chunk, Value column, ArrayRef<Placement> placements,
                                 ValueRange carried) {
-    Value number = arith::RemUIOp::create(b, loc, chunk, e.index(plan.preparers)), slot = slotAt(number);
+    Value slot = slots->slotOf(chunk);
     auto bindAll = [&](WarpTiles &tiles) {
       ValueRange rest = carried;
       for (auto [arg, placement] : llvm::zip_equal(pipeline.getCarried(), placements)) {
@@ -486,13 +464,13 @@ private:
       for (OpOperand &operand : pass->getOpOperands()) {
         bool isWhole = operand.getOperandNumber() < pass.getWhole().size();
         BlockArgument arg = pass.getPassedAs(operand);
-        Place place = isWhole ? partAt(slot, plan.parts.find(operand.get())->second)
+        Place place = isWhole ? slots->partAt(slot, plan.parts.find(operand.get())->second)
                               : partOf(slot, operand.get().getDefiningOp<tile::LoadOp>());
         place.isShared = false; // the meeting was a barrier
         tiles.bind(arg, shifted(place, arg, column));
       }
     };
-    meet(number, /*isFilled=*/true, /*waits=*/true);
+    slots->await(slot, chunk, Ring::Event::filled);
     WarpTiles tiles = makeTiles(entry, column);
     bindAll(tiles);
     tiles.makeOperands(plan.roles.apply);
@@ -517,7 +495,7 @@ private:
     SmallVector<Value> results = getResults(tiles), next;
     if (plan.usesPairs()) {
       // What is carried is replaced once it is known that this chunk is in range; otherwise all is made once more.
-      Value flag = LLVM::LoadOp::create(b, loc, b.getI32Type(), wordAt(slot, plan.inRange));
+      Value flag = LLVM::LoadOp::create(b, loc, b.getI32Type(), slots->wordAt(slot, plan.inRange));
       Value prepared = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, flag,
                                              arith::ConstantIntOp::create(b, loc, b.getI32Type(), 0));
       Value areIn = arith::AndIOp::create(b, loc, prepared, tiles.areInRange());
@@ -561,10 +539,10 @@ private:
     ValueRange rest = results;
     for (auto [planned, placement] : llvm::zip_equal(plan.results, resultPlacements)) {
       Value value = cast<tile::StoreOp>(planned.first).getValue();
-      tiles.store(shifted(partAt(slot, planned.second), value, column), placement,
+      tiles.store(shifted(slots->partAt(slot, planned.second), value, column), placement,
                   takeFront(rest, placement.registers.size()));
     }
-    meet(number, /*isFilled=*/false, /*waits=*/false);
+    slots->come(slot, Ring::Event::applied);
     return next;
   }
 
@@ -576,8 +554,9 @@ private:
   ArrayRef<Memory> places;
   Value count;
   LoopSurroundings &surroundings;
-  Value number, lane;                  // of the warp in the task, of the lane in the warp
-  Value ring, exchange, exchangeStart; // memory
+  Value number, lane; // of the warp in the task, of the lane in the warp
+  std::optional<Ring> slots;
+  Value exchange, exchangeStart; // memory
   arith::ConstantIndexOp exchangeSize;
   int64_t exchangeBytes = 0;
   llvm::DenseMap<Value, Place> outside;

@@ -36,7 +36,8 @@ struct Pipeline {
   llvm::MapVector<mlir::Value, Part> parts;         // of what is prepared
   llvm::MapVector<mlir::Operation *, Part> loads;   // for those that apply, of which each has columns
   llvm::MapVector<mlir::Operation *, Part> results; // by their stores
-  int64_t slotBytes = 0;
+  static constexpr int64_t kMeetingBytes = 8;
+  int64_t slotBytes = 2 * kMeetingBytes; // a slot is met at when it has been filled, and when it has been applied
   int64_t inRange = 0;     // i32 of a slot: whether its pairs do without units
   bool hasScratch = false; // parts that share memory: they are made in the order of the program
 

@@ -17,8 +17,6 @@ using namespace rwkv::warps;
 
 namespace {
 
-/// Barriers that meetings may have: two per slot, and one is for the task.
-constexpr int64_t kMostSlots = 7;
 constexpr int64_t kWarps = 8;
 /// What sizes that are no powers of two are multiples of.
 constexpr int64_t kMultiple = 8;
@@ -155,7 +153,7 @@ private:
         plan.appliers = appliers;
       }
     }
-    plan.preparers = std::min(kWarps - plan.appliers, kMostSlots);
+    plan.preparers = kWarps - plan.appliers;
     if (const MatrixInstruction *pairs = machine.hooks->findPairProduct(precision); pairs && usesPairs(*pairs)) {
       plan.instruction = pairs;
     }
@@ -174,8 +172,8 @@ private:
   }
 
   bool checkWarps() {
-    if (plan.warps() > kWarps || plan.preparers > kMostSlots) {
-      return refuse("more warps than a task has, or more slots");
+    if (plan.warps() > kWarps) {
+      return refuse("more warps than a task has");
     }
     std::optional<RegisterPool> pool = machine.hooks->getRegisterPool();
     bool canMove = pool && plan.moved % pool->piece == 0 && plan.firstApplier() == plan.appliers &&

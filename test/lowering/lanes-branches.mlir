@@ -7,7 +7,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 
 // The lanes of a warp agree on the way to go, by exchanges of what each of them has found. Either side leaves keys and scores
 // where those who apply the chunk find them, whichever it was; keys lie there before they are multiplied.
-// REMARK: [[#@LINE+33]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
+// REMARK: [[#@LINE+34]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
 // CHECK-LABEL: func.func @sides(
 // CHECK: scf.for
 // CHECK:   shfl.sync.bfly
@@ -24,14 +24,15 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-NOT: mma
 // CHECK:     llvm.store {{.*}} : vector<2xf32>, !llvm.ptr
 // CHECK:   }
-// CHECK:   barrier.cta.arrive
-// CHECK:   barrier.cta.sync
+// CHECK:   mbarrier.arrive
+// CHECK:   mbarrier.try_wait
 // Those who apply it have no branch.
 // CHECK: scf.for
 // CHECK-NOT: scf.if
-// CHECK:   barrier.cta.sync.aligned.count
+// CHECK:   mbarrier.try_wait
 // CHECK-NOT: scf.if
-// CHECK:   barrier.cta.arrive
+// CHECK:   nvvm.elect.sync
+// CHECK:   mbarrier.arrive
 tile.kernel @sides(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                    %y: !tile.buffer<bf16>) {
   %c0 = arith.constant 0 : index
@@ -78,7 +79,7 @@ tile.kernel @sides(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<
 // CHECK:   } else {
 // CHECK:     llvm.inline_asm has_side_effects "// seldom"
 // CHECK:     llvm.load {{.*}} : !llvm.ptr<1> -> i32
-// CHECK:   barrier.cta.arrive
+// CHECK:   mbarrier.arrive
 tile.kernel @seldom(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                     %y: !tile.buffer<bf16>) {
   %c0 = arith.constant 0 : index
@@ -117,7 +118,7 @@ tile.kernel @seldom(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
 // What depends on the state is not prepared.
 // REMARK: [[#@LINE+8]]:{{.*}}no pipeline: a branch with columns of the state, or that does more than compute
 // CHECK-LABEL: func.func @depends(
-// CHECK-NOT: barrier.cta.arrive
+// CHECK-NOT: mbarrier.arrive
 tile.kernel @depends(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index

@@ -7,28 +7,37 @@
 module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
 
 // 64 columns are four times 16, so that four warps apply and four prepare, each one chunk in four. A slot is met at twice:
-// when it has been filled (barriers 1 to 4) and when it has been applied (5 to 8), by the warp that fills it and the four that
-// apply it, 160 lanes. Two tasks fit a multiprocessor, so that a lane has 128 registers.
+// when it has been filled, to which one warp comes, and when it has been applied, to which four do, at its first 16 bytes. Two
+// tasks fit a multiprocessor, so that a lane has 128 registers.
 // CHECK-LABEL: func.func @chunks(
 // Loads of arguments without noalias stay in front of meetings.
 // CHECK-SAME: %[[X:[a-z0-9]+]]: !llvm.ptr<1>, %{{[a-z0-9]+}}: !llvm.ptr<1>, %[[Y:[a-z0-9]+]]: !llvm.ptr<1>,
 // CHECK-SAME: ["rwkv-lanes", "256"], ["rwkv-blocks", "2"]
 // CHECK-SAME: tile.lanes = 256
-// CHECK-DAG: %[[LANES:.*]] = arith.constant 160 : i32
-// CHECK-DAG: %[[C1:.*]] = arith.constant 1 : index
+// CHECK-DAG: %[[ONE:.*]] = arith.constant 1 : i32
+// CHECK-DAG: %[[FOUR:.*]] = arith.constant 4 : i32
+// CHECK-DAG: %[[ALL:.*]] = arith.constant -1 : i32
+// CHECK-DAG: %[[C0:.*]] = arith.constant 0 : index
 // CHECK-DAG: %[[C4:.*]] = arith.constant 4 : index
 // CHECK-DAG: %[[C5:.*]] = arith.constant 5 : index
 // CHECK-DAG: %[[C8:.*]] = arith.constant 8 : index
 // CHECK-DAG: %[[C31:.*]] = arith.constant 31 : index
 // CHECK: %[[WARP:.*]] = arith.shrui %[[THREAD:.*]], %[[C5]]
 // CHECK: arith.andi %[[THREAD]], %[[C31]]
+// CHECK: %[[IS_ONE:.*]] = arith.cmpi eq, %[[THREAD]], %[[C0]]
+// CHECK: scf.if %[[IS_ONE]] {
+// CHECK: mbarrier.init.shared"(%{{[0-9]+}}, %[[ONE]])
+// CHECK: mbarrier.init.shared"(%{{[0-9]+}}, %[[FOUR]])
+// CHECK-COUNT-6: mbarrier.init.shared
+// CHECK: barrier.cta.sync.aligned.all
 
 // Operands of the first chunk are read, then those of the next one before the last one has been applied.
 // CHECK: %[[IS_FIRST:.*]] = arith.cmpi ult, %[[WARP]], %[[C4]]
 // CHECK: scf.if
 // CHECK:   scf.if
 // CHECK:     %[[FIRST:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
-// CHECK:     scf.for %{{[a-z0-9]+}} = %[[WARP]] to %{{[0-9]+}} step %[[C4]] iter_args(%{{[a-z0-9]+}} = %[[FIRST]],
+// CHECK:     %[[FROM:[0-9]+]] = arith.index_cast %[[WARP]] : index to i32
+// CHECK:     scf.for %{{[a-z0-9]+}} = %[[FROM]] to %{{[0-9]+}} step %[[FOUR]] iter_args(%{{[a-z0-9]+}} = %[[FIRST]],
 // CHECK-NOT:   !llvm.ptr<1>
 // Operands are pairs of f16, read as blocks. If one is out of range, all is read and made again, with units.
 // CHECK:       nvvm.ff2f16x2.rn
@@ -44,13 +53,13 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:         !llvm.ptr<1> -> i32
 // CHECK:         nvvm.redux.sync.umax
 // CHECK:         mma.m16n8k16.row.col.f32.f32
-// CHECK:       %[[SLOT:.*]] = arith.addi %[[WARP]], %[[C1]]
-// CHECK:       %[[FILLED:.*]] = arith.index_cast %[[SLOT]] : index to i32
-// CHECK:       barrier.cta.arrive.aligned.count"(%[[FILLED]], %[[LANES]])
+// CHECK:       nvvm.bar.warp.sync
+// CHECK:       nvvm.elect.sync"(%[[ALL]])
+// CHECK:       mbarrier.arrive.shared
 // CHECK:       %[[AHEAD:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
-// CHECK:       %[[SLOT:.*]] = arith.addi %[[WARP]], %[[C5]]
-// CHECK:       %[[APPLIED:.*]] = arith.index_cast %[[SLOT]] : index to i32
-// CHECK:       barrier.cta.sync.aligned.count"(%[[APPLIED]], %[[LANES]])
+// CHECK:       %[[ROUND:.*]] = arith.divui %{{[0-9]+}}, %[[FOUR]] : i32
+// CHECK:       %[[PARITY:.*]] = llvm.and %[[ROUND]], %[[ONE]]
+// CHECK:       mbarrier.try_wait.parity.shared.b64 done, [$0+8], $1;{{.*}} %[[PARITY]] :
 // What the others left in the slot goes to the buffer.
 // CHECK:       llvm.getelementptr %[[Y]][
 // CHECK-COUNT-4: llvm.store %{{.*}} : vector<4xi32>, !llvm.ptr<1>
@@ -61,13 +70,13 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK: arith.cmpi ult, %[[WARP]], %[[C8]]
 // CHECK: scf.if
 // CHECK:   %[[BEFORE:[0-9]+]] = llvm.load %[[STATE:[0-9]+]] {{.*}} : !llvm.ptr -> f32
-// CHECK:   %[[AFTER:[0-9]+]]:32 = scf.for %[[CHUNK:[a-z0-9]+]] = %{{.*}} step %[[C1]] iter_args(%[[CARRIED:[a-z0-9]+]] = %[[BEFORE]],
-// CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32) {
+// CHECK:   %[[AFTER:[0-9]+]]:32 = scf.for %{{[a-z0-9]+}} = %{{.*}} step %[[ONE]] iter_args(%[[CARRIED:[a-z0-9]+]] = %[[BEFORE]],
+// CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32) {{.*}}{
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
-// CHECK:     %[[NUMBER:.*]] = arith.remui %[[CHUNK]], %[[C4]]
-// CHECK:     %[[SLOT:.*]] = arith.addi %[[NUMBER]], %[[C1]]
-// CHECK:     %[[FILLED:.*]] = arith.index_cast %[[SLOT]] : index to i32
-// CHECK:     barrier.cta.sync.aligned.count"(%[[FILLED]], %[[LANES]])
+// CHECK:     arith.remui %[[WORD:[0-9]+]], %[[FOUR]]
+// CHECK:     %[[ROUND:.*]] = arith.divui %[[WORD]], %[[FOUR]]
+// CHECK:     %[[PARITY:.*]] = llvm.and %[[ROUND]], %[[ONE]]
+// CHECK:     mbarrier.try_wait.parity.shared.b64 done, [$0+0], $1;{{.*}} %[[PARITY]] :
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
 // CHECK:     nvvm.redux.sync.or
 // CHECK:     scf.if %{{[0-9]+}} -> (f32,
@@ -78,13 +87,13 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
 // CHECK:     nvvm.bar.warp.sync
 // CHECK:     llvm.store %{{.*}} : bf16, !llvm.ptr{{$}}
-// CHECK:     %[[SLOT:.*]] = arith.addi %[[NUMBER]], %[[C5]]
-// CHECK:     %[[APPLIED:.*]] = arith.index_cast %[[SLOT]] : index to i32
-// CHECK:     barrier.cta.arrive.aligned.count"(%[[APPLIED]], %[[LANES]])
-// CHECK-NEXT: scf.yield
+// CHECK:     nvvm.bar.warp.sync
+// CHECK:     mbarrier.arrive.shared
+// CHECK:     scf.yield
 // CHECK:   llvm.store %[[AFTER]]#0, %[[STATE]]
 // CHECK: barrier.cta.sync.aligned.all
-// CHECK-NOT: aligned.count
+// CHECK-COUNT-8: mbarrier.inval.shared
+// CHECK: barrier.cta.sync.aligned.all
 // CHECK: return
 tile.kernel @chunks(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                     %y: !tile.buffer<bf16>) {
@@ -113,10 +122,10 @@ tile.kernel @chunks(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
 // CHECK-DAG: %[[MORE:.*]] = arith.constant 136 : i32
 // CHECK-DAG: %[[FEWER:.*]] = arith.constant 120 : i32
 // CHECK: setmaxnreg.inc.sync.aligned.u32"(%[[MORE]])
-// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: mbarrier.arrive
 // CHECK: setmaxnreg.dec.sync.aligned.u32"(%[[EACH]])
 // CHECK: setmaxnreg.dec.sync.aligned.u32"(%[[FEWER]])
-// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: mbarrier.arrive
 // CHECK: setmaxnreg.inc.sync.aligned.u32"(%[[EACH]])
 tile.kernel @much(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                   %y: !tile.buffer<bf16>) {
@@ -175,14 +184,14 @@ tile.kernel @long(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<b
 // CHECK-LABEL: func.func @system(
 // CHECK-SAME: ["rwkv-blocks", "2"]
 // CHECK: math.fma
-// CHECK: barrier.cta.arrive.aligned.count
-// CHECK: barrier.cta.sync.aligned.count
-// CHECK: barrier.cta.sync.aligned.count
+// CHECK: mbarrier.arrive
+// CHECK: mbarrier.try_wait
+// CHECK: mbarrier.try_wait
 // CHECK-NOT: math.fma
 // CHECK: mma.m16n8k16.row.col.f32.f32
 // CHECK-NOT: math.fma
 // CHECK: "// seldom"
-// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: mbarrier.arrive
 // CHECK: return
 tile.kernel @system(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                     %y: !tile.buffer<bf16>) {
@@ -258,7 +267,7 @@ tile.kernel @tall(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<b
 // CHECK-LABEL: func.func @numbered(
 // CHECK: scf.for
 // CHECK: arith.cmpi slt
-// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: mbarrier.arrive
 // CHECK: return
 tile.kernel @numbered(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                       %y: !tile.buffer<bf16>) {
@@ -290,12 +299,12 @@ tile.kernel @numbered(%t: index, %b: index, %n: index, %s: index, %x: !tile.buff
 
 // What is loaded before the loop has columns, too: a warp that applies reads its own of them.
 // CHECK-LABEL: func.func @outside(
-// CHECK: barrier.cta.arrive.aligned.count
+// CHECK: mbarrier.arrive
 // CHECK: %[[APPLIER:.*]] = arith.subi %{{.*}}, %{{.*}} : index
 // CHECK: %[[COLUMN:.*]] = arith.muli %[[APPLIER]], %{{.*}} : index
 // CHECK: %[[WIDE:.*]] = arith.index_cast %[[COLUMN]] : index to i64
 // CHECK: llvm.getelementptr %[[STATE:[0-9]+]][%[[WIDE]]] : (!llvm.ptr, i64) -> !llvm.ptr, f32
-// CHECK: barrier.cta.sync.aligned.count
+// CHECK: mbarrier.try_wait
 // CHECK: llvm.getelementptr %[[ADDED:[0-9]+]][%[[WIDE]]] : (!llvm.ptr, i64) -> !llvm.ptr, f32
 // CHECK: return
 tile.kernel @outside(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {

@@ -17,7 +17,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-NOT: %[[FACTOR]] : f32
 // CHECK: "llvm.nvvm.ex2.approx.ftz.f32"(%[[POWER]])
 // CHECK-NOT: %[[FACTOR]] : f32
-// CHECK: barrier.cta.arrive
+// CHECK: mbarrier.arrive
 // CHECK: arith.mulf %{{.*}}, %[[FACTOR]] : f32
 tile.kernel @powers(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                     %y: !tile.buffer<bf16>) {
@@ -49,7 +49,7 @@ tile.kernel @powers(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
 // that a lane has of a fragment, not its elements.
 // CHECK-LABEL: func.func @scaled(
 // CHECK-DAG: %[[FACTOR:.*]] = arith.constant 1.00036621 : f32
-// CHECK: barrier.cta.arrive
+// CHECK: mbarrier.arrive
 // CHECK: scf.for {{.*}} iter_args(%[[S0:[a-z0-9]+]] = %{{[0-9]+}}, %[[S1:[a-z0-9]+]] = %{{[0-9]+}}, %[[S2:[a-z0-9]+]] = %{{[0-9]+}},
 // CHECK: %[[EVEN:.*]] = arith.mulf %{{[0-9]+}}, %[[FACTOR]] : f32
 // CHECK: arith.mulf %[[S0]], %[[EVEN]] : f32

@@ -58,7 +58,7 @@ tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16
 
 // -----
 
-// Slots are shared memory, and meetings at them have numbers.
+// Slots are shared memory.
 module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 32768, lanes = 256>} {
 tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
   %c0 = arith.constant 0 : index
@@ -86,7 +86,7 @@ tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
-  // expected-error @below {{'tile.pipeline' op expected a pipeline that the target can run: more warps than a task has, or more slots}}
+  // expected-error @below {{'tile.pipeline' op expected a pipeline that the target can run: more warps than a task has}}
   %r = tile.pipeline %c0 to %n step %c1 carries(%S0) : (tensor<64x64xf32>) -> tensor<64x64xf32>
       preparers 5 appliers 4 columns 16 tasks 1
   prepare(%i: index) {

@@ -11,7 +11,7 @@
 // RUN: not rwkv-opt %s %{f} --target=emu-sm_81 --emit=asm 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
 // SM90: rwkv.target = #rwkv.target<"emu-sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256, units = 132>
-// GFX942: rwkv.target = #rwkv.target<"emu-gfx942", vector = 2048, registers = 64, scratch = 65472, lanes = 256, units = 304>
+// GFX942: rwkv.target = #rwkv.target<"emu-gfx942", vector = 2048, registers = 64, scratch = 65536, lanes = 256, units = 304>
 
 // One product of 32 lanes (the first number), 16 x 8 x 16, of f16.
 // LLVM: @rwkv_emu_mma.m16n8k16.f16 = internal {{.*}}constant [{{[0-9]+}} x i32] [i32 32, i32 16, i32 8, i32 16, i32 3,

@@ -18,7 +18,7 @@
 // RUN: not rwkv-opt %s %{f} --target=sm_81 --emit=asm 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
 // The version is the lowest that knows the chip: older drivers compile it too.
-// SM80: .version 7.0
+// SM80: .version 7.1
 // SM80: .target sm_80{{$}}
 // SM86: .version 7.1
 // SM86: .target sm_86{{$}}

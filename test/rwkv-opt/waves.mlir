@@ -16,7 +16,7 @@
 // RUN: env -i %tools_dir/rwkv-opt %s %{chunks} --emit=pack -o %t.pack
 // RUN: %python %S/Inputs/check.py pack %t.pack | FileCheck %s --check-prefix=PACK
 
-// A task is eight waves: four that prepare chunks, four that apply them. They meet in words of local memory.
+// A task is eight waves: four that prepare chunks, four that apply them. They meet at words of a slot.
 // ASM: .amdgcn_target "amdgcn-amd-amdhsa--gfx942"
 // ASM: .protected heads_0
 // ASM: s_load_dword
@@ -24,11 +24,10 @@
 // ASM: s_barrier
 // ASM: v_mfma_f32_16x16x4_f32
 // ASM: ds_add_u32
-// ASM: ds_add_rtn_u32
 // ASM: s_sleep
 // ASM: v_mfma_f32_16x16x4_f32
 // ASM: s_endpgm
-// ASM: .amdhsa_group_segment_fixed_size 64
+// ASM: .amdhsa_group_segment_fixed_size 0
 // ASM: .amdhsa_kernarg_size 96
 // ASM: .amdhsa_user_sgpr_kernarg_segment_ptr 1
 // ASM: .amdhsa_system_sgpr_workgroup_id_y 0
@@ -37,13 +36,12 @@
 // ALONE-NOT: s_swappc
 // ALONE-NOT: @rel32
 // Decays need no library; a shuffle within a wave is one instruction.
-// STEP-NOT: .amdhsa_group_segment_fixed_size 64
+// STEP-NOT: s_sleep
 // STEP: s_barrier
 
 // LLVM: target triple = "amdgcn-amd-amdhsa"
-// LLVM: @rwkv_meetings = internal addrspace(3) global [16 x i32] poison
 // LLVM: define protected amdgpu_kernel void @heads_0(ptr addrspace(1)
-// MLIR: rwkv.target = #rwkv.target<"gfx942", vector = 2048, registers = 64, scratch = 65472, lanes = 256, units = 304>
+// MLIR: rwkv.target = #rwkv.target<"gfx942", vector = 2048, registers = 64, scratch = 65536, lanes = 256, units = 304>
 
 // Negations are operations on bits in front of the code generator, and modifiers of operands behind it.
 // SIGNS-NOT: = fneg

@@ -8,7 +8,6 @@
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicsAMDGPU.h"
 #include "llvm/IR/Module.h"
-#include "llvm/IR/ReplaceConstant.h"
 
 using namespace mlir;
 using namespace rwkv;
@@ -21,12 +20,6 @@ constexpr int64_t kUnits = 4;       // of a compute unit: each runs some of its 
 constexpr unsigned kLocal = 3;      // address spaces
 constexpr unsigned kGlobal = 1;
 constexpr unsigned kOwn = 5;
-
-/// Meetings of some warps are counted in local memory: these chips have one barrier per work-group. A word per number
-/// of a meeting counts the lanes that have come to it since the task began.
-constexpr llvm::StringLiteral kMeetings = "rwkv_meetings";
-constexpr int64_t kMeetingCount = 16;
-constexpr int64_t kMeetingBytes = kMeetingCount * sizeof(int32_t);
 
 class AmdgcnHooks : public lanes::Hooks {
 public:
@@ -63,23 +56,26 @@ public:
     LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr("llvm.amdgcn.wave.barrier"), ValueRange());
     LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acquire, kWaveScope);
   }
-  void emitMeeting(OpBuilder &b, Location loc, Value number, int64_t count, bool waits) const override {
+  void emitMeeting(OpBuilder &b, Location loc, Value place, int64_t) const override {
+    LLVM::StoreOp::create(b, loc, constant(b, loc, 0), place, /*alignment=*/4);
+  }
+  void emitArrival(OpBuilder &b, Location loc, Value place) const override {
+    emitWarpBarrier(b, loc);
+    Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, laneOfWave(b, loc), constant(b, loc, 0));
+    auto branch = scf::IfOp::create(b, loc, isFirst, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(branch.thenBlock()->getTerminator());
+    LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, place, constant(b, loc, 1), LLVM::AtomicOrdering::release,
+                              kGroup, /*alignment=*/4);
+  }
+  void emitAwait(OpBuilder &b, Location loc, Value place, Value round, int64_t count) const override {
     Type i32 = b.getI32Type();
-    Value words = LLVM::AddressOfOp::create(b, loc, getMeetings(b, loc));
-    Value word = LLVM::GEPOp::create(b, loc, words.getType(), i32, words, ArrayRef<LLVM::GEPArg>{number});
-    Value all = constant(b, loc, count), one = constant(b, loc, 1);
-    Value before = LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, word, one, LLVM::AtomicOrdering::release,
-                                             kGroup, /*alignment=*/4);
-    if (!waits) {
-      return;
-    }
-    // Nobody comes twice to a meeting that others have not come to: all that wait here came to the same one.
-    Value round = arith::DivUIOp::create(b, loc, before, all);
-    Value end = arith::MulIOp::create(b, loc, arith::AddIOp::create(b, loc, round, one), all);
+    Value end = arith::AddIOp::create(b, loc, round, constant(b, loc, 1));
+    end = arith::MulIOp::create(b, loc, end, constant(b, loc, count)); // wraps around, as the sum of those who came
     scf::WhileOp::create(
         b, loc, TypeRange(), ValueRange(),
         [&](OpBuilder &b, Location loc, ValueRange) {
-          Value now = LLVM::LoadOp::create(b, loc, i32, word, /*alignment=*/4, /*isVolatile=*/false,
+          Value now = LLVM::LoadOp::create(b, loc, i32, place, /*alignment=*/4, /*isVolatile=*/false,
                                            /*isNonTemporal=*/false, /*isInvariant=*/false, /*isInvariantGroup=*/false,
                                            LLVM::AtomicOrdering::acquire, kGroup);
           Value late = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, arith::SubIOp::create(b, loc, now, end),
@@ -152,19 +148,6 @@ private:
     Value lane = call(b, loc, b.getI32Type(), "llvm.amdgcn.mbcnt.hi", {all, low});
     return LLVM::AndOp::create(b, loc, lane, constant(b, loc, kWave - 1));
   }
-  static LLVM::GlobalOp getMeetings(OpBuilder &b, Location loc) {
-    auto module = b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-    if (auto known = module.lookupSymbol<LLVM::GlobalOp>(kMeetings)) {
-      return known;
-    }
-    OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
-    auto type = LLVM::LLVMArrayType::get(b.getI32Type(), kMeetingCount);
-    auto words = LLVM::GlobalOp::create(top, loc, type, /*isConstant=*/false, LLVM::Linkage::Internal, kMeetings,
-                                        Attribute(), /*alignment=*/16, kLocal);
-    top.createBlock(&words.getInitializerRegion());
-    LLVM::ReturnOp::create(top, loc, LLVM::PoisonOp::create(top, loc, type));
-    return words;
-  }
 };
 
 void prepareKernel(llvm::Function &code) {
@@ -181,35 +164,10 @@ void prepareKernel(llvm::Function &code) {
   code.addFnAttr("amdgpu-implicitarg-num-bytes", "0");
 }
 
-/// Nobody has come to any meeting when a task begins.
-void clearMeetings(llvm::Function &kernel, llvm::GlobalVariable &words) {
-  llvm::IRBuilder<> b(&kernel.getEntryBlock(), kernel.getEntryBlock().getFirstInsertionPt());
-  llvm::LLVMContext &context = kernel.getContext();
-  const llvm::SyncScope::ID group = context.getOrInsertSyncScopeID("workgroup");
-  llvm::Value *item = b.CreateIntrinsic(llvm::Intrinsic::amdgcn_workitem_id_x, {});
-  llvm::Value *word = b.CreateAnd(item, b.getInt32(kMeetingCount - 1));
-  b.CreateStore(b.getInt32(0), b.CreateInBoundsGEP(b.getInt32Ty(), &words, word));
-  b.CreateFence(llvm::AtomicOrdering::Release, group);
-  b.CreateIntrinsic(llvm::Intrinsic::amdgcn_s_barrier, {});
-  b.CreateFence(llvm::AtomicOrdering::Acquire, group);
-}
-
 void prepareModule(llvm::Module &code) {
   // Objects of this version are loaded by every runtime that knows these chips.
   constexpr uint32_t kObjectVersion = 500;
   code.addModuleFlag(llvm::Module::Error, "amdhsa_code_object_version", kObjectVersion);
-  llvm::GlobalVariable *words = code.getNamedGlobal(kMeetings);
-  if (!words) {
-    return;
-  }
-  llvm::convertUsersOfConstantsToInstructions({words});
-  llvm::SetVector<llvm::Function *> kernels;
-  for (llvm::User *user : words->users()) {
-    kernels.insert(llvm::cast<llvm::Instruction>(user)->getFunction());
-  }
-  for (llvm::Function *kernel : kernels) {
-    clearMeetings(*kernel, *words);
-  }
 }
 
 /// A sign as an operation on bits, which instruction selection takes for what it is, a modifier of an operand. LLVM's
@@ -243,7 +201,7 @@ llvm::ArrayRef<TargetInfo> amdgcn::getRows() {
              {},                                                                                                       \
              kWave * 32,                                                                                               \
              64,                                                                                                       \
-             (local) - kMeetingBytes,                                                                                  \
+             (local),                                                                                                  \
              /*matrix=*/nullptr,                                                                                       \
              kMostLanes,                                                                                               \
              &hooks,                                                                                                   \

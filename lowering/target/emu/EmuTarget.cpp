@@ -69,15 +69,22 @@ public:
     return load(b, loc, b.getI32Type(), self(b, loc), offsetof(rwkv_emu_lane, task));
   }
   void emitBarrier(OpBuilder &b, Location loc) const override {
-    Value all = constant(b, loc, 0), wait = constant(b, loc, 1);
-    call(b, loc, {}, offsetof(rwkv_emu_functions, barrier), {all, all, wait, constant(b, loc, getWarp())});
+    call(b, loc, {}, offsetof(rwkv_emu_functions, barrier), {});
   }
   void emitWarpBarrier(OpBuilder &b, Location loc) const override {
     call(b, loc, {}, offsetof(rwkv_emu_functions, warp_barrier), {constant(b, loc, getWarp())});
   }
-  void emitMeeting(OpBuilder &b, Location loc, Value number, int64_t count, bool waits) const override {
-    call(b, loc, {}, offsetof(rwkv_emu_functions, barrier),
-         {number, constant(b, loc, count), constant(b, loc, waits), constant(b, loc, getWarp())});
+  void emitMeeting(OpBuilder &b, Location loc, Value place, int64_t count) const override {
+    call(b, loc, {}, offsetof(rwkv_emu_functions, begin_meeting), {place, constant(b, loc, count)});
+  }
+  void emitMeetingEnd(OpBuilder &b, Location loc, Value place) const override {
+    call(b, loc, {}, offsetof(rwkv_emu_functions, end_meeting), {place});
+  }
+  void emitArrival(OpBuilder &b, Location loc, Value place) const override {
+    call(b, loc, {}, offsetof(rwkv_emu_functions, arrive), {place, constant(b, loc, getWarp())});
+  }
+  void emitAwait(OpBuilder &b, Location loc, Value place, Value round, int64_t) const override {
+    call(b, loc, {}, offsetof(rwkv_emu_functions, await), {place, round});
   }
   bool roundsToBF16() const override { return false; }
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {

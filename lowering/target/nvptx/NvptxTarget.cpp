@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/IR/Function.h"
 
 #include <cmath>
@@ -17,7 +18,8 @@ constexpr int64_t kMostLanes = 256; // per task
 
 class NvptxHooks : public lanes::Hooks {
 public:
-  explicit NvptxHooks(bool hasPool) : hasPool(hasPool) {}
+  /// `isFrom90`: of compute capability 9.0 or above, and of one chip only.
+  explicit NvptxHooks(bool isFrom90) : isFrom90(isFrom90) {}
 
   int64_t getWarp() const override { return 32; }
   int64_t getRegisters() const override { return 65536; }
@@ -39,9 +41,54 @@ public:
     Value all = constant(b, loc, -1);
     LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr("llvm.nvvm.bar.warp.sync"), ValueRange{all});
   }
-  void emitMeeting(OpBuilder &b, Location loc, Value number, int64_t count, bool waits) const override {
-    StringRef name = waits ? "llvm.nvvm.barrier.cta.sync.aligned.count" : "llvm.nvvm.barrier.cta.arrive.aligned.count";
-    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(name), ValueRange{number, constant(b, loc, count)});
+  void emitMeeting(OpBuilder &b, Location loc, Value place, int64_t count) const override {
+    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr("llvm.nvvm.mbarrier.init.shared"),
+                                  ValueRange{toShared(b, loc, place), constant(b, loc, count)});
+  }
+  void emitMeetingEnd(OpBuilder &b, Location loc, Value place) const override {
+    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr("llvm.nvvm.mbarrier.inval.shared"),
+                                  ValueRange{toShared(b, loc, place)});
+  }
+  void emitArrival(OpBuilder &b, Location loc, Value place) const override {
+    emitWarpBarrier(b, loc);
+    Value isFirst;
+    if (isFrom90) {
+      Type both = LLVM::LLVMStructType::getLiteral(b.getContext(), {b.getI32Type(), b.getI1Type()});
+      Value elected = call(b, loc, both, "llvm.nvvm.elect.sync", constant(b, loc, -1));
+      isFirst = LLVM::ExtractValueOp::create(b, loc, elected, 1);
+    } else {
+      Value lane = LLVM::AndOp::create(b, loc, emitLane(b, loc), constant(b, loc, getWarp() - 1));
+      isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, constant(b, loc, 0));
+    }
+    auto branch = scf::IfOp::create(b, loc, isFirst, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(branch.thenBlock()->getTerminator());
+    call(b, loc, b.getI64Type(), "llvm.nvvm.mbarrier.arrive.shared", toShared(b, loc, place));
+  }
+  void emitAwait(OpBuilder &b, Location loc, Value place, Value round, int64_t) const override {
+    // A loop of its own, as nothing is to be moved into it. A constant offset is a part of the address.
+    int64_t offset = 0;
+    if (auto address = place.getDefiningOp<LLVM::GEPOp>();
+        address && address.getElemType().isInteger(8) && address.getDynamicIndices().empty()) {
+      offset = address.getRawConstantIndices().front();
+      place = address.getBase();
+    }
+    std::string code = "{\n"
+                       ".reg .pred done;\n"
+                       "wait:\n"
+                       "mbarrier." +
+                       std::string(isFrom90 ? "try" : "test") +
+                       "_wait.parity.shared.b64 done, [$0+" +
+                       std::to_string(offset) +
+                       "], $1;\n"
+                       "@!done bra wait;\n"
+                       "}";
+    Value parity = LLVM::AndOp::create(b, loc, round, constant(b, loc, 1));
+    LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange{toShared(b, loc, place), parity}, code,
+                              /*constraints=*/"r,r,~{memory}",
+                              /*has_side_effects=*/true, /*is_align_stack=*/false,
+                              LLVM::tailcallkind::TailCallKind::None,
+                              /*asm_dialect=*/nullptr, /*operand_attrs=*/nullptr);
   }
   Value emitShuffle(OpBuilder &b, Location loc, Value value, int64_t mask) const override {
     StringRef name = value.getType().isF32() ? "llvm.nvvm.shfl.sync.bfly.f32" : "llvm.nvvm.shfl.sync.bfly.i32";
@@ -58,7 +105,7 @@ public:
         .getResult(0);
   }
   std::optional<lanes::RegisterPool> getRegisterPool() const override {
-    return hasPool ? std::optional(lanes::RegisterPool{/*warps=*/4, /*piece=*/8}) : std::nullopt;
+    return isFrom90 ? std::optional(lanes::RegisterPool{/*warps=*/4, /*piece=*/8}) : std::nullopt;
   }
   void emitRegisters(OpBuilder &b, Location loc, int64_t count, bool more) const override {
     StringRef name = more ? "llvm.nvvm.setmaxnreg.inc.sync.aligned.u32" : "llvm.nvvm.setmaxnreg.dec.sync.aligned.u32";
@@ -117,11 +164,7 @@ public:
   SmallVector<Value> emitBlocks(OpBuilder &b, Location loc, Value row, int64_t count, bool turned) const override {
     std::string name = "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (turned ? ".trans" : "") +
                        ".b16.p" + std::to_string(getSharedSpace());
-    Type pointer = LLVM::LLVMPointerType::get(b.getContext(), getSharedSpace());
-    if (row.getType() != pointer) {
-      row = LLVM::AddrSpaceCastOp::create(b, loc, pointer, row);
-    }
-    return callAll(b, loc, b.getI32Type(), count, name, row);
+    return callAll(b, loc, b.getI32Type(), count, name, toShared(b, loc, row));
   }
   Value emitLargest(OpBuilder &b, Location loc, Value value) const override {
     Value operands[] = {value, constant(b, loc, -1)};
@@ -133,13 +176,29 @@ public:
   }
 
 private:
-  const bool hasPool;
+  const bool isFrom90;
 
   static const MatrixInstruction *findRow(StringRef name) {
     static const MatrixInstruction table[] = {
 #include "lowering/target/nvptx/MatrixInstructions.inc"
     };
     return llvm::find_if(table, [&](const MatrixInstruction &row) { return row.name == name; });
+  }
+  /// The address in the space of shared memory, computed there.
+  Value toShared(OpBuilder &b, Location loc, Value address) const {
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext(), getSharedSpace());
+    if (address.getType() == pointer) {
+      return address;
+    }
+    if (auto part = address.getDefiningOp<LLVM::GEPOp>()) {
+      SmallVector<LLVM::GEPArg> indices;
+      for (auto index : part.getIndices()) {
+        auto value = dyn_cast<Value>(index);
+        indices.push_back(value ? LLVM::GEPArg(value) : LLVM::GEPArg(cast<IntegerAttr>(index).getInt()));
+      }
+      return LLVM::GEPOp::create(b, loc, pointer, part.getElemType(), toShared(b, loc, part.getBase()), indices);
+    }
+    return LLVM::AddrSpaceCastOp::create(b, loc, pointer, address);
   }
   static Type pairType(OpBuilder &b) { return VectorType::get({2}, b.getF16Type()); }
   static Value toWord(OpBuilder &b, Location loc, Value pair) {
@@ -210,7 +269,7 @@ void prepareKernel(llvm::Function &code) {
 } // namespace
 
 llvm::ArrayRef<TargetInfo> nvptx::getRows() {
-  static const NvptxHooks hooks(/*hasPool=*/false), poolHooks(/*hasPool=*/true);
+  static const NvptxHooks hooks(/*isFrom90=*/false), newHooks(/*isFrom90=*/true);
   // Cost models count the lanes of a warp as one vector. Instructions of one chip only, as those that move registers
   // between warps, are there where its name ends in "a".
   static const TargetInfo rows[] = {
@@ -224,7 +283,7 @@ llvm::ArrayRef<TargetInfo> nvptx::getRows() {
              shared,                                                                                                   \
              /*matrix=*/nullptr,                                                                                       \
              kMostLanes,                                                                                               \
-             StringRef(name).ends_with("a") ? &poolHooks : &hooks,                                                     \
+             StringRef(name).ends_with("a") ? &newHooks : &hooks,                                                     \
              {name},                                                                                                   \
              units,                                                                                                    \
              /*isText=*/true,                                                                                          \

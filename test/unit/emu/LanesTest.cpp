@@ -36,10 +36,19 @@ std::string fails(Kernel kernel, int32_t lanes) {
 
 // What generated code does, by hand.
 
-void barrier(rwkv_emu_lane *self, int32_t id = 0, int32_t count = 0) {
-  self->functions->barrier(self, id, count, 1, kWarp);
+void barrier(rwkv_emu_lane *self) { self->functions->barrier(self); }
+void begin(rwkv_emu_lane *self, int32_t place, int32_t count) {
+  self->functions->begin_meeting(self, static_cast<char *>(self->shared) + place, count);
 }
-void arrive(rwkv_emu_lane *self, int32_t id, int32_t count) { self->functions->barrier(self, id, count, 0, kWarp); }
+void end(rwkv_emu_lane *self, int32_t place) {
+  self->functions->end_meeting(self, static_cast<char *>(self->shared) + place);
+}
+void arrive(rwkv_emu_lane *self, int32_t place) {
+  self->functions->arrive(self, static_cast<char *>(self->shared) + place, kWarp);
+}
+void await(rwkv_emu_lane *self, int32_t place, int32_t round) {
+  self->functions->await(self, static_cast<char *>(self->shared) + place, round);
+}
 uint32_t shuffle(rwkv_emu_lane *self, uint32_t value, int32_t mask) {
   return self->functions->shuffle(self, value, mask, kWarp);
 }
@@ -158,40 +167,105 @@ TEST(LanesTest, EveryOtherTaskRunsFromBehind) {
   }
 }
 
-// The first warp makes numbers, the second uses them, by a ring of two places: barriers 1 and 2 say that a place is
-// full, 3 and 4 that it is empty.
-TEST(LanesTest, WarpsPassNumbersByNamedBarriers) {
+// The first warp makes numbers, two others use them, by a ring of two places: meetings 0 and 8 say that a place is
+// full, 16 and 24 that both have read it. Those who read do not wait for each other.
+TEST(LanesTest, WarpsPassNumbersAtMeetings) {
   Kernel kernel = [](rwkv_emu_lane *self, const uint64_t *parameters) {
-    constexpr int32_t kSteps = 9, kBoth = 2 * kWarp;
+    constexpr int32_t kSteps = 9, kFirst = 8; // numbers, behind the meetings
     uint32_t sum = 0;
-    for (int32_t step = 0; step < kSteps; ++step) {
-      int32_t place = step % 2;
-      uint32_t *slot = shared(self) + place * kWarp + self->lane % kWarp;
-      if (self->lane < kWarp) {
-        if (step >= 2) {
-          barrier(self, 3 + place, kBoth);
-        }
-        *slot = static_cast<uint32_t>(step * self->lane);
-        arrive(self, 1 + place, kBoth);
-      } else {
-        barrier(self, 1 + place, kBoth);
-        sum += *slot;
-        if (step + 2 < kSteps) {
-          arrive(self, 3 + place, kBoth);
-        }
+    if (self->lane == 0) {
+      for (int32_t place : {0, 1}) {
+        begin(self, 8 * place, 1);
+        begin(self, 16 + 8 * place, 2);
       }
     }
-    if (self->lane >= kWarp) {
-      output(parameters)[self->task * kWarp + self->lane % kWarp] = sum;
+    barrier(self);
+    for (int32_t step = 0; step < kSteps; ++step) {
+      int32_t place = step % 2, round = step / 2;
+      uint32_t *slot = shared(self) + kFirst + place * kWarp + self->lane % kWarp;
+      if (self->lane < kWarp) {
+        if (round > 0) {
+          await(self, 16 + 8 * place, round - 1);
+        }
+        *slot = static_cast<uint32_t>(step * self->lane);
+        arrive(self, 8 * place);
+      } else {
+        await(self, 8 * place, round);
+        sum += *slot;
+        arrive(self, 16 + 8 * place);
+      }
+    }
+    barrier(self);
+    if (self->lane == 0) {
+      for (int32_t place : {0, 8, 16, 24}) {
+        end(self, place);
+      }
+    } else if (self->lane >= kWarp) {
+      output(parameters)[self->task * 2 * kWarp + self->lane - kWarp] = sum;
     }
   };
-  std::vector<uint32_t> found(2 * kWarp);
+  std::vector<uint32_t> found(2 * 2 * kWarp);
   uint64_t parameters[] = {reinterpret_cast<uintptr_t>(found.data())};
-  Result result = run(kernel, 2 * kWarp, parameters, 2);
+  Result result = run(kernel, 3 * kWarp, parameters, 2);
   EXPECT_TRUE(result.ok) << result.message;
   for (size_t i = 0; i < found.size(); ++i) {
     EXPECT_EQ(found[i], 36 * (i % kWarp));
   }
+}
+
+TEST(LanesTest, MeetingsThatAreWrong) {
+  const std::string start = "kernel \"k\": task 0: ";
+  EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { begin(self, 4, 1); }, 32),
+            start + "lane 0: expected 8 bytes of the shared memory for a meeting of 1 to 32 warps, found byte 4 for 1");
+  EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { begin(self, 4096, 1); }, 32),
+            start +
+                "lane 0: expected 8 bytes of the shared memory for a meeting of 1 to 32 warps, found byte 4096 for 1");
+  EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { begin(self, 8, 0); }, 32),
+            start + "lane 0: expected 8 bytes of the shared memory for a meeting of 1 to 32 warps, found byte 8 for 0");
+  EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { begin(self, 8, 1); }, 32), // by every lane
+            start + "lane 1: the meeting at byte 8 has begun already");
+  EXPECT_EQ(fails(
+                [](rwkv_emu_lane *self, const uint64_t *) {
+                  for (int32_t i = 0; i <= 64; ++i) {
+                    begin(self, 8 * i, 1);
+                  }
+                },
+                32),
+            start + "lane 0: expected at most 64 meetings");
+  EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { arrive(self, 8); }, 32),
+            start + "lane 0 comes to byte 8 of the shared memory: there is no meeting");
+  EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { await(self, 8, 0); }, 32),
+            start + "lane 0 waits at byte 8 of the shared memory: there is no meeting");
+  Kernel open = [](rwkv_emu_lane *self, const uint64_t *) {
+    self->lane == 0 ? begin(self, 8, 2) : void();
+    barrier(self);
+    arrive(self, 8);
+    self->lane == 0 ? end(self, 8) : void();
+  };
+  EXPECT_EQ(fails(open, 32), start + "lane 0 ends the meeting at byte 8, to which 1 of 2 warps came");
+  Kernel late = [](rwkv_emu_lane *self, const uint64_t *) { // two rounds are over: machines tell them apart by a bit
+    self->lane == 0 ? begin(self, 8, 1) : void();
+    barrier(self);
+    arrive(self, 8);
+    arrive(self, 8);
+    self->lane == 0 ? await(self, 8, 0) : void();
+  };
+  EXPECT_EQ(fails(late, 32),
+            start + "lane 0 waits for round 0 of the meeting at byte 8: expected round 2 or the one before");
+  Kernel early = [](rwkv_emu_lane *self, const uint64_t *) {
+    self->lane == 0 ? begin(self, 8, 1) : void();
+    barrier(self);
+    self->lane == 0 ? await(self, 8, 1) : void();
+  };
+  EXPECT_EQ(fails(early, 32),
+            start + "lane 0 waits for round 1 of the meeting at byte 8: expected round 0 or the one before");
+  Kernel alone = [](rwkv_emu_lane *self, const uint64_t *) {
+    self->lane == 0 ? begin(self, 8, 2) : void();
+    barrier(self);
+    self->lane < kWarp ? arrive(self, 8) : await(self, 8, 0);
+  };
+  EXPECT_EQ(fails(alone, 64), start + "no lane can go on: lanes 0..31 have ended, lanes 32..63 wait for round 0 of the "
+                                      "meeting at byte 8, to which 1 of 2 warps came");
 }
 
 TEST(LanesTest, WarpBarriers) {
@@ -205,15 +279,16 @@ TEST(LanesTest, WarpBarriers) {
 }
 
 TEST(LanesTest, SaysWhoWaitsForWhat) {
-  EXPECT_EQ(fails(
-                [](rwkv_emu_lane *self, const uint64_t *) {
-                  if (self->lane < 40) {
-                    barrier(self);
-                  }
-                },
-                64),
-            "kernel \"k\": task 0: no lane can go on: lanes 0..39 wait at barrier 0, where 40 of 64 came, lanes 40..63 "
-            "have ended");
+  EXPECT_EQ(
+      fails(
+          [](rwkv_emu_lane *self, const uint64_t *) {
+            if (self->lane < 40) {
+              barrier(self);
+            }
+          },
+          64),
+      "kernel \"k\": task 0: no lane can go on: lanes 0..39 wait at the barrier, where 40 of 64 came, lanes 40..63 "
+      "have ended");
   EXPECT_EQ(
       fails(
           [](rwkv_emu_lane *self, const uint64_t *) {
@@ -224,8 +299,8 @@ TEST(LanesTest, SaysWhoWaitsForWhat) {
           },
           64),
       "kernel \"k\": task 0: no lane can go on: lanes 0..2 wait in a shuffle of 32 lanes, where 31 came, lanes 3..3 "
-      "wait at barrier 0, where 2 of 64 came, lanes 4..34 wait in a shuffle of 32 lanes, where 31 came, lanes "
-      "35..35 wait at barrier 0, where 2 of 64 came, lanes 36..63 wait in a shuffle of 32 lanes, where 31 came");
+      "wait at the barrier, where 2 of 64 came, lanes 4..34 wait in a shuffle of 32 lanes, where 31 came, lanes "
+      "35..35 wait at the barrier, where 2 of 64 came, lanes 36..63 wait in a shuffle of 32 lanes, where 31 came");
   EXPECT_EQ(fails(
                 [](rwkv_emu_lane *self, const uint64_t *) {
                   if (self->lane < 31) {
@@ -254,32 +329,6 @@ TEST(LanesTest, LanesOfAWarpDoTheSame) {
             "kernel \"k\": task 0: lane 0: expected a shuffle within 32 lanes, found mask 32");
   EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { self->functions->warp_barrier(self, 64); }, 32),
             "kernel \"k\": task 0: lane 0: expected groups of lanes that 32 can be divided into, found 64");
-}
-
-TEST(LanesTest, BarriersAreOfWholeWarps) {
-  EXPECT_EQ(
-      fails([](rwkv_emu_lane *self, const uint64_t *) { barrier(self, 1, 40); }, 64),
-      "kernel \"k\": task 0: lane 0: expected a barrier of whole warps among 64 lanes, found barrier 1 of 40 lanes");
-  EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { barrier(self, 16); }, 64),
-            "kernel \"k\": task 0: lane 0: expected a barrier of whole warps among 64 lanes, found barrier 16 of 64 "
-            "lanes");
-  EXPECT_EQ(fails(
-                [](rwkv_emu_lane *self, const uint64_t *) {
-                  if (self->lane % 2) {
-                    barrier(self, 1, kWarp);
-                  }
-                },
-                64),
-            "kernel \"k\": task 0: barrier 1: expected whole warps, found lane 1 without lane 0");
-  EXPECT_EQ(fails([](rwkv_emu_lane *self, const uint64_t *) { barrier(self, 1, self->lane < 32 ? 64 : 96); }, 96),
-            "kernel \"k\": task 0: barrier 1: lane 32 expects 96 lanes, others expected 64");
-  EXPECT_EQ(fails(
-                [](rwkv_emu_lane *self, const uint64_t *) {
-                  arrive(self, 2, 64);
-                  arrive(self, 2, 64);
-                },
-                64),
-            "kernel \"k\": task 0: barrier 2: lane 0 came twice, before the others had come");
 }
 
 TEST(LanesTest, WhatIsBehindSharedMemoryIsNotWritten) {

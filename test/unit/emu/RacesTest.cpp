@@ -27,9 +27,18 @@ void access(rwkv_emu_lane *self, int32_t at, int32_t bytes, bool writes) {
 }
 void read(rwkv_emu_lane *self, int32_t at, int32_t bytes = 4) { access(self, at, bytes, false); }
 void write(rwkv_emu_lane *self, int32_t at, int32_t bytes = 4) { access(self, at, bytes, true); }
-void barrier(rwkv_emu_lane *self) { self->functions->barrier(self, 0, 0, 1, 32); }
-void wait(rwkv_emu_lane *self, int32_t id) { self->functions->barrier(self, id, 64, 1, 32); }
-void arrive(rwkv_emu_lane *self, int32_t id) { self->functions->barrier(self, id, 64, 0, 32); }
+void barrier(rwkv_emu_lane *self) { self->functions->barrier(self); }
+
+// Meetings of one warp, behind what lanes write.
+void *placeOf(rwkv_emu_lane *self, int32_t id) { return static_cast<char *>(self->shared) + 128 + 8 * id; }
+void begin(rwkv_emu_lane *self) {
+  for (int32_t id = 0; self->lane == 0 && id < 3; ++id) {
+    self->functions->begin_meeting(self, placeOf(self, id), 1);
+  }
+  barrier(self);
+}
+void await(rwkv_emu_lane *self, int32_t id, int32_t round) { self->functions->await(self, placeOf(self, id), round); }
+void arrive(rwkv_emu_lane *self, int32_t id) { self->functions->arrive(self, placeOf(self, id), 32); }
 
 TEST(RacesTest, BarriersPutAccessesInOrder) {
   EXPECT_EQ(run(
@@ -110,30 +119,57 @@ TEST(RacesTest, WarpBarriersAreOfTheWarp) {
 // The first warp writes and says so, the second waits, reads and says so.
 template <bool Waits> void pass(rwkv_emu_lane *self, const uint64_t *) {
   int32_t own = self->lane % 32 * 4;
+  begin(self);
   for (int32_t i = 0; i < 3; ++i) {
     if (self->lane < 32) {
-      if (i > 0) {
-        Waits ? wait(self, 2) : arrive(self, 2);
-      }
+      Waits &&i > 0 ? await(self, 2, i - 1) : void();
       write(self, own);
       arrive(self, 1);
     } else {
-      wait(self, 1);
+      await(self, 1, i);
       read(self, own ^ 8);
-      if (i < 2) {
-        Waits ? arrive(self, 2) : wait(self, 2);
-      }
+      arrive(self, 2);
     }
   }
 }
 
-TEST(RacesTest, WhoArrivesOnlyWasNotWaitedFor) {
+TEST(RacesTest, WhoWaitsKnowsWhatTheOthersDidBefore) {
   EXPECT_EQ(run(pass<true>, 2), "");
-  EXPECT_EQ(run(pass<false>), "kernel \"k\": task 0: barrier 1: lane 0 came twice, before the others had come");
-  EXPECT_NE(run([](rwkv_emu_lane *self, const uint64_t *) { // the other way round
-              self->lane < 32 ? (wait(self, 1), write(self, 0)) : (arrive(self, 1), read(self, 0));
-            }),
-            "");
+  EXPECT_NE(run(pass<false>), "");
+  Kernel other = [](rwkv_emu_lane *self, const uint64_t *) { // the other way round
+    begin(self);
+    self->lane < 32 ? (await(self, 1, 0), write(self, 0)) : (arrive(self, 1), read(self, 0));
+  };
+  EXPECT_NE(run(other), "");
+  Kernel inside = [](rwkv_emu_lane *self, const uint64_t *) { // a warp that comes is in step
+    begin(self);
+    write(self, self->lane * 2, 2);
+    arrive(self, 1 + self->lane / 32);
+    read(self, self->lane * 2 ^ 2, 2);
+  };
+  EXPECT_EQ(run(inside), "");
+}
+
+// What a warp does before it comes to a round is not known to who waited for the one before.
+TEST(RacesTest, RoundsAreToldApart) {
+  auto kernel = [](rwkv_emu_lane *self, const uint64_t *) {
+    if (self->lane == 0) {
+      self->functions->begin_meeting(self, placeOf(self, 0), 2);
+    }
+    barrier(self);
+    self->lane < 32 ? write(self, self->lane * 2, 2) : void();
+    arrive(self, 0);
+    await(self, 0, 0);
+    read(self, self->lane % 32 * 2, 2);
+    if (self->lane < 32) {
+      write(self, 64 + self->lane * 2, 2);
+      arrive(self, 0);
+    } else {
+      self->task == 1 ? read(self, 64 + self->lane % 32 * 2, 2) : void();
+    }
+  };
+  EXPECT_EQ(run(kernel, 1), "");
+  EXPECT_NE(run(kernel, 2).find("task 1: lane"), std::string::npos);
 }
 
 TEST(RacesTest, ScratchMemoryIsOfTheTask) {
