@@ -42,21 +42,21 @@ double KeyFrames::leftOfEntry(llvm::function_ref<bool(StateStep::Axis)> isCounte
   return left;
 }
 
-/// What the factors of the key axes may be for the state to enter in the middle, if that is to be found out chunk by
-/// chunk; 0 if not. Where lanes share a task, and products are rounded, a warp prepares a chunk alone, and one block is
-/// a fraction of the work of many.
+/// What the factors of the key axes may be for scores to be made relative to the start of the chunk, if that is to be
+/// found out chunk by chunk; 0 if not. Where lanes share a task, and products are rounded, a warp prepares a chunk
+/// alone, and one block is a fraction of the work of many.
 double KeyFrames::chooseMildness() const {
-  double all = 0;
+  double sums = 0; // of all axes: more than any of them has
   for (const StateStep &step : state.path) {
     bool decays = step.kind == StateStep::Kind::decay;
     if (decays && step.axis == StateStep::Axis::key && step.bound && step.bound->second > 0) {
       return 0; // sums that grow and fall are largest anywhere
     }
-    all += decays && step.axis == StateStep::Axis::all ? getLargestLog(step) : 0;
+    sums += decays && step.axis != StateStep::Axis::value ? getLargestLog(step) * batch.tokens : 0;
   }
   double left = leftOfEntry([](StateStep::Axis axis) { return axis == StateStep::Axis::value; });
   bool pays = e.writesOut && e.precision != tile::Precision::f32 && left >= kLargestEntry / 2;
-  return pays && all * batch.tokens <= kLargestSum ? left : 0;
+  return pays && sums <= kLargestSum ? left : 0;
 }
 
 /// Sums within blocks of this length.
@@ -107,46 +107,86 @@ KeyFrames::Carried KeyFrames::emitDecays(Carried init, ArrayRef<unsigned> reads)
   return mildness > 0 ? emitMildOrNot(init, length, mildness, reads) : emitBlocks(init, length, reads);
 }
 
-/// All tokens as one block if their decays turn out to be mild, otherwise block by block.
-KeyFrames::Carried KeyFrames::emitMildOrNot(Carried init, int64_t length, double mildness, ArrayRef<unsigned> reads) {
-  sumLogs(batch.tokens);
-  auto whole = logs;
-  Value first = e.index(0), most;
+/// Whether no key is multiplied or divided by more than this over the chunk.
+Value KeyFrames::emitIsMild(double mildness) {
+  Value most;
   for (unsigned axis = 0; axis < axes(); ++axis) {
     if (decays[axis]) {
-      Value before = arith::NegFOp::create(e.b, e.loc, blockMiddle(axis, first));
-      Value after = e.sub(blockMiddle(axis, first), blockEnd(axis, first));
-      Value larger = arith::MaximumFOp::create(e.b, e.loc, before, after);
-      Value largest = tile::ReduceOp::create(e.b, e.loc, tileOf({}), tile::ReduceKind::max, larger, /*axis=*/0);
+      Value all = arith::NegFOp::create(e.b, e.loc, blockEnd(axis, e.index(0)));
+      Value largest = tile::ReduceOp::create(e.b, e.loc, tileOf({}), tile::ReduceKind::max, all, /*axis=*/0);
       most = most ? e.add(most, largest) : largest;
     }
   }
-  Value isMild = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OLE, most, e.constant(mildness, tileOf({})));
-  SmallVector<Type> types;
-  init.forEach([&](Value &value) { types.push_back(value.getType()); });
-  for (unsigned axis = 0; axis < axes(); ++axis) { // where the state enters
-    types.append(decays[axis] ? 1 : 0, tileOf({keySize(axis)}));
+  return arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OLE, most, e.constant(mildness, tileOf({})));
+}
+
+/// Scores of all tokens as one block if their decays turn out to be mild, otherwise block by block. What meets the
+/// state does not depend on it.
+KeyFrames::Carried KeyFrames::emitMildOrNot(Carried init, int64_t length, double mildness, ArrayRef<unsigned> reads) {
+  sumLogs(batch.tokens);
+  const auto whole = logs;
+  Carried result = emitEnds(init, reads), ofScores = init;
+  for (SmallVector<Value> &keys : ofScores.readKeys) {
+    llvm::fill(keys, Value());
   }
-  auto branch = scf::IfOp::create(e.b, e.loc, types, isMild, /*withElseRegion=*/true);
-  Carried result;
+  llvm::fill(ofScores.readLogs, Value());
+  llvm::fill(ofScores.totals, Value());
+  SmallVector<Type> types(reads.size() * writes.size(), tileOf({batch.tokens, batch.tokens}));
+  auto branch = scf::IfOp::create(e.b, e.loc, types, emitIsMild(mildness), /*withElseRegion=*/true);
+  onlyScores = true;
   for (bool isWhole : {true, false}) {
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToEnd(isWhole ? branch.thenBlock() : branch.elseBlock());
     logs = isWhole ? whole : decltype(logs)();
     blockLength = batch.tokens;
-    entersMiddle = isWhole;
-    leavesMiddle = false; // to whoever applies the chunk it makes no difference which of the two it is
-    result = emitBlocks(init, isWhole ? batch.tokens : length, reads);
-    for (unsigned axis = 0; axis < axes() && !isWhole; ++axis) {
-      result.enter[axis] = decays[axis] ? e.constant(1.0, tileOf({keySize(axis)})) : Value();
-    }
+    Carried side = emitBlocks(ofScores, isWhole ? batch.tokens : length, reads);
     SmallVector<Value> yielded;
-    result.forEach([&](Value &value) { yielded.push_back(value); });
+    for (SmallVector<Value> &scores : side.scores) {
+      llvm::append_range(yielded, scores);
+    }
     scf::YieldOp::create(e.b, e.loc, yielded);
   }
+  onlyScores = false;
   logs.clear(); // those of blocks are inside
   unsigned next = 0;
-  result.forEach([&](Value &value) { value = branch.getResult(next++); });
+  for (auto [number, read] : llvm::enumerate(reads)) {
+    for (auto [i, event] : llvm::enumerate(writes)) {
+      result.scores[number][i] = maskScore(branch.getResult(next++), read, event);
+    }
+  }
+  return result;
+}
+
+/// Keys that meet the state, and what is left of it: from the start of the chunk for reads, until its end for writes.
+KeyFrames::Carried KeyFrames::emitEnds(Carried result, ArrayRef<unsigned> reads) {
+  Value first = e.index(0);
+  const SmallVector<Value> &scalars = logs[axes()];
+  for (auto [number, read] : llvm::enumerate(reads)) {
+    unsigned position = form.reads[read].position;
+    for (unsigned axis = 0; axis < axes(); ++axis) {
+      if (decays[axis]) {
+        result.readKeys[number][axis] = e.mul(pulledKeys.at(read)[axis], batch.exp(logs[axis][position]));
+      }
+    }
+    result.readLogs[number] = decaysAll ? scalars[position] : Value();
+  }
+  for (auto [number, event] : llvm::enumerate(writes)) {
+    for (unsigned axis = 0; axis < axes(); ++axis) {
+      if (decays[axis]) {
+        Value log = logs[axis][event], end = e.broadcast(blockEnd(axis, first), log.getType(), 1);
+        Value keys = e.mul(writtenKeys(event, axis), batch.exp(e.sub(end, log)));
+        result.keys[number][axis] = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), batch.tokens}), keys);
+      }
+    }
+    if (decaysAll) {
+      Value log = scalars[event];
+      result.logs[number] = e.sub(e.broadcast(blockEnd(axes(), first), log.getType()), log);
+    }
+  }
+  for (unsigned axis = 0; axis < axes(); ++axis) {
+    result.totals[axis] = decays[axis] ? batch.exp(blockEnd(axis, first)) : Value();
+  }
+  result.totalLog = decaysAll ? blockEnd(axes(), first) : Value();
   return result;
 }
 
@@ -177,9 +217,27 @@ Value KeyFrames::middleKeys(Value keys, unsigned axis, unsigned position, Value 
   if (!decays[axis]) {
     return rows;
   }
+  if (onlyScores && blockLength == batch.tokens) { // rather at the start: those of reads are there for the state, too
+    Value log = logs[axis][position];
+    return e.mul(keys, batch.exp(isRead ? log : arith::NegFOp::create(e.b, e.loc, log).getResult()));
+  }
   Value log = block(logs[axis][position], first);
   Value middle = e.broadcast(blockMiddle(axis, first), log.getType(), 1);
   return e.mul(rows, batch.exp(isRead ? e.sub(log, middle) : e.sub(middle, log)));
+}
+
+/// [b, b], i1: whether a write of the column's token comes before a read of the row's.
+Value KeyFrames::isBefore(unsigned read, unsigned event, int64_t size) {
+  Type indices = RankedTensorType::get({size, size}, e.b.getI32Type());
+  Value row = tile::IotaOp::create(e.b, e.loc, indices, 0), column = tile::IotaOp::create(e.b, e.loc, indices, 1);
+  auto order = event < form.reads[read].position ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt;
+  return arith::CmpIOp::create(e.b, e.loc, order, column, row);
+}
+
+/// Zero where nothing has been written.
+Value KeyFrames::maskScore(Value score, unsigned read, unsigned event) {
+  int64_t size = tile::getTileShape(score.getType())[0];
+  return arith::SelectOp::create(e.b, e.loc, isBefore(read, event, size), score, e.constant(0.0, score.getType()));
 }
 
 /// The scores of a block's reads: [b, C], or [b, b] where there is one block.
@@ -204,17 +262,13 @@ Value KeyFrames::emitPair(const Carried &carried, unsigned read, unsigned number
       times(before, isNone ? e.constant(0.0, wide) : e.dot(keys, pushed ? pushed : fixedKeys(number, axis)));
     }
   }
-  Type indices = RankedTensorType::get({blockLength, blockLength}, e.b.getI32Type());
-  Value row = tile::IotaOp::create(e.b, e.loc, indices, 0), column = tile::IotaOp::create(e.b, e.loc, indices, 1);
-  auto order = event < position ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt;
-  Value isBefore = arith::CmpIOp::create(e.b, e.loc, order, column, row);
-  Value zero = e.constant(0.0, square);
   if (!scalars.empty()) {
     Value from = e.broadcast(block(scalars[event], first), square, 1);
     Value to = e.broadcast(block(scalars[position], first), square, 0);
-    times(inside, batch.exp(arith::SelectOp::create(e.b, e.loc, isBefore, e.sub(to, from), zero)));
+    times(inside, batch.exp(maskScore(e.sub(to, from), read, event)));
   }
-  inside = arith::SelectOp::create(e.b, e.loc, isBefore, inside ? inside : e.constant(1.0, square), zero);
+  inside = inside ? inside : e.constant(1.0, square);
+  inside = onlyScores ? inside : maskScore(inside, read, event); // otherwise all of them later
   if (single) {
     return inside;
   }
@@ -238,7 +292,7 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       Value &scores = carried.scores[number][i];
       scores = single ? rows : e.insert(rows, scores, {first, zero});
     }
-    for (unsigned axis = 0; axis < axes(); ++axis) {
+    for (unsigned axis = 0; axis < axes() && !onlyScores; ++axis) {
       if (decays[axis]) {
         Value keys = middleKeys(pulledKeys.at(read)[axis], axis, position, first, /*isRead=*/true);
         Value &all = carried.readKeys[number][axis];
@@ -252,11 +306,14 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
         all = single ? keys : e.insert(keys, all, {first, zero});
       }
     }
-    if (carried.totalLog) {
+    if (carried.totalLog && !onlyScores) {
       Value log = block(logs[axes()][position], first);
       Value &all = carried.readLogs[number];
       all = single ? log : e.insert(e.add(log, e.broadcast(carried.totalLog, log.getType())), all, {first});
     }
+  }
+  if (single && onlyScores) {
+    return;
   }
   // On to the next block.
   for (auto [number, event] : llvm::enumerate(writes)) {
@@ -291,7 +348,7 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
     own = e.sub(e.broadcast(end, own.getType()), own);
     log = single ? own : e.insert(own, e.add(log, e.broadcast(end, log.getType())), {first});
   }
-  for (unsigned axis = 0; axis < axes(); ++axis) {
+  for (unsigned axis = 0; axis < axes() && !onlyScores; ++axis) {
     if (!decays[axis]) {
       continue;
     }

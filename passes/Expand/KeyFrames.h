@@ -83,10 +83,14 @@ private:
   Carried emitDecays(Carried init, llvm::ArrayRef<unsigned> reads);
   Carried emitBlocks(Carried init, int64_t length, llvm::ArrayRef<unsigned> reads);
   Carried emitMildOrNot(Carried init, int64_t length, double mildness, llvm::ArrayRef<unsigned> reads);
+  Carried emitEnds(Carried result, llvm::ArrayRef<unsigned> reads);
+  mlir::Value emitIsMild(double mildness);
   mlir::Value scaleKeys(mlir::Value state, llvm::ArrayRef<mlir::Value> factors);
   void emitBlock(Carried &carried, mlir::Value first, llvm::ArrayRef<unsigned> reads);
   mlir::Value emitPair(const Carried &carried, unsigned read, unsigned write, mlir::Value first);
   mlir::Value middleKeys(mlir::Value keys, unsigned axis, unsigned position, mlir::Value first, bool isRead);
+  mlir::Value isBefore(unsigned read, unsigned event, int64_t size);
+  mlir::Value maskScore(mlir::Value score, unsigned read, unsigned event);
   mlir::Value block(mlir::Value x, mlir::Value first);
   mlir::Value rowOf(mlir::Value x, mlir::Value row);
   mlir::Value blockEnd(unsigned axis, mlir::Value first);
@@ -128,6 +132,7 @@ private:
   int64_t blockLength = 1;
   /// Whether the state enters in the middle of the chunk, and whether writes are added to it there.
   bool entersMiddle = false, leavesMiddle = false;
+  bool onlyScores = false;                                         // are made, and not masked
   std::map<std::pair<unsigned, unsigned>, mlir::Value> transposed; // (write, axis): [K, C]
 
   // Results.
