@@ -44,6 +44,7 @@ struct Pipeline {
   bool usesPairs() const { return instruction->operandBits == 16; }
   int64_t firstApplier() const { return preparers + idle; }
   int64_t warps() const { return firstApplier() + appliers; }
+  llvm::SmallVector<tile::DotOp> findProducts() const;
 };
 
 /// Makes a loop a pipeline, whose prepared systems are inverted for it, if it can be one; otherwise it stays as it is,
@@ -57,6 +58,9 @@ std::optional<Pipeline> choosePipeline(tile::PipelineOp op, const Machine &machi
 
 /// How a machine runs a pipeline; none, with the reason in `why`, if it cannot.
 std::optional<Pipeline> planPipeline(tile::PipelineOp op, const Machine &machine, std::string &why);
+
+/// Chooses where tiles lie in a slot of a pipeline; false, with the reason in `why`, if there is none.
+bool layOutSlots(Pipeline &plan, const Hooks &hooks, std::string &why);
 
 /// What the surroundings of the loop do for it.
 class LoopSurroundings {
