@@ -20,25 +20,26 @@ public:
   SlotLayout(Pipeline &plan, const lanes::Hooks &hooks, std::string &why) : plan(plan), hooks(hooks), why(why) {}
 
   bool run() {
-    llvm::SetVector<Value> written(plan.roles.passed.begin(), plan.roles.passed.end());
+    llvm::SetVector<Value> written(plan.roles.passed.begin(), plan.roles.passed.end()), read; // by those who prepare
     SmallVector<scf::IfOp> branches;
     for (Operation *outer : plan.roles.prepare) {
       outer->walk<WalkOrder::PreOrder>([&](Operation *op) {
         order[op] = order.size();
         if (auto dot = dyn_cast<tile::DotOp>(op)) {
           for (Value operand : {dot.getLhs(), dot.getRhs()}) {
-            written.insert(skipTransposes(operand).first);
+            read.insert(skipTransposes(operand).first);
           }
         }
         if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op)) {
-          written.insert(solve.getLower());
+          read.insert(solve.getLower());
         }
         if (auto branch = dyn_cast<scf::IfOp>(op)) { // its results are found in memory, whichever side has made them
           branches.push_back(branch);
-          written.insert_range(branch.getResults());
+          read.insert_range(branch.getResults());
         }
       });
     }
+    written.insert_range(read);
     for (scf::IfOp branch : branches) {
       join(branch, written);
     }
@@ -51,9 +52,12 @@ public:
       if (!getElementTypeOrSelf(value.getType()).isF32()) {
         return refuse("a mask is passed");
       }
-      if (plan.roles.passed.contains(value)) {
-        plan.parts[value] = place(getExtent(value).rows, makePart(value, /*isScratch=*/false));
-      } else {
+      const bool isPassed = plan.roles.passed.contains(value), isTwice = isPassed && isMixed() && arePairs(value);
+      if (isPassed) {
+        Pipeline::Part part = place(getExtent(value).rows, makePart(value, /*isScratch=*/false, arePairs(value)));
+        (isTwice ? plan.pairs : plan.parts)[value] = part;
+      }
+      if (isTwice ? read.contains(value) : !isPassed) {
         scratch.push_back(value);
       }
     }
@@ -94,8 +98,19 @@ private:
     return false;
   }
 
-  /// Whether a tile lies in a slot as pairs of f16.
-  bool arePairs(Value tile) { return plan.usesPairs() && isOperandOnly(tile); }
+  /// Whether what is passed on as pairs is no pairs for those who prepare.
+  bool isMixed() const { return plan.usesPairs() && !plan.preparesPairs(); }
+
+  /// Whether a tile lies in a slot as pairs of f16, at least where those who apply find it.
+  bool arePairs(Value tile) {
+    if (!isMixed()) {
+      return plan.usesPairs() && isOperandOnly(tile);
+    }
+    return plan.roles.passed.contains(tile) && getRank(tile) == 2 && llvm::all_of(tile.getUses(), [](OpOperand &use) {
+             auto pass = dyn_cast<tile::PassOp>(use.getOwner());
+             return !pass || areOperands(pass.getPassedAs(use));
+           });
+  }
 
   /// Whether a tile is never read at places that are no multiples of a power of two, as slices are.
   static bool isReadWhole(Value tile) {
@@ -123,23 +138,25 @@ private:
     OpBuilder b(tile.getContext());
     WarpTiles::Outside outside;
     outside.getShape = getExtent;
-    WarpTiles tiles(b, b, tile.getLoc(), hooks, Value(), *plan.instruction, /*turned=*/false, outside);
+    WarpTiles tiles(b, b, tile.getLoc(), hooks, Value(), *plan.prepared, /*turned=*/false, outside);
     return tiles.prefer(tile);
   }
 
   /// Rows for which accesses of all who read and write a tile meet the fewest banks twice.
-  Rows chooseRowsOf(Value tile) {
+  Rows chooseRowsOf(Value tile, bool isPairs) {
     Extent shape = getExtent(tile);
     if (getRank(tile) < 2) {
       return {shape.columns, {}};
     }
-    const MatrixInstruction &instruction = *plan.instruction;
-    Fragments applied(instruction, true), prepared(instruction, false);
     SmallVector<Use> uses;
-    bool isPairs = arePairs(tile);
+    const bool isTwice = isMixed() && arePairs(tile);
     for (tile::DotOp dot : plan.findProducts()) {
       bool turned = plan.roles.split.contains(dot.getResult());
-      const Fragments &fragments = turned ? applied : prepared;
+      if (isTwice && turned != isPairs) {
+        continue;
+      }
+      const MatrixInstruction &instruction = turned ? *plan.instruction : *plan.prepared;
+      const Fragments fragments(instruction, turned);
       for (Value operand : {dot.getLhs(), dot.getRhs()}) {
         auto [operandTile, isTurned] = skipTransposes(operand);
         Value inMemory = tile::PipelineOp::getPrepared(operandTile);
@@ -171,11 +188,10 @@ private:
   }
 
   /// A tile that is prepared, without its place.
-  Pipeline::Part makePart(Value tile, bool isScratch) {
-    bool isPairs = arePairs(tile);
+  Pipeline::Part makePart(Value tile, bool isScratch, bool isPairs) {
     MLIRContext *context = tile.getContext();
     Type element = isPairs ? Type(IntegerType::get(context, 32)) : Type(Float32Type::get(context));
-    return {0, element, chooseRowsOf(tile), isOperandOnly(tile), isScratch, isPairs, units.lookup(tile)};
+    return {0, element, chooseRowsOf(tile, isPairs), isOperandOnly(tile), isScratch, isPairs, units.lookup(tile)};
   }
 
   /// Units, and whether they are needed, at the front of a slot.
@@ -233,7 +249,7 @@ private:
         }
       };
       visit(tile);
-      Pipeline::Part part = makePart(tile, /*isScratch=*/true);
+      Pipeline::Part part = makePart(tile, /*isScratch=*/true, arePairs(tile) && !isMixed());
       int64_t bytes = llvm::alignTo(getExtent(tile).rows * part.rows.stride * 4, 16);
       SmallVector<std::pair<int64_t, int64_t>> taken;
       for (const Life &other : placed) {

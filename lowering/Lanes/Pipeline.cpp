@@ -190,7 +190,8 @@ private:
   /// Of a warp that applies from a column on; of one that prepares, if that is null.
   WarpTiles makeTiles(OpBuilder &entry, Value column, bool scaled = false) {
     bool applies = bool(column);
-    return WarpTiles(b, entry, loc, e.hooks, lane, *plan.instruction, /*turned=*/applies, makeOutside(column), scaled);
+    const MatrixInstruction &instruction = applies ? *plan.instruction : *plan.prepared;
+    return WarpTiles(b, entry, loc, e.hooks, lane, instruction, /*turned=*/applies, makeOutside(column), scaled);
   }
 
   /// Loads of what is prepared, as they are read; then rows of what is passed on as it is.
@@ -303,8 +304,11 @@ private:
         } else if (plan.hasScratch && isa<tile::DotOp>(op)) {
           multiplyBeforeLost(tiles, op, products);
         }
-        if (op->getNumResults() > 0 && !isa<scf::IfOp>(op)) {
-          writePart(tiles, slot, op->getResult(0), op->getResult(0));
+        for (Value result : op->getResults()) {
+          writePairs(tiles, slot, result);
+          if (!isa<scf::IfOp>(op)) {
+            writePart(tiles, slot, result, result);
+          }
         }
       }
     }
@@ -316,6 +320,13 @@ private:
       Place place = slots->partAt(slot, part->second);
       tiles.write(tile, place, part->second.isScratch);
       tiles.bind(tile, place);
+    }
+  }
+
+  /// As pairs, for those who apply: those who prepare do not read them.
+  void writePairs(WarpTiles &tiles, Value slot, Value tile) {
+    if (auto part = plan.pairs.find(tile); part != plan.pairs.end()) {
+      tiles.write(tile, slots->partAt(slot, part->second), /*overOthers=*/false);
     }
   }
 
@@ -464,7 +475,7 @@ private:
       for (OpOperand &operand : pass->getOpOperands()) {
         bool isWhole = operand.getOperandNumber() < pass.getWhole().size();
         BlockArgument arg = pass.getPassedAs(operand);
-        Place place = isWhole ? slots->partAt(slot, plan.parts.find(operand.get())->second)
+        Place place = isWhole ? slots->partAt(slot, plan.getPassed(operand.get()))
                               : partOf(slot, operand.get().getDefiningOp<tile::LoadOp>());
         place.isShared = false; // the meeting was a barrier
         tiles.bind(arg, shifted(place, arg, column));

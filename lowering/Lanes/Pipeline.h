@@ -21,7 +21,8 @@ struct Pipeline {
   int64_t preparers = 0, idle = 0, appliers = 0;  // warps, in this order
   int64_t columns = 0;                            // of what is carried, per warp
   int64_t registers = 0, moved = 0;               // of a lane; those that lanes which apply give to lanes which prepare
-  const MatrixInstruction *instruction = nullptr; // of all products
+  const MatrixInstruction *instruction = nullptr; // of products that are applied,
+  const MatrixInstruction *prepared = nullptr;    // and of those that are prepared
 
   /// Where tiles lie in a slot.
   struct Part {
@@ -33,7 +34,8 @@ struct Pipeline {
     bool isPairs = false;   // of f16: an element is two
     int64_t unit = 0;       // where that of pairs lies
   };
-  llvm::MapVector<mlir::Value, Part> parts;         // of what is prepared
+  llvm::MapVector<mlir::Value, Part> parts;         // of what is prepared,
+  llvm::MapVector<mlir::Value, Part> pairs;         // of what is passed on as pairs, but prepared as something else
   llvm::MapVector<mlir::Operation *, Part> loads;   // for those that apply, of which each has columns
   llvm::MapVector<mlir::Operation *, Part> results; // by their stores
   static constexpr int64_t kMeetingBytes = 8;
@@ -42,6 +44,12 @@ struct Pipeline {
   bool hasScratch = false; // parts that share memory: they are made in the order of the program
 
   bool usesPairs() const { return instruction->operandBits == 16; }
+  bool preparesPairs() const { return prepared->operandBits == 16; }
+  /// Where those who apply find a tile.
+  const Part &getPassed(mlir::Value tile) const {
+    const auto *paired = pairs.find(tile);
+    return paired != pairs.end() ? paired->second : parts.find(tile)->second;
+  }
   int64_t firstApplier() const { return preparers + idle; }
   int64_t warps() const { return firstApplier() + appliers; }
   llvm::SmallVector<tile::DotOp> findProducts() const;

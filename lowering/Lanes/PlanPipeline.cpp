@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Which loops become pipelines, and how many warps they get. Loops are looked at as pipelines whose numbers of warps are
-// still open.
+// Which loops become pipelines, and how many warps they get. Loops are looked at as pipelines whose numbers of warps
+// are still open.
 #include "lowering/Lanes/Pipeline.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -126,7 +126,7 @@ private:
   bool findInstruction() {
     for (tile::DotOp dot : plan.findProducts()) {
       precision = dot.getPrecision();
-      plan.instruction = machine.hooks->findProduct(precision);
+      plan.instruction = plan.prepared = machine.hooks->findProduct(precision);
       if (!plan.instruction) {
         return refuse("no matrix instruction");
       }
@@ -148,7 +148,7 @@ private:
     }
     plan.preparers = kWarps - plan.appliers;
     if (const MatrixInstruction *pairs = machine.hooks->findPairProduct(precision); pairs && usesPairs(*pairs)) {
-      plan.instruction = pairs;
+      usePairs(*pairs);
     }
     return plan.appliers > 0 || refuse("columns that no matrix instruction has");
   }
@@ -156,10 +156,10 @@ private:
   bool checkPairs() {
     if (plan.op.getPairs()) {
       const MatrixInstruction *pairs = machine.hooks->findPairProduct(precision);
-      if (!pairs || !canBePairs(*pairs)) {
+      if (!pairs || !canBePairs(*pairs, /*applied=*/true)) {
         return refuse("operands that cannot be pairs");
       }
-      plan.instruction = pairs;
+      usePairs(*pairs);
     }
     return true;
   }
@@ -179,32 +179,45 @@ private:
     return plan.roles.split.contains(tile) ? plan.columns : tile::getTileShape(tile.getType()).back();
   }
 
-  /// Whether all products can be made of pairs: without branches, where operands are whole blocks, which are read at
-  /// once.
-  bool canBePairs(const MatrixInstruction &pairs) {
+  bool isApplied(tile::DotOp dot) { return plan.roles.split.contains(dot.getResult()); }
+
+  /// Whether products of one phase can be made of pairs: where operands are whole blocks, which are read at once.
+  bool canBePairs(const MatrixInstruction &pairs, bool applied) {
     constexpr int64_t kBlock = 8;
     auto isWhole = [](Extent shape) { return shape.rows % kBlock == 0 && shape.columns % kBlock == 0; };
-    return plan.op.getPrepare().getOps<scf::IfOp>().empty() && llvm::all_of(plan.findProducts(), [&](tile::DotOp dot) {
-             Extent lhs = getExtent(dot.getLhs());
-             return isWhole(lhs) && isWhole(getExtent(dot.getRhs())) && lhs.columns % pairs.k == 0;
-           });
+    return llvm::all_of(plan.findProducts(), [&](tile::DotOp dot) {
+      Extent lhs = getExtent(dot.getLhs());
+      return isApplied(dot) != applied ||
+             (isWhole(lhs) && isWhole(getExtent(dot.getRhs())) && lhs.columns % pairs.k == 0);
+    });
   }
 
-  /// Whether they are better made so: if operands are few (each is looked at whether it is in range, which of many
+  /// Whether those that are prepared can: what is made in a branch could not be looked at behind it.
+  bool canPreparePairs(const MatrixInstruction &pairs) {
+    return plan.op.getPrepare().getOps<scf::IfOp>().empty() && canBePairs(pairs, /*applied=*/false);
+  }
+
+  void usePairs(const MatrixInstruction &pairs) {
+    plan.instruction = &pairs;
+    plan.prepared = canPreparePairs(pairs) ? &pairs : plan.prepared;
+  }
+
+  /// Whether products are better made so: if operands are few (each is looked at whether it is in range, which of many
   /// small ones costs more than it saves), and what is carried leaves registers for itself as operand and for what it
   /// was, until the chunk is known to be in range.
   bool usesPairs(const MatrixInstruction &pairs) {
     constexpr size_t kMostOperands = 12; // that are prepared: with more, registers of a lane are spilled
+    const bool preparesPairs = canPreparePairs(pairs);
     llvm::SmallPtrSet<void *, 16> prepared;
     for (tile::DotOp dot : plan.findProducts()) {
       for (Value operand : {dot.getLhs(), dot.getRhs()}) {
         Value tile = skipTransposes(operand).first;
-        if (!plan.roles.split.contains(tile)) {
+        if (!plan.roles.split.contains(tile) && (preparesPairs || isApplied(dot))) {
           prepared.insert(tile::PipelineOp::getPrepared(tile).getAsOpaquePointer());
         }
       }
     }
-    return prepared.size() <= kMostOperands && canBePairs(pairs) &&
+    return prepared.size() <= kMostOperands && canBePairs(pairs, /*applied=*/true) &&
            countCarried() * 3 / 2 + kReading + kChecking <= countRegisters();
   }
 
@@ -222,9 +235,9 @@ private:
   }
 
   bool checkProducts() {
-    const MatrixInstruction &instruction = *plan.instruction;
     for (tile::DotOp dot : plan.findProducts()) {
-      bool turned = plan.roles.split.contains(dot.getResult());
+      bool turned = isApplied(dot);
+      const MatrixInstruction &instruction = turned ? *plan.instruction : *plan.prepared;
       int64_t rows = tile::getTileShape(dot.getResult().getType())[0], columns = columnsOf(dot.getResult()),
               depth = tile::getTileShape(dot.getLhs().getType())[1];
       bool fits = turned ? columns % instruction.m == 0 && rows % instruction.n == 0
@@ -239,7 +252,7 @@ private:
       tiles.push_back(insert.getResult());
     }
     for (Value tile : tiles) {
-      if (getRank(tile) == 2 && plan.roles.split.contains(tile) && !holds(getExtent(tile).rows, instruction.n)) {
+      if (getRank(tile) == 2 && plan.roles.split.contains(tile) && !holds(getExtent(tile).rows, plan.instruction->n)) {
         return refuse("rows that no matrix instruction has");
       }
     }

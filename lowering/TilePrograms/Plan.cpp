@@ -20,8 +20,7 @@ std::pair<Value, bool> programs::skipTransposes(Value tile) {
   return {tile, isTurned};
 }
 
-/// Whether products read a matrix, or what it is passed on as, and nothing else does.
-static bool areOperands(Value tile) {
+bool programs::areOperands(Value tile) {
   return llvm::all_of(tile.getUses(), [](OpOperand &use) {
     if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
       return areOperands(transpose.getResult());

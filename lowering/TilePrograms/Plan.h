@@ -91,6 +91,8 @@ int64_t getRank(mlir::Value value);
 std::pair<mlir::Value, bool> skipTransposes(mlir::Value tile);
 /// Whether a matrix is an operand of products and nothing else, so that it may be kept as they want it.
 bool isOperandOnly(mlir::Value tile);
+/// The same of a value that one phase of a pipeline has, for this phase and those after it.
+bool areOperands(mlir::Value tile);
 bool isElementwise(mlir::Operation *op);
 /// A part or another shape of a tile in memory.
 bool isView(mlir::Operation *op);
