@@ -352,8 +352,8 @@ private:
     }
   }
 
-  /// Whether registers are short: where two tasks share those of a multiprocessor.
-  bool keepsLittle() const { return plan.tasksAtOnce > 1; }
+  /// Whether registers are short: where two tasks share those of a multiprocessor, or chunks are long.
+  bool keepsLittle() const { return plan.tasksAtOnce > 1 || plan.usesPairs(); }
 
   /// All lanes of a warp go the same way. What both sides make lies in the slot behind it. A side that is seldom taken
   /// begins with what lies in memory, so that nothing is kept for it.

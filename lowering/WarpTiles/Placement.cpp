@@ -58,7 +58,7 @@ Placement Placement::clipped(int64_t rows, int64_t columns) const {
 
 Placement warps::getColumns(int64_t rows, int64_t columns, int64_t warp) {
   Placement result;
-  uint32_t pair = columns % (2 * warp) == 0 ? 2 : 1, next = pair;
+  uint32_t together = columns % (4 * warp) == 0 ? 4 : columns % (2 * warp) == 0 ? 2 : 1, next = together;
   for (int64_t bit = 1; bit < warp; bit *= 2) {
     bool fits = columns % (2 * next) == 0;
     result.lanes.push_back(fits ? Coord{0, next} : Coord{0, 0});
@@ -66,7 +66,7 @@ Placement warps::getColumns(int64_t rows, int64_t columns, int64_t warp) {
   }
   for (uint32_t row = 0; row < rows; ++row) {
     for (uint32_t first = 0; first < columns; first += next) {
-      for (uint32_t i = 0; i < pair; ++i) {
+      for (uint32_t i = 0; i < together; ++i) {
         result.registers.push_back({row, first + i});
       }
     }

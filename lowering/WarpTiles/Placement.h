@@ -76,8 +76,8 @@ struct Use {
 /// take the least memory: padded, and in another order if `mayOrder`.
 Rows chooseRows(llvm::ArrayRef<Use> uses, int64_t rows, int64_t columns, bool mayOrder);
 
-/// Lanes side by side along the columns, as many as the columns are a multiple of, two columns each if there are
-/// enough; every lane has all rows.
+/// Lanes side by side along the columns, as many as the columns are a multiple of, four or two columns each if there
+/// are enough; every lane has all rows.
 Placement getColumns(int64_t rows, int64_t columns, int64_t warp);
 /// The same element in all lanes: those of a row.
 Placement getCopies(int64_t columns, int64_t warp);
