@@ -84,6 +84,14 @@ Emitter::Deal Emitter::deal(int64_t rows, int64_t columns, int64_t most) {
   return result;
 }
 
+Value Emitter::ownRow(const Deal &dealt, int64_t rows, int64_t i) {
+  constexpr int64_t kFewColumns = 8; // 32 bytes of f32
+  if (dealt.columns < kFewColumns) {
+    return programs::addIndex(b, loc, dealt.row, i * dealt.rows);
+  }
+  return programs::addIndex(b, loc, mul(dealt.row, rows / dealt.rows), i);
+}
+
 void Emitter::forEachPoint(int64_t rows, int64_t columns, function_ref<void(Value, Value)> body) {
   Deal dealt = deal(rows, columns, lanes);
   forEach(dealt.column, dealt.columns, columns,

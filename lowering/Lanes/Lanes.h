@@ -76,6 +76,9 @@ public:
     mlir::Value column, row;
   };
   Deal deal(int64_t rows, int64_t columns, int64_t most);
+  /// The row of the i-th point of a lane that keeps them: rows that follow one another, so that what belongs to them
+  /// is read several elements at a time, unless the lanes of a row read less of it than is brought from memory at once.
+  mlir::Value ownRow(const Deal &dealt, int64_t rows, int64_t i);
   /// Every point (row, column) once, on some lane.
   void forEachPoint(int64_t rows, int64_t columns, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
 
@@ -94,6 +97,12 @@ public:
 /// Whether a tile that a loop carries can be in registers of the lanes: whatever accesses it does so point by point, or
 /// sums over its rows, and every lane is dealt the same number of points, few enough.
 bool canBeOfLanes(mlir::scf::ForOp loop, unsigned carried, int64_t lanes);
+/// Whether every lane can keep its element of a vector, that of the column which is dealt to it: a load, sums over
+/// rows, or what is computed point by point, that nobody reads at other points.
+bool isVectorOfLanes(mlir::Value tile, int64_t lanes);
+/// Whether nothing in a kernel needs what another lane has: all of its tiles are vectors of one length, computed point
+/// by point.
+bool isPointwise(tile::KernelOp kernel);
 
 /// Emits the loops of a nest. `allocate` gives shared memory for some numbers, `ready` is called when scalars and
 /// addresses have been computed, before anything is written.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lowering/Lanes/Fetch.h"
 #include "lowering/Lanes/Lanes.h"
 #include "lowering/Lanes/Pipeline.h"
 #include "lowering/Lanes/Place.h"
@@ -115,11 +116,18 @@ private:
         }
       }
     });
-    int64_t wanted = llvm::PowerOf2Ceil(std::max<int64_t>(1, points / kPointsPerLane));
+    // Lanes that never meet are best one to a point.
+    int64_t each = isPointwise(kernel) ? 1 : kPointsPerLane;
+    int64_t wanted = llvm::PowerOf2Ceil(std::max<int64_t>(1, points / each));
     return std::clamp(wanted, machine.hooks->getWarp(), machine.lanes);
   }
 
   Memory allocate(Value tile) override {
+    return isOwnVector(tile) ? allocateOwn(1, getElementTypeOrSelf(tile)) : allocateForAll(tile);
+  }
+
+  /// Memory that all lanes see.
+  Memory allocateForAll(Value tile) {
     auto tensor = cast<RankedTensorType>(tile.getType());
     int64_t columns = tensor.getShape().back(), rows = tensor.getNumElements() / columns;
     // Rows as long as the banks of the memory, or half of them, would start at the same ones. Fragments of left
@@ -134,14 +142,23 @@ private:
 
   Memory allocateCarried(scf::ForOp loop, unsigned carried) override {
     if (!isOfLanes(loop, carried)) {
-      return KernelLowering::allocateCarried(loop, carried);
+      return allocateForAll(loop.getInitArgs()[carried]);
     }
     auto tensor = cast<RankedTensorType>(loop.getRegionIterArgs()[carried].getType());
-    Type pointer = LLVM::LLVMPointerType::get(b.getContext(), machine.hooks->getOwnSpace());
-    Value count = arith::ConstantIntOp::create(entry, loc, entry.getI64Type(), tensor.getNumElements() / e.lanes);
-    Value own = LLVM::AllocaOp::create(entry, loc, pointer, tensor.getElementType(), count, /*alignment=*/4);
-    return {own, tensor.getElementType(), 0, /*ofLane=*/true};
+    return allocateOwn(std::max<int64_t>(1, tensor.getNumElements() / e.lanes), tensor.getElementType());
   }
+
+  /// Memory of each lane.
+  Memory allocateOwn(int64_t count, Type element) {
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext(), machine.hooks->getOwnSpace());
+    Value number = arith::ConstantIntOp::create(entry, loc, entry.getI64Type(), count);
+    element = element.isInteger(1) ? b.getI8Type() : element;
+    Value own = LLVM::AllocaOp::create(entry, loc, pointer, element, number, /*alignment=*/4);
+    return {own, element, 0, /*ofLane=*/true};
+  }
+
+  /// As with states, what is left behind a pipeline has no registers to spare.
+  bool isOwnVector(Value tile) { return !pipeline && isVectorOfLanes(tile, e.lanes); }
 
   /// What is left behind a pipeline is little, and registers are few there.
   bool isOfLanes(scf::ForOp loop, unsigned carried) { return !pipeline && canBeOfLanes(loop, carried, e.lanes); }
@@ -272,27 +289,117 @@ private:
   void beginPiece(ArrayRef<Operation *> ops) override {
     emitShared([&] {
       SmallVector<Emitter::Store> later; // all loads are under way before the first is waited for
+      SmallVector<Fetch> fetches;
       for (Operation *op : ops) {
         auto load = dyn_cast<tile::LoadOp>(op);
-        if (load && isTile(load.getResult()) && !load.getResult().use_empty()) {
+        if (!load || load.getResult().use_empty() || isThere(load)) {
+          continue;
+        }
+        std::optional<Fetch> fetch = pipeline ? std::nullopt : planLoad(load);
+        if (fetch) {
+          fetches.push_back(*fetch);
+        } else if (isTile(load.getResult())) {
           stage(load, later);
         }
       }
+      auto at = [&](tile::LoadOp load) { return accessApart(load); };
+      arrive(fetches, emitFetches(e, fetches, /*guard=*/{}, /*instead=*/{}, at));
       llvm::for_each(later, [](Emitter::Store &store) { store(); });
     });
+  }
+
+  bool isThere(tile::LoadOp load) { return memories.contains(load.getResult()) || scalars.contains(load.getResult()); }
+
+  /// Whether it goes to registers of the lanes right away.
+  bool isOwnLoad(tile::LoadOp load) {
+    return isOwnVector(load.getResult()) || llvm::all_of(load.getResult().getUses(), [&](OpOperand &use) {
+             auto loop = dyn_cast<scf::ForOp>(use.getOwner());
+             return loop && isTile(use.get()) &&
+                    isOfLanes(loop, loop.getTiedLoopRegionIterArg(&use).getArgNumber() - loop.getNumInductionVars());
+           });
+  }
+
+  std::optional<Fetch> planLoad(tile::LoadOp load) {
+    auto type = dyn_cast<RankedTensorType>(load.getResult().getType());
+    bool isOwn = isOwnLoad(load);
+    if (type && !isOwn && type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes) {
+      return std::nullopt;
+    }
+    return planFetch(e, load, isOwn);
+  }
+
+  /// Where a load's elements are, computed for this access alone, which may be in a branch.
+  Memory accessApart(tile::LoadOp load) {
+    auto saved = scalars;
+    auto type = dyn_cast<RankedTensorType>(load.getResult().getType());
+    Memory from =
+        access(load.getBuffer(), load.getOffset(), load.getStride().value_or(type ? type.getShape().back() : 1));
+    scalars = std::move(saved);
+    return from;
+  }
+
+  /// What has been fetched goes where it is read.
+  void arrive(ArrayRef<Fetch> fetches, ValueRange values) {
+    for (const Fetch &fetch : fetches) {
+      Value result = fetch.load.getResult();
+      ValueRange mine = values.take_front(fetch.count);
+      values = values.drop_front(fetch.count);
+      if (!isTile(result)) {
+        scalars[result] = convertLoaded(b, loc, mine.front(), 0, result.getType());
+        continue;
+      }
+      Memory to = fetch.isOwn ? allocateOwn(fetch.count, getElementTypeOrSelf(result)) : allocate(result);
+      emitArrival(e, fetch, to, mine);
+      memories[result] = to;
+    }
+  }
+
+  SmallVector<Value> fetchFirst(scf::ForOp loop) override {
+    const Value bounds[] = {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()};
+    auto isReady = [&](Value value) { return isKnown(value, /*mayRead=*/true); };
+    if (pipeline || !isOverTokens(loop) || !llvm::all_of(bounds, isReady)) {
+      return {};
+    }
+    Value from = getScalar(loop.getLowerBound()), to = getScalar(loop.getUpperBound());
+    SmallVector<Fetch> &fetches = ahead[loop];
+    Value &number = scalars[loop.getInductionVar()];
+    number = from;
+    for (Operation &op : *loop.getBody()) {
+      if (op.getNumRegions() > 0) {
+        break; // what comes behind it is loaded there
+      }
+      auto load = dyn_cast<tile::LoadOp>(op);
+      if (load && !load.getResult().use_empty() && isReady(load.getOffset())) {
+        if (std::optional<Fetch> fetch = planLoad(load)) {
+          fetches.push_back(*fetch);
+        }
+      }
+    }
+    SmallVector<Value> fetched = fetchAt(loop, from, to, {});
+    scalars.erase(loop.getInductionVar());
+    return fetched;
+  }
+
+  SmallVector<Value> fetchNext(scf::ForOp loop, ValueRange fetched, Value next, Value to) override {
+    emitShared([&] { arrive(ahead[loop], fetched); });
+    return fetchAt(loop, next, to, fetched);
+  }
+
+  /// What a loop fetches of an iteration, if it is below `to`.
+  SmallVector<Value> fetchAt(scf::ForOp loop, Value number, Value to, ValueRange instead) {
+    Value isThere = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, number, to);
+    auto saved = scalars;
+    scalars[loop.getInductionVar()] = number;
+    auto at = [&](tile::LoadOp load) { return accessApart(load); };
+    SmallVector<Value> values = emitFetches(e, ahead[loop], isThere, instead, at);
+    scalars = std::move(saved);
+    return values;
   }
 
   /// Brings a tile of a buffer to shared memory.
   void stage(tile::LoadOp load, SmallVectorImpl<Emitter::Store> &later) {
     auto type = cast<RankedTensorType>(load.getResult().getType());
-    bool isOwn = llvm::all_of(load.getResult().getUses(), [&](OpOperand &use) { // it goes to registers right away
-      auto loop = dyn_cast<scf::ForOp>(use.getOwner());
-      return loop && isOfLanes(loop, loop.getTiedLoopRegionIterArg(&use).getArgNumber() - loop.getNumInductionVars());
-    });
-    if (isOwn) {
-      return;
-    }
-    if (type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes) {
+    if (isOwnLoad(load) || type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes) {
       return;
     }
     Memory from = access(load.getBuffer(), load.getOffset(), load.getStride().value_or(type.getShape().back()));
@@ -402,7 +509,8 @@ private:
   Emitter e;
   Value status;
   std::vector<Allocation> allocations;
-  Accesses pending; // since the last barrier
+  llvm::DenseMap<Operation *, SmallVector<Fetch>> ahead; // of loops: what each iteration finds loaded
+  Accesses pending;                                      // since the last barrier
   bool inShared = false, hasReshapes = findReshapes();
 };
 

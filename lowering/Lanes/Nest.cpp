@@ -80,7 +80,8 @@ private:
     auto store = [&] {
       for (auto &[root, point, value] : stores) {
         bool own = targets[root].ofLane;
-        emitStore(b, loc, targets[root], hasRows && !own ? point.row : Value(), own ? point.own : point.column, value);
+        Value column = own ? (hasRows ? point.own : Value()) : point.column;
+        emitStore(b, loc, targets[root], hasRows && !own ? point.row : Value(), column, value);
       }
     };
     mine && !stores.empty() ? e.ifTrue(mine, store) : store();
@@ -96,13 +97,19 @@ private:
       if (rows >= dealt.rows) { // else some lanes have no row: what they read, others may be writing
         hoist(kColumnBit, point);
       }
-      bool own = readsOwn() || llvm::any_of(targets, [](auto &entry) { return entry.second.ofLane; });
       int64_t count = rows / dealt.rows;
+      bool own = hasRows && (readsOwn() || llvm::any_of(nest.roots, [&](unsigned root) {
+                               return plan.roots[root].kind != Root::Kind::reduce && targets[root].ofLane;
+                             }));
       int64_t unroll = rows % dealt.rows == 0 ? Emitter::getUnroll(count, own ? count : Emitter::kSideBySide) : 1;
       return e.carry(dealt.row, dealt.rows * unroll, rows, neutrals(), [&](Value first, ValueRange partial) {
         SmallVector<Point> points;
         for (int64_t i = 0; i < unroll; ++i) {
-          points.push_back({addIndex(b, loc, first, i * dealt.rows), column, 0, own ? e.index(i) : Value()});
+          if (own) { // all of them at once
+            points.push_back({e.ownRow(dealt, rows, i), column, 0, e.index(i)});
+          } else {
+            points.push_back({addIndex(b, loc, first, i * dealt.rows), column});
+          }
         }
         return emitPoints(points, partial);
       });
@@ -155,26 +162,38 @@ private:
         e.ifTrue(isFirst, [&] { meet(e.laneDivided(warp), column, values); });
       });
       e.barrier();
-      e.forEach(e.lane, e.lanes, columns, [&](Value column) {
-        SmallVector<Value> totals;
+      auto storeTotals = [&](Value column, bool own) {
         for (auto [root, memory] : llvm::zip_equal(sums, partial)) {
+          if (targets[root].ofLane != own) {
+            continue;
+          }
           Value total;
           for (int64_t i = 0; i < meeting; ++i) {
             Value part = emitLoad(b, loc, memory, e.index(i), column, 0, memory.element);
             total = total ? combine(root, total, part) : part;
           }
-          totals.push_back(total);
+          storeSum(root, column, total);
         }
-        storeSums(column, totals);
-      });
+      };
+      auto isOwn = [&](unsigned root) { return targets[root].ofLane; };
+      if (llvm::any_of(sums, isOwn)) {
+        storeTotals(dealt.column, /*own=*/true);
+      }
+      if (!llvm::all_of(sums, isOwn)) {
+        e.forEach(e.lane, e.lanes, columns, [&](Value column) { storeTotals(column, /*own=*/false); });
+      }
       return 0;
     });
   }
 
   void storeSums(Value position, ValueRange totals) {
     for (auto [root, total] : llvm::zip_equal(sums, totals)) {
-      emitStore(b, loc, targets[root], Value(), position, total);
+      storeSum(root, position, total);
     }
+  }
+
+  void storeSum(unsigned root, Value position, Value total) {
+    emitStore(b, loc, targets[root], Value(), targets[root].ofLane ? Value() : position, total);
   }
 
   // ---- sums along the columns: lanes of a warp share a row

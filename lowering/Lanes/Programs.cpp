@@ -171,8 +171,14 @@ void lanes::emitCopy(Emitter &e, const Memory &from, const Memory &to, int64_t r
 /// Between memory of lanes and other memory, or the other way round.
 static void emitOwnCopy(Emitter &e, const Memory &from, const Memory &to, int64_t rows, int64_t columns, Type compute) {
   Emitter::Deal dealt = e.deal(rows, columns, e.lanes);
+  if (rows < dealt.rows) { // a vector, of which several lanes have each element
+    return e.ifTrue(arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, e.lane, e.index(columns)), [&] {
+      Value value = emitLoad(e.b, e.loc, from, Value(), from.ofLane ? Value() : e.lane, 0, compute);
+      emitStore(e.b, e.loc, to, Value(), to.ofLane ? Value() : e.lane, value);
+    });
+  }
   for (int64_t i = 0; i < rows / dealt.rows; ++i) {
-    Value row = programs::addIndex(e.b, e.loc, dealt.row, i * dealt.rows);
+    Value row = e.ownRow(dealt, rows, i);
     auto at = [&](const Memory &memory) {
       return memory.ofLane ? std::pair(Value(), e.index(i)) : std::pair(row, dealt.column);
     };

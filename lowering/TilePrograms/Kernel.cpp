@@ -272,17 +272,22 @@ SmallVector<Memory> KernelLowering::allocateAll(ValueRange values) {
   return llvm::map_to_vector(values, [&](Value value) { return isTile(value) ? allocate(value) : Memory(); });
 }
 
+bool KernelLowering::isKnown(Value scalar, bool mayRead) const {
+  Operation *op = scalar.getDefiningOp();
+  if (scalars.contains(scalar) || !op) {
+    return scalars.contains(scalar);
+  }
+  bool computes = isPure(op) || (mayRead && isa<tile::LoadIndexOp, tile::SequenceOfOp>(op));
+  return computes && op->getNumRegions() == 0 &&
+         llvm::all_of(op->getOperands(), [&](Value x) { return isKnown(x, mayRead); });
+}
+
 /// What the body of a loop will load in the iteration whose number is `next`, as far as that is known now.
 SmallVector<Matrix> KernelLowering::getNextLoads(scf::ForOp loop, Value next,
                                                  const llvm::DenseMap<Value, Value> &outside) {
   auto current = scalars;
   scalars = outside;
   scalars[loop.getInductionVar()] = next;
-  auto isKnown = [&](Value value, auto &self) -> bool {
-    Operation *op = value.getDefiningOp();
-    return scalars.contains(value) ||
-           (op && isPure(op) && llvm::all_of(op->getOperands(), [&](Value x) { return self(x, self); }));
-  };
   auto varies = [&](Value value, auto &self) -> bool {
     Operation *op = value.getDefiningOp();
     return value == loop.getInductionVar() ||
@@ -290,7 +295,7 @@ SmallVector<Matrix> KernelLowering::getNextLoads(scf::ForOp loop, Value next,
   };
   SmallVector<Matrix> loads;
   for (auto load : loop.getBody()->getOps<tile::LoadOp>()) {
-    if (isTile(load.getResult()) && varies(load.getOffset(), varies) && isKnown(load.getOffset(), isKnown)) {
+    if (isTile(load.getResult()) && varies(load.getOffset(), varies) && isKnown(load.getOffset(), /*mayRead=*/false)) {
       ArrayRef<int64_t> shape = tile::getTileShape(load.getType());
       int64_t columns = shape.back();
       loads.push_back({access(load.getBuffer(), load.getOffset(), load.getStride().value_or(columns)),
@@ -308,6 +313,7 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
     places.push_back(isTile(value) ? allocateCarried(loop, i) : Memory());
   }
   SmallVector<Value> none(places.size());
+  SmallVector<Value> fetched = fetchFirst(loop);
   lowerPiece(piece, loop.getInitArgs(), none, places);
   SmallVector<Value> init;
   for (Value value : loop.getInitArgs()) {
@@ -315,6 +321,7 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
       init.push_back(getScalar(value));
     }
   }
+  llvm::append_range(init, fetched);
   Value from = getScalar(loop.getLowerBound()), to = getScalar(loop.getUpperBound()), step = getScalar(loop.getStep());
   meet();
   auto created = scf::ForOp::create(b, loc, from, to, step, init);
@@ -340,7 +347,13 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
       Value next = arith::AddIOp::create(b, loc, created.getInductionVar(), step);
       beginTokens(getNextLoads(loop, next, savedScalars));
     }
+    SmallVector<Value> following;
+    if (!fetched.empty()) {
+      Value next = arith::AddIOp::create(b, loc, created.getInductionVar(), step);
+      following = fetchNext(loop, created.getRegionIterArgs().take_back(fetched.size()), next, to);
+    }
     SmallVector<Value> yielded = lowerBlock(*loop.getBody(), places, args);
+    llvm::append_range(yielded, following);
     meet();
     scf::YieldOp::create(b, loc, yielded);
   }

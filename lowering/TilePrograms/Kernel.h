@@ -85,6 +85,13 @@ protected:
   /// The body of a loop over tokens begins; if `fetchesAhead`, with the tiles that its next iteration will load.
   virtual bool fetchesAhead() const { return false; }
   virtual void beginTokens(llvm::ArrayRef<Matrix> next) {}
+  /// A loop is about to begin: a machine may ask for what its first iteration loads. Gives what the loop carries of it.
+  virtual llvm::SmallVector<mlir::Value> fetchFirst(mlir::scf::ForOp loop) { return {}; }
+  /// In its body: what has been asked for is there; gives the same of the iteration `next`, if it is below `to`.
+  virtual llvm::SmallVector<mlir::Value> fetchNext(mlir::scf::ForOp loop, mlir::ValueRange fetched, mlir::Value next,
+                                                   mlir::Value to) {
+    return {};
+  }
   /// Before the nest of this number of those of a piece.
   virtual void beforeNest(size_t nest, size_t count) {}
   /// Before the nests of a piece: `loads` are its tiles that lie in the kernel's buffers.
@@ -98,6 +105,9 @@ protected:
   void lowerBody() { lowerBlock(kernel.getBody().front(), {}, {}); }
 
   Memory access(mlir::Value buffer, mlir::Value offset, int64_t stride);
+  /// Whether a scalar can be computed where the program stands, although it has not been reached yet; `mayRead`: also
+  /// from indices in memory.
+  bool isKnown(mlir::Value scalar, bool mayRead) const;
 
   tile::KernelOp kernel;
   mlir::Location loc;

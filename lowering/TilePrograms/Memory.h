@@ -12,7 +12,8 @@ struct Memory {
   mlir::Value pointer; // !llvm.ptr
   mlir::Type element;  // as stored
   int64_t stride;      // elements from row to row
-  bool ofLane = false; // instead: in memory of each lane the points that are dealt to it, in their order
+  bool ofLane =
+      false; // instead: in memory of each lane the points that are dealt to it, in their order; one of a vector
 };
 
 // Accesses at offset row * stride + column (null: 0), with conversion to and from the compute type; a width of 0 is a
@@ -22,8 +23,7 @@ mlir::Value emitAddress(mlir::OpBuilder &b, mlir::Location loc, const Memory &me
 mlir::Value emitLoad(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,
                      int64_t width, mlir::Type compute);
 /// What has been loaded, in the compute type.
-mlir::Value convertLoaded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, int64_t width,
-                          mlir::Type compute);
+mlir::Value convertLoaded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, int64_t width, mlir::Type compute);
 /// A value as it is stored.
 mlir::Value convertStored(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, mlir::Type element);
 void emitStore(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mlir::Value row, mlir::Value column,

@@ -125,7 +125,7 @@ Value NestPoints::evaluateNew(Value v, unsigned axes, const Point &point) {
     bool twoAxes = axes == (kRowBit | kColumnBit);
     const Memory &memory = memories.find(v)->second;
     if (memory.ofLane) {
-      return emitLoad(b, loc, memory, Value(), point.own, 0, compute);
+      return emitLoad(b, loc, memory, Value(), twoAxes ? point.own : Value(), 0, compute);
     }
     if (!column) { // a vector along the rows: one element
       return emitLoad(b, loc, memory, Value(), point.row, 0, compute);

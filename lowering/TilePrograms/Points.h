@@ -21,7 +21,7 @@ protected:
 
   struct Point {
     mlir::Value row, column;
-    int64_t width = 0; // columns from `column` on, as a vector; 0: one, as a scalar
+    int64_t width = 0;    // columns from `column` on, as a vector; 0: one, as a scalar
     mlir::Value own = {}; // its number among the points of this lane, where memory of lanes is accessed
   };
 
@@ -30,9 +30,9 @@ protected:
   }
   /// A tile that is read from memory in this nest.
   bool isMemory(mlir::Value tile);
-  /// Whether any of what has been prepared is.
+  /// Whether any matrix of what has been prepared is, and in memory of lanes.
   bool readsOwn() {
-    return llvm::any_of(memories, [](auto &entry) { return entry.second.ofLane; });
+    return llvm::any_of(memories, [](auto &entry) { return entry.second.ofLane && getRank(entry.first) == 2; });
   }
   /// Makes scalars and addresses available in front of the loops.
   void prepare(mlir::Value value);
