@@ -22,6 +22,16 @@ void Emitter::barrier() {
   barriers.push_back(&*std::prev(b.getInsertionPoint()));
 }
 
+Value lanes::convertStored(OpBuilder &b, Location loc, const Hooks &hooks, Value value, Type element) {
+  bool rounds = element.isBF16() && value.getType().isF32() && hooks.roundsToBF16();
+  return rounds ? arith::TruncFOp::create(b, loc, element, value).getResult()
+                : programs::convertStored(b, loc, value, element);
+}
+
+void Emitter::store(const Memory &memory, Value row, Value column, Value value) {
+  programs::emitStore(b, loc, memory, row, column, convertStored(b, loc, hooks, value, memory.element));
+}
+
 SmallVector<Value> Emitter::carry(Value first, int64_t step, int64_t size, ValueRange init, CarryBody body) {
   if (step >= size) {
     if (step == size) { // every lane has one

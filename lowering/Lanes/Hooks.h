@@ -101,6 +101,10 @@ public:
   virtual mlir::Value emitUnion(mlir::OpBuilder &, mlir::Location, mlir::Value /*value*/) const { return {}; }
 };
 
+/// A value as it is stored, by the machine's own conversion if it has one.
+mlir::Value convertStored(mlir::OpBuilder &b, mlir::Location loc, const Hooks &hooks, mlir::Value value,
+                          mlir::Type element);
+
 } // namespace rwkv::lanes
 
 #endif // RWKV_LOWERING_LANES_HOOKS_H

@@ -59,6 +59,9 @@ public:
   void barrier();
   std::vector<mlir::Operation *> barriers; // so far
 
+  /// By the machine's own conversion if it has one.
+  void store(const Memory &memory, mlir::Value row, mlir::Value column, mlir::Value value);
+
   using Body = llvm::function_ref<void(mlir::Value)>;
   using CarryBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
   /// i = first, first + step, .. below size, where first < step; no loop if there is one such i.
@@ -100,6 +103,8 @@ bool canBeOfLanes(mlir::scf::ForOp loop, unsigned carried, int64_t lanes);
 /// Whether every lane can keep its element of a vector, that of the column which is dealt to it: a load, sums over
 /// rows, or what is computed point by point, that nobody reads at other points.
 bool isVectorOfLanes(mlir::Value tile, int64_t lanes);
+/// Whether a maximum of a vector is compared with bounds that it violates if an element does, and nothing else.
+bool isOnlyFlagged(tile::ReduceOp maximum);
 /// Whether nothing in a kernel needs what another lane has: all of its tiles are vectors of one length, computed point
 /// by point.
 bool isPointwise(tile::KernelOp kernel);

@@ -279,6 +279,12 @@ private:
     }
   }
 
+  void meetNext(Value more) override {
+    if (!pending.read.empty() || !pending.written.empty() || pending.scalarRead) {
+      e.ifTrue(more, [&] { machine.hooks->emitBarrier(b, loc); }); // nobody waits behind the last iteration
+    }
+  }
+
   void noteScalarRead() override {
     if (!pending.written.empty()) {
       barrier();
@@ -375,19 +381,19 @@ private:
         }
       }
     }
-    SmallVector<Value> fetched = fetchAt(loop, from, to, {});
+    Value isAny = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, from, to);
+    SmallVector<Value> fetched = fetchAt(loop, from, isAny, {});
     scalars.erase(loop.getInductionVar());
     return fetched;
   }
 
-  SmallVector<Value> fetchNext(scf::ForOp loop, ValueRange fetched, Value next, Value to) override {
+  SmallVector<Value> fetchNext(scf::ForOp loop, ValueRange fetched, Value next, Value more) override {
     emitShared([&] { arrive(ahead[loop], fetched); });
-    return fetchAt(loop, next, to, fetched);
+    return fetchAt(loop, next, more, fetched);
   }
 
-  /// What a loop fetches of an iteration, if it is below `to`.
-  SmallVector<Value> fetchAt(scf::ForOp loop, Value number, Value to, ValueRange instead) {
-    Value isThere = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, number, to);
+  /// What a loop fetches of an iteration, if there is one of this number.
+  SmallVector<Value> fetchAt(scf::ForOp loop, Value number, Value isThere, ValueRange instead) {
     auto saved = scalars;
     scalars[loop.getInductionVar()] = number;
     auto at = [&](tile::LoadOp load) { return accessApart(load); };
@@ -452,8 +458,19 @@ private:
     e.ifFirst([&] { emitStore(b, loc, memory, Value(), Value(), value); });
   }
 
-  void emitFlag(Value violated, int32_t statusBit) override {
-    e.ifTrue(violated, [&] { e.ifFirst([&] { setStatus(statusBit); }); });
+  void emitFlag(tile::FlagOp flag, Value violated) override {
+    auto compare = flag.getViolated().getDefiningOp<arith::CmpFOp>();
+    auto maximum = compare ? compare.getLhs().getDefiningOp<tile::ReduceOp>() : tile::ReduceOp();
+    auto report = [&] { setStatus(flag.getStatusBit()); };
+    if (maximum && isOnlyFlagged(maximum)) { // each lane knows of its own points
+      e.ifTrue(violated, report);
+    } else {
+      e.ifTrue(violated, [&] { e.ifFirst(report); });
+    }
+  }
+
+  SmallVector<unsigned> orderNests(Plan &plan) override {
+    return pipeline ? KernelLowering::orderNests(plan) : plan.getVectorsFirst();
   }
 
   void setStatus(int32_t statusBit) {

@@ -81,7 +81,7 @@ private:
       for (auto &[root, point, value] : stores) {
         bool own = targets[root].ofLane;
         Value column = own ? (hasRows ? point.own : Value()) : point.column;
-        emitStore(b, loc, targets[root], hasRows && !own ? point.row : Value(), column, value);
+        e.store(targets[root], hasRows && !own ? point.row : Value(), column, value);
       }
     };
     mine && !stores.empty() ? e.ifTrue(mine, store) : store();
@@ -193,7 +193,7 @@ private:
   }
 
   void storeSum(unsigned root, Value position, Value total) {
-    emitStore(b, loc, targets[root], Value(), targets[root].ofLane ? Value() : position, total);
+    e.store(targets[root], Value(), targets[root].ofLane ? Value() : position, total);
   }
 
   // ---- sums along the columns: lanes of a warp share a row
@@ -265,24 +265,29 @@ private:
       SmallVector<Value> partial = e.carry(e.lane, e.lanes, columns, neutrals(), [&](Value column, ValueRange before) {
         return emitPoints(Point{Value(), column}, before);
       });
+      SmallVector<std::pair<unsigned, Value *>> whole; // a lane need not know what others flag
       for (auto [root, value] : llvm::zip_equal(sums, partial)) {
-        value = combineLanes(root, value, 1, warp);
+        if (!isOnlyFlagged(reduceOf(root))) {
+          value = combineLanes(root, value, 1, warp);
+          whole.push_back({root, &value});
+        }
       }
-      if (warps > 1) {
+      if (warps > 1 && !whole.empty()) {
         Value number = e.laneDivided(warp);
         SmallVector<Memory> memory;
-        for (auto [root, value] : llvm::zip_equal(sums, partial)) {
-          memory.push_back(allocate(warps, value.getType()));
+        for (auto [root, value] : whole) {
+          memory.push_back(allocate(warps, value->getType()));
           Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, e.laneModulo(warp), e.index(0));
-          e.ifTrue(first, [&, value = value] { emitStore(b, loc, memory.back(), Value(), number, value); });
+          e.ifTrue(first, [&, value = value] { emitStore(b, loc, memory.back(), Value(), number, *value); });
         }
         e.barrier();
-        for (auto [k, value] : llvm::enumerate(partial)) {
-          value = Value();
+        for (auto [k, sum] : llvm::enumerate(whole)) {
+          Value total;
           for (int64_t i = 0; i < warps; ++i) {
             Value part = emitLoad(b, loc, memory[k], Value(), e.index(i), 0, memory[k].element);
-            value = value ? combine(sums[k], value, part) : part;
+            total = total ? combine(sum.first, total, part) : part;
           }
+          *sum.second = total;
         }
       }
       for (auto [root, value] : llvm::zip_equal(sums, partial)) {

@@ -54,6 +54,16 @@ bool lanes::isVectorOfLanes(Value tile, int64_t lanes) {
   return (hasAll || (isPoint && hasEachColumn(columns, lanes))) && isReadByColumns(tile);
 }
 
+bool lanes::isOnlyFlagged(tile::ReduceOp maximum) {
+  bool isMaximum = maximum.getKind() == tile::ReduceKind::max && !isTile(maximum.getResult());
+  return isMaximum && llvm::all_of(maximum.getResult().getUses(), [](OpOperand &use) {
+           auto compare = dyn_cast<arith::CmpFOp>(use.getOwner());
+           return compare && use.getOperandNumber() == 0 && compare.getLhs() != compare.getRhs() &&
+                  llvm::is_contained({arith::CmpFPredicate::OGT, arith::CmpFPredicate::OGE}, compare.getPredicate()) &&
+                  llvm::all_of(compare->getUsers(), llvm::IsaPred<tile::FlagOp>);
+         });
+}
+
 bool lanes::isPointwise(tile::KernelOp kernel) {
   std::optional<int64_t> columns;
   WalkResult found = kernel.getBody().walk([&](Operation *op) {

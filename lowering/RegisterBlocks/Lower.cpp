@@ -156,10 +156,10 @@ private:
     });
   }
 
-  void emitFlag(Value violated, int32_t statusBit) override {
+  void emitFlag(tile::FlagOp flag, Value violated) override {
     Type i32 = b.getI32Type();
     Value old = LLVM::LoadOp::create(b, loc, i32, status, 4);
-    Value bit = arith::SelectOp::create(b, loc, violated, arith::ConstantIntOp::create(b, loc, i32, statusBit),
+    Value bit = arith::SelectOp::create(b, loc, violated, arith::ConstantIntOp::create(b, loc, i32, flag.getStatusBit()),
                                         arith::ConstantIntOp::create(b, loc, i32, 0));
     LLVM::StoreOp::create(b, loc, arith::OrIOp::create(b, loc, old, bit), status, 4);
   }

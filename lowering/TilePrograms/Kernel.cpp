@@ -232,12 +232,15 @@ void KernelLowering::lowerPiece(ArrayRef<Operation *> piece, ValueRange carried,
     places[i] = allocate(carried[i]);
   }
   destinations = &places;
-  for (auto [i, nest] : llvm::enumerate(plan.nests)) {
-    beforeNest(i, plan.nests.size());
+  SmallVector<unsigned> order = orderNests(plan);
+  for (auto [place, i] : llvm::enumerate(order)) {
+    const Nest &nest = plan.nests[i];
+    beforeNest(place, order.size());
     const Root &first = plan.roots[nest.roots.front()];
     if (first.kind == Root::Kind::program) {
       Memory target = getTarget(first);
-      const Root *next = i + 1 < plan.nests.size() ? &plan.roots[plan.nests[i + 1].roots.front()] : nullptr;
+      const Root *next =
+          place + 1 < order.size() ? &plan.roots[plan.nests[order[place + 1]].roots.front()] : nullptr;
       if (!next || next->kind != Root::Kind::program || !joinsNext(first.op, next->op)) {
         emitProgram(first.op, target);
       }
@@ -250,7 +253,7 @@ void KernelLowering::lowerPiece(ArrayRef<Operation *> piece, ValueRange carried,
       Memory memory = access(store.getBuffer(), store.getOffset(), 1);
       emitScalarStore(memory, getScalar(store.getValue()));
     } else if (auto flag = dyn_cast<tile::FlagOp>(op)) {
-      emitFlag(getScalar(flag.getViolated()), flag.getStatusBit());
+      emitFlag(flag, getScalar(flag.getViolated()));
     }
   }
   if (!plan.delayed.empty()) { // scalars that are carried may be parts of what is overwritten now
@@ -348,13 +351,15 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
       beginTokens(getNextLoads(loop, next, savedScalars));
     }
     SmallVector<Value> following;
+    Value more;
     if (!fetched.empty()) {
       Value next = arith::AddIOp::create(b, loc, created.getInductionVar(), step);
-      following = fetchNext(loop, created.getRegionIterArgs().take_back(fetched.size()), next, to);
+      more = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, next, to);
+      following = fetchNext(loop, created.getRegionIterArgs().take_back(fetched.size()), next, more);
     }
     SmallVector<Value> yielded = lowerBlock(*loop.getBody(), places, args);
     llvm::append_range(yielded, following);
-    meet();
+    more ? meetNext(more) : meet();
     scf::YieldOp::create(b, loc, yielded);
   }
   scalars = std::move(savedScalars);

@@ -71,11 +71,17 @@ protected:
   virtual void emitCopy(const Memory &from, const Memory &to, int64_t rows, int64_t columns, mlir::Type compute) = 0;
   virtual void emitScalarStore(const Memory &memory, mlir::Value value) = 0;
   /// Sets RWKV_KERNEL_BOUND in the caller's status word.
-  virtual void emitFlag(mlir::Value violated, int32_t statusBit) = 0;
+  virtual void emitFlag(tile::FlagOp flag, mlir::Value violated) = 0;
+  /// In which order nests are emitted.
+  virtual llvm::SmallVector<unsigned> orderNests(Plan &plan) {
+    return llvm::to_vector(llvm::seq<unsigned>(0, plan.nests.size()));
+  }
   /// A scalar is about to be read from a tile in memory.
   virtual void noteScalarRead() {}
   /// A loop or a branch begins, or ends one of its iterations: other code may have run before.
   virtual void meet() {}
+  /// A loop that has fetched ends one of its iterations; `more`: another one comes.
+  virtual void meetNext(mlir::Value more) { meet(); }
   /// A loop whose phases different warps run: what it carries lies in `places` before and after. Machines without such
   /// warps are given none.
   virtual void lowerPhases(tile::PipelineOp pipeline, llvm::ArrayRef<Memory> places, mlir::Value from, mlir::Value to,
@@ -87,9 +93,9 @@ protected:
   virtual void beginTokens(llvm::ArrayRef<Matrix> next) {}
   /// A loop is about to begin: a machine may ask for what its first iteration loads. Gives what the loop carries of it.
   virtual llvm::SmallVector<mlir::Value> fetchFirst(mlir::scf::ForOp loop) { return {}; }
-  /// In its body: what has been asked for is there; gives the same of the iteration `next`, if it is below `to`.
+  /// In its body: what has been asked for is there; gives the same of the iteration `next`, if there is one more.
   virtual llvm::SmallVector<mlir::Value> fetchNext(mlir::scf::ForOp loop, mlir::ValueRange fetched, mlir::Value next,
-                                                   mlir::Value to) {
+                                                   mlir::Value more) {
     return {};
   }
   /// Before the nest of this number of those of a piece.

@@ -98,14 +98,14 @@ Value programs::convertStored(OpBuilder &b, Location loc, Value value, Type elem
   if (compute.isInteger(1)) {
     return arith::ExtUIOp::create(b, loc, type, value);
   }
+  if (element == compute) {
+    return value;
+  }
   if (element.isBF16()) {
     if (compute.isF64()) {
       value = arith::TruncFOp::create(b, loc, withWidth(b.getF32Type(), width), value);
     }
     return roundToBF16(b, loc, value, width);
-  }
-  if (element == compute) {
-    return value;
   }
   bool narrows = element.getIntOrFloatBitWidth() < compute.getIntOrFloatBitWidth();
   return narrows ? arith::TruncFOp::create(b, loc, type, value).getResult()

@@ -54,6 +54,10 @@ public:
   /// they are added to, elementwise ops that make a tile.
   llvm::DenseMap<mlir::Operation *, mlir::Value> inPlace;
 
+  /// The nests in an order in which those over vectors that need no others come first: what they make is there when the
+  /// first large one waits for what it needs.
+  llvm::SmallVector<unsigned> getVectorsFirst();
+
   /// The root that makes `value`, or null.
   const Root *find(mlir::Value value) const;
 

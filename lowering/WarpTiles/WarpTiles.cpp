@@ -509,11 +509,7 @@ void WarpTiles::storeAll(const Place &to, const Placement &placement, ArrayRef<V
   forEachAccess(to, placement, accesses, [&](const Access &access, Value pointer) {
     int64_t width = access.registers.size();
     auto converted = [&](unsigned number) -> Value {
-      Value value = values[number];
-      if (memory.element.isBF16() && value.getType().isF32() && hooks.roundsToBF16()) {
-        return arith::TruncFOp::create(b, loc, memory.element, value);
-      }
-      return convertStored(b, loc, value, memory.element);
+      return lanes::convertStored(b, loc, hooks, values[number], memory.element);
     };
     if (width == 1) {
       LLVM::StoreOp::create(b, loc, converted(access.registers[0]), pointer, bytes);
