@@ -77,15 +77,37 @@ private:
       }
       memo = std::move(saved);
     }
-    auto store = [&] {
+    if (mine && !hasRows && overwritesRead()) { // some lanes only read
+      e.barrier();
+    }
+    auto store = [&](bool own) {
       for (auto &[root, point, value] : stores) {
-        bool own = targets[root].ofLane;
-        Value column = own ? (hasRows ? point.own : Value()) : point.column;
-        e.store(targets[root], hasRows && !own ? point.row : Value(), column, value);
+        if (targets[root].ofLane == own) {
+          Value column = own ? (hasRows ? point.own : Value()) : point.column;
+          e.store(targets[root], hasRows && !own ? point.row : Value(), column, value);
+        }
       }
     };
-    mine && !stores.empty() ? e.ifTrue(mine, store) : store();
+    store(/*own=*/true);
+    bool isShared = llvm::any_of(stores, [&](auto &entry) { return !targets[std::get<0>(entry)].ofLane; });
+    if (mine && isShared) {
+      e.ifTrue(mine, [&] { store(/*own=*/false); });
+    } else {
+      store(/*own=*/false);
+    }
     return next;
+  }
+
+  /// Whether the nest writes what it reads.
+  bool overwritesRead() {
+    return llvm::any_of(targets, [&](auto &entry) {
+      return entry.second.pointer && !entry.second.ofLane && readsFrom(entry.second.pointer);
+    });
+  }
+
+  /// Whether lanes keep what the nest makes, points of a vector.
+  bool makesOwnVectors() {
+    return !hasRows && llvm::any_of(nest.roots, [&](unsigned root) { return targets[root].ofLane; });
   }
 
   // ---- without sums, or sums along the rows: every lane keeps a column
@@ -120,6 +142,11 @@ private:
     scoped([&] {
       hoist(0, Point());
       Emitter::Deal dealt = e.deal(rows, columns, e.lanes);
+      if (dealt.rows > 1 && makesOwnVectors()) { // all lanes of a column have them, and one of them writes for all
+        Value mine = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, dealt.row, e.index(0));
+        emitPoints(Point{Value(), dealt.column}, {}, mine);
+        return 0;
+      }
       e.forEach(dealt.column, dealt.columns, columns, [&](Value column) { emitColumn(dealt, column); });
       return 0;
     });
@@ -262,9 +289,18 @@ private:
     scoped([&] {
       hoist(0, Point());
       int64_t warp = std::min(e.lanes, e.hooks.getWarp()), warps = e.lanes / warp;
-      SmallVector<Value> partial = e.carry(e.lane, e.lanes, columns, neutrals(), [&](Value column, ValueRange before) {
-        return emitPoints(Point{Value(), column}, before);
-      });
+      SmallVector<Value> partial;
+      if (columns < e.lanes && makesOwnVectors()) { // all lanes of a column have them, one of them counts
+        Value mine = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, e.lane, e.index(columns));
+        SmallVector<Value> none = neutrals();
+        partial = emitPoints(Point{Value(), e.laneModulo(columns)}, none, mine);
+        for (auto [value, instead] : llvm::zip_equal(partial, none)) {
+          value = arith::SelectOp::create(b, loc, mine, value, instead);
+        }
+      } else {
+        partial = e.carry(e.lane, e.lanes, columns, neutrals(),
+                          [&](Value column, ValueRange before) { return emitPoints(Point{Value(), column}, before); });
+      }
       SmallVector<std::pair<unsigned, Value *>> whole; // a lane need not know what others flag
       for (auto [root, value] : llvm::zip_equal(sums, partial)) {
         if (!isOnlyFlagged(reduceOf(root))) {

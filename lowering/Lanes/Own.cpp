@@ -47,11 +47,11 @@ bool lanes::isVectorOfLanes(Value tile, int64_t lanes) {
   }
   int64_t columns = tile::getTileShape(tile.getType()).back();
   auto reduce = dyn_cast<tile::ReduceOp>(op);
-  // Lanes that are not dealt a point compute nothing, but they can read, and take part in sums.
-  bool isShared = isa<tile::LoadOp>(op) || (reduce && reduce.getAxis() == 0 && getRank(reduce.getX()) == 2);
-  bool hasAll = isShared && llvm::isPowerOf2_64(columns) && columns <= lanes;
-  bool isPoint = (isShared && !reduce) || isElementwise(op);
-  return (hasAll || (isPoint && hasEachColumn(columns, lanes))) && isReadByColumns(tile);
+  bool isSum = reduce && reduce.getAxis() == 0 && getRank(reduce.getX()) == 2;
+  bool isPoint = isa<tile::LoadOp>(op) || isElementwise(op);
+  // Several lanes may have a column, each of them its elements, but not one that others have, too.
+  bool hasAll = llvm::isPowerOf2_64(columns) && columns <= lanes;
+  return ((hasAll && (isSum || isPoint)) || (isPoint && hasEachColumn(columns, lanes))) && isReadByColumns(tile);
 }
 
 bool lanes::isOnlyFlagged(tile::ReduceOp maximum) {

@@ -239,8 +239,7 @@ void KernelLowering::lowerPiece(ArrayRef<Operation *> piece, ValueRange carried,
     const Root &first = plan.roots[nest.roots.front()];
     if (first.kind == Root::Kind::program) {
       Memory target = getTarget(first);
-      const Root *next =
-          place + 1 < order.size() ? &plan.roots[plan.nests[order[place + 1]].roots.front()] : nullptr;
+      const Root *next = place + 1 < order.size() ? &plan.roots[plan.nests[order[place + 1]].roots.front()] : nullptr;
       if (!next || next->kind != Root::Kind::program || !joinsNext(first.op, next->op)) {
         emitProgram(first.op, target);
       }

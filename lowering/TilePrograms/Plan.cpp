@@ -113,17 +113,17 @@ void Plan::visitRoot(const Root &root, function_ref<bool(Value, bool)> callback)
 SmallVector<unsigned> Plan::getVectorsFirst() {
   SmallVector<unsigned> first, others;
   for (unsigned i = 0; i < nests.size(); ++i) {
-    bool isFirst = nests[i].domain.size() == 1 && llvm::all_of(nests[i].roots, [&](unsigned number) {
-                     const Root &root = roots[number];
-                     bool isNew = root.kind == Root::Kind::reduce ||
-                                  (root.kind == Root::Kind::tile && !inPlace.contains(root.op));
-                     visitRoot(root, [&](Value value, bool) {
-                       const Root *other = find(value);
-                       isNew &= !other || other->nest == i || llvm::is_contained(first, other->nest);
-                       return isNew && (!other || other->nest == i);
-                     });
-                     return isNew;
-                   });
+    bool isFirst =
+        nests[i].domain.size() == 1 && llvm::all_of(nests[i].roots, [&](unsigned number) {
+          const Root &root = roots[number];
+          bool isNew = root.kind == Root::Kind::reduce || (root.kind == Root::Kind::tile && !inPlace.contains(root.op));
+          visitRoot(root, [&](Value value, bool) {
+            const Root *other = find(value);
+            isNew &= !other || other->nest == i || llvm::is_contained(first, other->nest);
+            return isNew && (!other || other->nest == i);
+          });
+          return isNew;
+        });
     (isFirst ? first : others).push_back(i);
   }
   llvm::append_range(first, others);

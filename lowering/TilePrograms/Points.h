@@ -34,6 +34,10 @@ protected:
   bool readsOwn() {
     return llvm::any_of(memories, [](auto &entry) { return entry.second.ofLane && getRank(entry.first) == 2; });
   }
+  /// Whether any of it lies at this address.
+  bool readsFrom(mlir::Value pointer) {
+    return llvm::any_of(memories, [&](auto &entry) { return entry.second.pointer == pointer; });
+  }
   /// Makes scalars and addresses available in front of the loops.
   void prepare(mlir::Value value);
   unsigned domainAxes() const { return hasRows ? kRowBit | kColumnBit : kColumnBit; }

@@ -11,7 +11,6 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-SAME: tile.lanes = 64 : i64, tile.scratch = 0 : i64, tile.shared = 0 : i64
 // CHECK-NOT: barrier
 // CHECK: %[[FIRST:.*]] = scf.if %{{.*}} -> (bf16) {
-// CHECK-NEXT: llvm.getelementptr
 // CHECK: llvm.load %{{.*}} : !llvm.ptr<1> -> bf16
 // CHECK: } else {
 // CHECK-NOT: llvm.load
