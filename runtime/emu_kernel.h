@@ -40,7 +40,7 @@ typedef struct rwkv_emu_functions {
   /* A meeting of `count` warps, at 8 bytes of shared memory, to which they come once per round. */
   void (*begin_meeting)(rwkv_emu_lane *self, void *place, int32_t count);
   void (*end_meeting)(rwkv_emu_lane *self, void *place);
-  /* A warp, all of whose lanes call this, comes to a meeting, and goes on at once. */
+  /* A warp, all of whose lanes call this, comes to a meeting, and goes on at once; its lanes have not waited either. */
   void (*arrive)(rwkv_emu_lane *self, void *place, int32_t warp);
   /* Waits until all warps have come for a round, from 0 on. */
   void (*await)(rwkv_emu_lane *self, void *place, int32_t round);

@@ -158,23 +158,19 @@ bool rwkvi_emu_meet(fiber *f, group what, int32_t size) {
   return true;
 }
 
-/* What one of its lanes knows all of them know. */
-static void settle_warp(fiber *f, int32_t warp) {
+void rwkvi_emu_warp_barrier(rwkv_emu_lane *self, int32_t warp) {
+  fiber *f = (fiber *)self;
+  if (!rwkvi_emu_meet(f, (group){.kind = WARP_BARRIER}, warp)) {
+    return;
+  }
   rwkvi_emu_watch *watch = f->block->watch;
   rwkvi_emu_clock all = {0};
-  fiber *first = f - f->lane.lane % warp;
+  fiber *first = f - self->lane % warp;
   for (int32_t i = 0; i < warp; ++i) {
     rwkvi_emu_clock_arrive(watch, &first[i].clock, first[i].lane.lane, &all);
   }
   for (int32_t i = 0; i < warp; ++i) {
     rwkvi_emu_clock_wait(watch, &first[i].clock, &all);
-  }
-}
-
-void rwkvi_emu_warp_barrier(rwkv_emu_lane *self, int32_t warp) {
-  fiber *f = (fiber *)self;
-  if (rwkvi_emu_meet(f, (group){.kind = WARP_BARRIER}, warp)) {
-    settle_warp(f, warp);
   }
 }
 
@@ -247,7 +243,6 @@ void rwkvi_emu_arrive(rwkv_emu_lane *self, void *place, int32_t warp) {
   if (!rwkvi_emu_meet(f, (group){.kind = ARRIVAL, .what = place}, warp)) {
     return;
   }
-  settle_warp(f, warp);
   fiber *first = f - self->lane % warp;
   for (int32_t i = 0; i < warp; ++i) {
     rwkvi_emu_clock_arrive(b->watch, &first[i].clock, first[i].lane.lane,

@@ -54,7 +54,7 @@ public:
   /// lane begins it, before a barrier of all, and ends it after one, whenever rounds are over.
   virtual void emitMeeting(mlir::OpBuilder &b, mlir::Location loc, mlir::Value place, int64_t count) const = 0;
   virtual void emitMeetingEnd(mlir::OpBuilder &, mlir::Location, mlir::Value /*place*/) const {}
-  /// A warp comes, and does not wait: all of its lanes do this.
+  /// A warp comes: all of its lanes do this, and none waits.
   virtual void emitArrival(mlir::OpBuilder &b, mlir::Location loc, mlir::Value place) const = 0;
   /// Waits until all have come for round `round` (i32, from 0 on); what they did before is then seen. The next round
   /// must not be over before.

@@ -40,8 +40,8 @@ struct Pipeline {
   llvm::MapVector<mlir::Operation *, Part> results; // by their stores
   static constexpr int64_t kMeetingBytes = 8;
   int64_t slotBytes = 2 * kMeetingBytes; // a slot is met at when it has been filled, and when it has been applied
-  int64_t inRange = 0;     // i32 of a slot: whether its pairs do without units
-  bool hasScratch = false; // parts that share memory: they are made in the order of the program
+  int64_t inRange = 0;                   // i32 of a slot: whether its pairs do without units
+  bool hasScratch = false;               // parts that share memory: they are made in the order of the program
 
   bool usesPairs() const { return instruction->operandBits == 16; }
   bool preparesPairs() const { return prepared->operandBits == 16; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Where the tiles of a kernel lie: those that are never needed at the same time share memory, slots of pipelines and then
-// those that are used most come first, and what does not fit in the shared memory goes to the task's part of the scratch
-// buffer.
+// Where the tiles of a kernel lie: those that are never needed at the same time share memory, slots of pipelines and
+// then those that are used most come first, and what does not fit in the shared memory goes to the task's part of the
+// scratch buffer.
 #ifndef RWKV_LOWERING_LANES_PLACE_H
 #define RWKV_LOWERING_LANES_PLACE_H
 

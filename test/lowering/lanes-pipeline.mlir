@@ -7,7 +7,7 @@
 module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
 
 // 64 columns are four times 16, so that four warps apply and four prepare, each one chunk in four. A slot is met at twice:
-// when it has been filled, to which one warp comes, and when it has been applied, to which four do, at its first 16 bytes. Two
+// when it has been filled, to which one warp comes, and when it has been applied, to which four do, lane by lane, at its first 16 bytes. Two
 // tasks fit a multiprocessor, so that a lane has 128 registers.
 // CHECK-LABEL: func.func @chunks(
 // Loads of arguments without noalias stay in front of meetings.
@@ -16,7 +16,8 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-SAME: tile.lanes = 256
 // CHECK-DAG: %[[ONE:.*]] = arith.constant 1 : i32
 // CHECK-DAG: %[[FOUR:.*]] = arith.constant 4 : i32
-// CHECK-DAG: %[[ALL:.*]] = arith.constant -1 : i32
+// CHECK-DAG: %[[LANES:.*]] = arith.constant 32 : i32
+// CHECK-DAG: %[[ALL:.*]] = arith.constant 128 : i32
 // CHECK-DAG: %[[C0:.*]] = arith.constant 0 : index
 // CHECK-DAG: %[[C4:.*]] = arith.constant 4 : index
 // CHECK-DAG: %[[C5:.*]] = arith.constant 5 : index
@@ -26,8 +27,8 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK: arith.andi %[[THREAD]], %[[C31]]
 // CHECK: %[[IS_ONE:.*]] = arith.cmpi eq, %[[THREAD]], %[[C0]]
 // CHECK: scf.if %[[IS_ONE]] {
-// CHECK: mbarrier.init.shared"(%{{[0-9]+}}, %[[ONE]])
-// CHECK: mbarrier.init.shared"(%{{[0-9]+}}, %[[FOUR]])
+// CHECK: mbarrier.init.shared"(%{{[0-9]+}}, %[[LANES]])
+// CHECK: mbarrier.init.shared"(%{{[0-9]+}}, %[[ALL]])
 // CHECK-COUNT-6: mbarrier.init.shared
 // CHECK: barrier.cta.sync.aligned.all
 
@@ -53,8 +54,6 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:         !llvm.ptr<1> -> i32
 // CHECK:         nvvm.redux.sync.umax
 // CHECK:         mma.m16n8k16.row.col.f32.f32
-// CHECK:       nvvm.bar.warp.sync
-// CHECK:       nvvm.elect.sync"(%[[ALL]])
 // CHECK:       mbarrier.arrive.shared
 // CHECK:       %[[AHEAD:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
 // CHECK:       %[[ROUND:.*]] = arith.divui %{{[0-9]+}}, %[[FOUR]] : i32
@@ -87,7 +86,6 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
 // CHECK:     nvvm.bar.warp.sync
 // CHECK:     llvm.store %{{.*}} : bf16, !llvm.ptr{{$}}
-// CHECK:     nvvm.bar.warp.sync
 // CHECK:     mbarrier.arrive.shared
 // CHECK:     scf.yield
 // CHECK:   llvm.store %[[AFTER]]#0, %[[STATE]]
