@@ -13,20 +13,19 @@
 
 enum {
   RWKV_EMU_REGISTERS = 256, /* of one product: those of A, B and C */
-  RWKV_EMU_BITS = 12        /* of the number of a register, or of a lane in a group of warps */
+  RWKV_EMU_BITS = 8         /* of the number of a register, or of a lane of a warp */
 };
 
 /* What a matrix instruction takes the elements of A and B for. */
-typedef enum rwkv_emu_operand { RWKV_EMU_F32, RWKV_EMU_TF32, RWKV_EMU_BF16, RWKV_EMU_F16 } rwkv_emu_operand;
+typedef enum rwkv_emu_operand { RWKV_EMU_F32, RWKV_EMU_TF32, RWKV_EMU_F16 } rwkv_emu_operand;
 
-/* Which element a register of a lane holds: the xor of the (row, column) of the bits of both their numbers, those of
- * the lane's number being those of its warp in the group above those in the warp. */
+/* Which element a register of a lane holds: the xor of the (row, column) of the bits of both their numbers. */
 typedef struct rwkv_emu_fragment {
   int32_t register_bits, lane_bits;
   int32_t of_register[RWKV_EMU_BITS][2], of_lane[RWKV_EMU_BITS][2];
 } rwkv_emu_fragment;
 
-/* C (m x n) += A (m x k) B (k x n), by `lanes` neighbouring lanes: whole warps. C is f32. */
+/* C (m x n) += A (m x k) B (k x n), by the `lanes` lanes of a warp. C is f32. */
 typedef struct rwkv_emu_product {
   int32_t lanes, m, n, k, operand;
   rwkv_emu_fragment a, b, c;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST = 64 * 256 }; /* elements of a matrix */
+enum { MOST = 32 * 32 }; /* elements of a matrix */
 
 static uint32_t bits_of(float value) {
   uint32_t bits;
@@ -33,8 +33,6 @@ static bool read_operand(int32_t operand, float *value) {
   case RWKV_EMU_TF32: /* the low bits are not connected */
     *value = of_bits(bits & ~UINT32_C(0x1fff));
     return true;
-  case RWKV_EMU_BF16:
-    return (bits & 0xffff) == 0 || isnan(*value);
   case RWKV_EMU_F16: {
     /* 11 significant bits, the last of them not below 2^-24. */
     float size = fabsf(*value);

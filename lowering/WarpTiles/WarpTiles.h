@@ -6,8 +6,8 @@
 #define RWKV_LOWERING_WARPTILES_WARPTILES_H
 
 #include "lowering/Lanes/Hooks.h"
+#include "lowering/Layout/Placement.h"
 #include "lowering/TilePrograms/Memory.h"
-#include "lowering/WarpTiles/Placement.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <functional>

@@ -14,7 +14,7 @@
 // GFX942: rwkv.target = #rwkv.target<"emu-gfx942", vector = 2048, registers = 64, scratch = 65536, lanes = 256, units = 304>
 
 // One product of 32 lanes (the first number), 16 x 8 x 16, of f16.
-// LLVM: @rwkv_emu_mma.m16n8k16.f16 = internal {{.*}}constant [{{[0-9]+}} x i32] [i32 32, i32 16, i32 8, i32 16, i32 3,
+// LLVM: @rwkv_emu_mma.m16n8k16.f16 = internal {{.*}}constant [{{[0-9]+}} x i32] [i32 32, i32 16, i32 8, i32 16, i32 2,
 // LLVM-NOT: @rwkv_shared
 // LLVM: define protected void @heads_0(ptr {{[^,]*}}, ptr {{[^,]*}})
 // LLVM-NOT: @rwkv_emu_self

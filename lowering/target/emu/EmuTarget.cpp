@@ -35,7 +35,6 @@ rwkv_emu_fragment describeFragment(const FragmentBases &bases) {
   };
   add(fragment.of_register, fragment.register_bits, bases.reg);
   add(fragment.of_lane, fragment.lane_bits, bases.lane);
-  add(fragment.of_lane, fragment.lane_bits, bases.warp);
   return fragment;
 }
 
@@ -43,7 +42,7 @@ rwkv_emu_operand getOperand(const MatrixInstruction &instruction) {
   if (instruction.operandBits == 32) {
     return instruction.name.ends_with(".tf32") ? RWKV_EMU_TF32 : RWKV_EMU_F32;
   }
-  return instruction.name.ends_with(".f16") ? RWKV_EMU_F16 : RWKV_EMU_BF16;
+  return RWKV_EMU_F16;
 }
 
 class EmuHooks : public lanes::Hooks {
@@ -322,9 +321,8 @@ void finishModule(llvm::Module &code) {
 } // namespace
 
 rwkv_emu_product emu::describe(const MatrixInstruction &instruction, int64_t warp) {
-  size_t warps = size_t(1) << std::max(instruction.a.warp.size(), instruction.c.warp.size());
   auto number = [](auto value) { return static_cast<int32_t>(value); };
-  return {number(warp * warps),
+  return {number(warp),
           number(instruction.m),
           number(instruction.n),
           number(instruction.k),

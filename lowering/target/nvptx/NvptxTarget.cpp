@@ -17,7 +17,7 @@ constexpr int64_t kMostLanes = 256; // per task
 
 class NvptxHooks : public lanes::Hooks {
 public:
-  /// `isFrom90`: of compute capability 9.0 or above, and of one chip only.
+  /// `isFrom90`: of compute capability 9.0 or above.
   explicit NvptxHooks(bool isFrom90) : isFrom90(isFrom90) {}
 
   int64_t getWarp() const override { return 32; }
@@ -256,11 +256,10 @@ void prepareKernel(llvm::Function &code) {
 } // namespace
 
 llvm::ArrayRef<TargetInfo> nvptx::getRows() {
-  static const NvptxHooks hooks(/*isFrom90=*/false), newHooks(/*isFrom90=*/true);
-  // Cost models count the lanes of a warp as one vector. Instructions of one chip only, as those that move registers
-  // between warps, are there where its name ends in "a".
+  static const NvptxHooks since80(/*isFrom90=*/false), since90(/*isFrom90=*/true);
+  // Cost models count the lanes of a warp as one vector.
   static const TargetInfo rows[] = {
-#define GPU(name, ptx, shared, units)                                                                                  \
+#define GPU(name, ptx, shared, units, hooks)                                                                           \
   TargetInfo{name,                                                                                                     \
              "nvptx64-nvidia-cuda",                                                                                    \
              name,                                                                                                     \
@@ -270,7 +269,7 @@ llvm::ArrayRef<TargetInfo> nvptx::getRows() {
              shared,                                                                                                   \
              /*matrix=*/nullptr,                                                                                       \
              kMostLanes,                                                                                               \
-             StringRef(name).ends_with("a") ? &newHooks : &hooks,                                                     \
+             &hooks,                                                                                                   \
              {name},                                                                                                   \
              units,                                                                                                    \
              /*isText=*/true,                                                                                          \

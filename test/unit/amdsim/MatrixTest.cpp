@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Matrix instructions against the tables that the compiler uses: rows of MatrixInstructions.inc.
 #include "Assembler.h"
-#include "test/unit/lowering/LayoutCases.h"
+#include "test/unit/lowering/MatrixInstructions.h"
 
 #include <cmath>
 #include <random>
@@ -10,20 +10,6 @@ using namespace amdsim;
 using namespace amdsim::test;
 
 namespace {
-
-/// Which element register `reg` of a lane holds.
-rwkv::Coord place(const rwkv::FragmentBases &bases, unsigned reg, unsigned lane) {
-  rwkv::Coord at{0, 0};
-  auto add = [&](llvm::ArrayRef<rwkv::Coord> from, unsigned number) {
-    for (auto [bit, base] : llvm::enumerate(from)) {
-      at.row ^= number >> bit & 1 ? base.row : 0;
-      at.column ^= number >> bit & 1 ? base.column : 0;
-    }
-  };
-  add(bases.reg, reg);
-  add(bases.lane, lane);
-  return at;
-}
 
 struct Element {
   unsigned bits;
@@ -50,11 +36,11 @@ void check(const char *code, const char *row, const Element &element) {
   auto fill = [&](unsigned reg, const rwkv::FragmentBases &bases, const std::vector<float> &matrix, unsigned columns,
                   const Element &type) {
     const unsigned each = 32 / type.bits;
-    for (unsigned word = 0; word < (1u << bases.reg.size()) / each; ++word) {
+    for (unsigned word = 0; word < bases.countRegisters() / each; ++word) {
       machine.fill(reg + word, [&](unsigned lane) {
         uint32_t bits = 0;
         for (unsigned part = 0; part < each; ++part) {
-          const rwkv::Coord at = place(bases, word * each + part, lane);
+          const rwkv::Coord at = bases.at(word * each + part, lane);
           bits |= type.encode(matrix[at.row * columns + at.column]) << (part * type.bits);
         }
         return bits;
@@ -66,9 +52,9 @@ void check(const char *code, const char *row, const Element &element) {
   fill(40, instruction.c, c, n, kF32);
   machine.wave.writeMask(kExec, 1); // all lanes take part nevertheless
   machine.run(code);
-  for (unsigned reg = 0; reg < 1u << instruction.c.reg.size(); ++reg) {
+  for (unsigned reg = 0; reg < instruction.c.countRegisters(); ++reg) {
     for (unsigned lane = 0; lane < kLanes; ++lane) {
-      const rwkv::Coord at = place(instruction.c, reg, lane);
+      const rwkv::Coord at = instruction.c.at(reg, lane);
       float expected = c[at.row * n + at.column];
       for (unsigned i = 0; i < k; ++i) {
         expected += a[at.row * k + i] * b[i * n + at.column];

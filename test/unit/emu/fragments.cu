@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Writes fragments.txt: what matrix instructions make of random fragments on a device, for FragmentsTest.cpp. On a
-// machine with an H100 (compute capability 9.0, which all instructions here need together):
+// machine with a GPU of compute capability 8.0 or more (fragments.txt is an H100's):
 //
-//   nvcc -gencode=arch=compute_90a,code=sm_90a -o fragments fragments.cu && ./fragments > fragments.txt
+//   nvcc -arch=native -o fragments fragments.cu && ./fragments > fragments.txt
 //
 // An instruction is a line `NAME LANES A B C`, the number of 32-bit registers that a lane has of each operand, then a
-// line per lane: those of A, of B, of C, then of the result, in hexadecimal. Where B lies in shared memory its number
-// is 0 and a line of its own has B by rows, 16 bits an element. `cvt.rna.tf32 N` has N pairs: a number, and it rounded
-// to tf32.
+// line per lane: those of A, of B, of C, then of the result, in hexadecimal. `cvt.rna.tf32 N` has N pairs: a number,
+// and it rounded to tf32.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -25,27 +24,7 @@
 
 constexpr int kMostWords = 16; // of a lane: A, B, C and the result
 
-#define MMA_16x8x16(TYPE)                                                                                              \
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." TYPE "." TYPE                                                  \
-               ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"                                        \
-               : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])                                                        \
-               : "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]), "r"(w[4]), "r"(w[5]), "f"(c[0]), "f"(c[1]), "f"(c[2]),    \
-                 "f"(c[3]))
-#define MMA_16x8x8(TYPE)                                                                                               \
-  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32." TYPE "." TYPE                                                   \
-               ".f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%7,%8,%9,%10};"                                                    \
-               : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])                                                        \
-               : "r"(w[0]), "r"(w[1]), "r"(w[2]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]))
-#define WGMMA(TYPE)                                                                                                    \
-  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.fence.sync.aligned;\n"                                   \
-               "wgmma.mma_async.sync.aligned.m64n8k16.f32." TYPE "." TYPE                                              \
-               " {%0,%1,%2,%3}, {%4,%5,%6,%7}, %8, p, 1, 1, 0;\n"                                                      \
-               "wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;\n}"                                 \
-               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                                        \
-               : "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]), "l"(descriptor)                                           \
-               : "memory")
-
-enum Kind { BF16_K16, F16_K16, BF16_K8, F16_K8, TF32_K8, WGMMA_BF16, WGMMA_F16 };
+enum Kind { F16_K16, TF32_K8 };
 
 struct Row {
   const char *name;
@@ -54,42 +33,24 @@ struct Row {
 };
 
 const Row rows[] = {
-    {"mma.m16n8k16.bf16", BF16_K16, 32, 4, 2, 4},    {"mma.m16n8k16.f16", F16_K16, 32, 4, 2, 4},
-    {"mma.m16n8k8.bf16", BF16_K8, 32, 2, 1, 4},      {"mma.m16n8k8.f16", F16_K8, 32, 2, 1, 4},
-    {"mma.m16n8k8.tf32", TF32_K8, 32, 4, 2, 4},      {"wgmma.m64n8k16.bf16", WGMMA_BF16, 128, 4, 0, 4},
-    {"wgmma.m64n8k16.f16", WGMMA_F16, 128, 4, 0, 4},
+    {"mma.m16n8k16.f16", F16_K16, 32, 4, 2, 4},
+    {"mma.m16n8k8.tf32", TF32_K8, 32, 4, 2, 4},
 };
 
-// Words of a lane follow each other; `matrix` is B of wgmma, [16][8].
-__global__ void execute(Kind kind, int inputs, uint32_t *words, const uint16_t *matrix) {
-  __shared__ alignas(128) uint16_t tile[128];
+// Words of a lane follow each other.
+__global__ void execute(Kind kind, int inputs, uint32_t *words) {
   uint32_t *w = words + threadIdx.x * kMostWords;
   float c[4], d[4];
   for (int i = 0; i < 4; ++i) {
-    c[i] = d[i] = __uint_as_float(w[inputs - 4 + i]);
-  }
-  uint64_t descriptor = 0;
-  if (kind == WGMMA_BF16 || kind == WGMMA_F16) {
-    // Core matrices of 8 columns, of 8 elements along k (16 bytes) each; the second has the other 8 of k.
-    int k = threadIdx.x / 8, n = threadIdx.x % 8;
-    tile[k / 8 * 64 + n * 8 + k % 8] = matrix[k * 8 + n];
-    asm volatile("fence.proxy.async;" ::: "memory");
-    __syncthreads();
-    uint64_t at = static_cast<uint64_t>(__cvta_generic_to_shared(tile));
-    descriptor = (at >> 4 & 0x3fff) | uint64_t(128 >> 4) << 16 | uint64_t(128 >> 4) << 32;
+    c[i] = __uint_as_float(w[inputs - 4 + i]);
   }
   switch (kind) {
-  case BF16_K16:
-    MMA_16x8x16("bf16");
-    break;
   case F16_K16:
-    MMA_16x8x16("f16");
-    break;
-  case BF16_K8:
-    MMA_16x8x8("bf16");
-    break;
-  case F16_K8:
-    MMA_16x8x8("f16");
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+                 "{%10,%11,%12,%13};"
+                 : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+                 : "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]), "r"(w[4]), "r"(w[5]), "f"(c[0]), "f"(c[1]), "f"(c[2]),
+                   "f"(c[3]));
     break;
   case TF32_K8:
     asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
@@ -97,12 +58,6 @@ __global__ void execute(Kind kind, int inputs, uint32_t *words, const uint16_t *
                  : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
                  : "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]), "r"(w[4]), "r"(w[5]), "f"(c[0]), "f"(c[1]), "f"(c[2]),
                    "f"(c[3]));
-    break;
-  case WGMMA_BF16:
-    WGMMA("bf16");
-    break;
-  case WGMMA_F16:
-    WGMMA("f16");
     break;
   }
   for (int i = 0; i < 4; ++i) {
@@ -133,10 +88,8 @@ uint32_t randomOperand(Kind kind) {
   if (kind == TF32_K8) {
     return randomNumber(8, 23);
   }
-  bool isF16 = kind == F16_K16 || kind == F16_K8 || kind == WGMMA_F16;
-  int exponentBits = isF16 ? 5 : 8;
-  uint32_t low = randomNumber(exponentBits, 15 - exponentBits);
-  return low | randomNumber(exponentBits, 15 - exponentBits) << 16;
+  uint32_t low = randomNumber(5, 10);
+  return low | randomNumber(5, 10) << 16;
 }
 
 template <typename T> T *upload(const std::vector<T> &values) {
@@ -149,26 +102,17 @@ template <typename T> T *upload(const std::vector<T> &values) {
 void print(const Row &row) {
   int inputs = row.a + row.b + row.c;
   std::vector<uint32_t> words(row.lanes * kMostWords);
-  std::vector<uint16_t> matrix(128);
   for (int lane = 0; lane < row.lanes; ++lane) {
     for (int i = 0; i < inputs; ++i) {
       words[lane * kMostWords + i] = i < row.a + row.b ? randomOperand(row.kind) : randomNumber(8, 23);
     }
   }
-  for (uint16_t &element : matrix) {
-    element = static_cast<uint16_t>(randomOperand(row.kind));
-  }
   uint32_t *memory = upload(words);
-  uint16_t *b = upload(matrix);
-  execute<<<1, row.lanes>>>(row.kind, inputs, memory, b);
+  execute<<<1, row.lanes>>>(row.kind, inputs, memory);
   CHECK(cudaDeviceSynchronize());
   CHECK(cudaMemcpy(words.data(), memory, words.size() * sizeof(uint32_t), cudaMemcpyDeviceToHost));
   CHECK(cudaFree(memory));
-  CHECK(cudaFree(b));
   printf("%s %d %d %d %d\n", row.name, row.lanes, row.a, row.b, row.c);
-  for (int i = 0; row.b == 0 && i < 128; ++i) {
-    printf("%04x%c", matrix[i], i == 127 ? '\n' : ' ');
-  }
   for (int lane = 0; lane < row.lanes; ++lane) {
     for (int i = 0; i < inputs + row.c; ++i) {
       printf("%08x%c", words[lane * kMostWords + i], i == inputs + row.c - 1 ? '\n' : ' ');

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Placements: which element of a tile is in which register of which lane of a warp, and what accesses cost.
-#include "test/unit/lowering/LayoutCases.h"
+#include "test/unit/lowering/MatrixInstructions.h"
 
-#include "lowering/WarpTiles/Placement.h"
+#include "lowering/Layout/Placement.h"
 #include "llvm/Support/MathExtras.h"
 #include "gtest/gtest.h"
 
@@ -53,17 +53,6 @@ void expectEven(const Placement &placement, uint32_t rows, uint32_t columns, int
 }
 
 const MatrixInstruction &tf32() { return getInstruction("mma.m16n8k8.tf32"); }
-
-/// Instructions of one warp whose operands are in registers.
-std::vector<MatrixInstruction> getWarpInstructions() {
-  std::vector<MatrixInstruction> result;
-  for (const MatrixInstruction &row : matrixInstructions) {
-    if (!row.bInShared && row.a.warp.empty() && row.c.warp.empty()) {
-      result.push_back(row);
-    }
-  }
-  return result;
-}
 
 using Coords = llvm::SmallVector<Coord>;
 using Lanes = llvm::SmallVector<Coord, 8>;
@@ -182,6 +171,71 @@ TEST(Placement, AlongAnAxis) {
   }
 }
 
+// ---- matrix instructions
+
+TEST(MatrixInstructions, EachElementHasOnePlace) {
+  for (const MatrixInstruction &row : matrixInstructions) {
+    auto expectOnce = [&](const FragmentBases &bases, uint32_t rows, uint32_t columns) {
+      std::set<std::pair<uint32_t, uint32_t>> found;
+      uint32_t lanes = 1u << bases.lane.size();
+      for (uint32_t lane = 0; lane < lanes; ++lane) {
+        for (uint32_t reg = 0; reg < bases.countRegisters(); ++reg) {
+          Coord c = bases.at(reg, lane);
+          EXPECT_LT(c.row, rows) << row.name.str();
+          EXPECT_LT(c.column, columns) << row.name.str();
+          found.insert({c.row, c.column});
+        }
+      }
+      EXPECT_EQ(found.size(), size_t(rows) * columns) << row.name.str();
+      EXPECT_EQ(found.size(), size_t(lanes) * bases.countRegisters()) << row.name.str();
+    };
+    expectOnce(row.a, row.m, row.k);
+    expectOnce(row.b, row.k, row.n);
+    expectOnce(row.c, row.m, row.n);
+  }
+}
+
+/// Checks operands element by element against the formulas of the instruction set's manual.
+template <typename A, typename B, typename C> void expectFormulas(const char *name, A a, B b, C c) {
+  const MatrixInstruction &row = getInstruction(name);
+  auto expect = [&](const FragmentBases &bases, auto formula) {
+    for (uint32_t l = 0; l < 1u << bases.lane.size(); ++l) {
+      for (uint32_t i = 0; i < bases.countRegisters(); ++i) {
+        EXPECT_EQ(bases.at(i, l), formula(i, l)) << name << " element " << i << " lane " << l;
+      }
+    }
+  };
+  expect(row.a, a);
+  expect(row.b, b);
+  expect(row.c, c);
+}
+
+TEST(MatrixInstructions, FollowTheManuals) {
+  using U = uint32_t;
+  auto c16x8 = [](U i, U l) { return Coord{l / 4 + 8 * (i / 2), l % 4 * 2 + i % 2}; };
+  expectFormulas(
+      "mma.m16n8k16.f16",
+      [](U i, U l) {
+        bool upper = i < 2 || (4 <= i && i < 6);
+        return Coord{l / 4 + (upper ? 0 : 8), l % 4 * 2 + (i & 1) + (i >= 4 ? 8 : 0)};
+      },
+      [](U i, U l) { return Coord{l % 4 * 2 + (i & 1) + (i >= 2 ? 8 : 0), l / 4}; }, c16x8);
+  expectFormulas(
+      "mma.m16n8k8.tf32", [](U i, U l) { return Coord{l / 4 + (i & 1) * 8, l % 4 + (i >= 2 ? 4 : 0)}; },
+      [](U i, U l) { return Coord{l % 4 + 4 * i, l / 4}; }, c16x8);
+  auto c16x16 = [](U i, U l) { return Coord{l / 16 * 4 + i, l % 16}; };
+  expectFormulas(
+      "mfma.16x16x4.f32", [](U, U l) { return Coord{l % 16, l / 16}; }, [](U, U l) { return Coord{l / 16, l % 16}; },
+      c16x16);
+  expectFormulas(
+      "mfma.16x16x16", [](U i, U l) { return Coord{l % 16, l / 16 * 4 + i}; },
+      [](U i, U l) { return Coord{l / 16 * 4 + i, l % 16}; }, c16x16);
+  expectFormulas(
+      "mfma.32x32x8", [](U i, U l) { return Coord{l % 32, l / 32 * 4 + i}; },
+      [](U i, U l) { return Coord{l / 32 * 4 + i, l % 32}; },
+      [](U i, U l) { return Coord{i / 4 * 8 + l / 32 * 4 + i % 4, l % 32}; });
+}
+
 // ---- fragments
 
 TEST(WarpFragments, ResultIsTheLeftOperandOfTheNextProduct) {
@@ -210,7 +264,7 @@ TEST(WarpFragments, StartWhereTheyAreAskedTo) {
 
 /// One instruction on the elements that placements name: the product of the tiles.
 TEST(WarpFragments, MultiplyToTheProductOfTheTiles) {
-  for (const MatrixInstruction &row : getWarpInstructions()) {
+  for (const MatrixInstruction &row : matrixInstructions) {
     for (bool turned : {false, true}) {
       SCOPED_TRACE(row.name.str() + (turned ? ", turned" : ""));
       Fragments fragments(row, turned);
@@ -221,9 +275,8 @@ TEST(WarpFragments, MultiplyToTheProductOfTheTiles) {
         std::map<std::pair<uint32_t, uint32_t>, int64_t> matrix;
         for (uint64_t lane = 0; lane < uint64_t(1) << bases.lane.size(); ++lane) {
           for (uint64_t reg = 0; reg < placement.registers.size(); ++reg) {
-            Coord own = sum(bases.lane, lane), step = sum(bases.reg, reg), c = elementAt(placement, lane, reg);
-            matrix[{own.row + step.row, own.column + step.column}] =
-                isLeft != turned ? x(c.row, c.column) : y(c.row, c.column);
+            Coord own = bases.at(reg, lane), c = elementAt(placement, lane, reg);
+            matrix[{own.row, own.column}] = isLeft != turned ? x(c.row, c.column) : y(c.row, c.column);
           }
         }
         return matrix;
@@ -234,10 +287,10 @@ TEST(WarpFragments, MultiplyToTheProductOfTheTiles) {
       Placement result = fragments.getResult(0, 0);
       for (uint64_t lane = 0; lane < uint64_t(1) << row.c.lane.size(); ++lane) {
         for (uint64_t reg = 0; reg < result.registers.size(); ++reg) {
-          Coord own = sum(row.c.lane, lane), step = sum(row.c.reg, reg), c = elementAt(result, lane, reg);
+          Coord own = row.c.at(reg, lane), c = elementAt(result, lane, reg);
           int64_t made = 0, expected = 0;
           for (uint32_t k = 0; k < row.k; ++k) {
-            made += a[{own.row + step.row, k}] * b[{k, own.column + step.column}];
+            made += a[{own.row, k}] * b[{k, own.column}];
             expected += x(c.row, k) * y(k, c.column);
           }
           ASSERT_EQ(made, expected) << c.row << ", " << c.column;

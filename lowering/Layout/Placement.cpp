@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lowering/WarpTiles/Placement.h"
+#include "lowering/Layout/Placement.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -262,13 +262,8 @@ Placement Fragments::make(const FragmentBases &bases, int64_t rows, int64_t colu
   };
   Placement result;
   llvm::append_range(result.lanes, llvm::map_range(bases.lane, place));
-  for (uint32_t r = 0; r < 1u << bases.reg.size(); ++r) {
-    Coord c{0, 0};
-    for (auto [i, base] : llvm::enumerate(bases.reg)) {
-      c.row += r >> i & 1 ? base.row : 0;
-      c.column += r >> i & 1 ? base.column : 0;
-    }
-    c = place(c);
+  for (uint32_t r = 0; r < bases.countRegisters(); ++r) {
+    Coord c = place(bases.at(r));
     Coord start = turned ? Coord{uint32_t(columns), uint32_t(rows)} : Coord{uint32_t(rows), uint32_t(columns)};
     result.registers.push_back({c.row + start.row, c.column + start.column});
   }

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Which elements of a tile the lanes of one warp hold, and in which registers: a layout (see lowering/Layout) of one
-// warp whose registers are listed, so that a part of a tile, or registers in any order, are placements too.
-#ifndef RWKV_LOWERING_WARPTILES_PLACEMENT_H
-#define RWKV_LOWERING_WARPTILES_PLACEMENT_H
+// Layouts: which elements of a tile the lanes of one warp hold, and in which registers; where rows of a tile lie in
+// shared memory, and how many bank conflicts an access has. Pure mathematics: no IR.
+//
+// Lanes are linear over F2, as in the fragments of matrix instructions (MatrixInstruction.h); registers are listed, so
+// that tiles of any size, parts of a tile, and registers in any order are placements too. What a lowering asks is then
+// a question of bases: a result is the next product's operand if both have the same lanes, turned or with the depth
+// renumbered (Fragments); accesses are as wide as registers and the bases of lanes allow (groupAccesses); memory is
+// swizzled by an order of rows that is one more linear map (Rows).
+#ifndef RWKV_LOWERING_LAYOUT_PLACEMENT_H
+#define RWKV_LOWERING_LAYOUT_PLACEMENT_H
 
 #include "lowering/Layout/MatrixInstruction.h"
 
@@ -108,4 +114,4 @@ private:
 
 } // namespace rwkv::warps
 
-#endif // RWKV_LOWERING_WARPTILES_PLACEMENT_H
+#endif // RWKV_LOWERING_LAYOUT_PLACEMENT_H
