@@ -57,6 +57,11 @@ static Interval product(Interval x, Interval y) {
 /// f of both ends, for a function that grows.
 static Interval monotone(Interval x, double (*f)(double)) { return {f(x.lo), f(x.hi)}; }
 
+/// Of all numbers of which `divisor` is not 0.
+static Interval quotient(Interval x, Interval divisor) {
+  return divisor.lo > 0 || divisor.hi < 0 ? product(x, {1 / divisor.hi, 1 / divisor.lo}) : kUnknown;
+}
+
 static Interval rangeOfConstant(Attribute value) {
   if (auto number = dyn_cast<FloatAttr>(value)) {
     return {number.getValueAsDouble(), number.getValueAsDouble()};
@@ -122,6 +127,11 @@ private:
         .Case([&](arith::SubFOp) { return Interval{x().lo - y().hi, x().hi - y().lo}; })
         .Case([&](arith::NegFOp) { return Interval{-x().hi, -x().lo}; })
         .Case([&](arith::MulFOp) { return product(x(), y()); })
+        .Case([&](arith::DivFOp) { return quotient(x(), y()); })
+        .Case([&](arith::SelectOp select) {
+          Interval a = of(select.getTrueValue()), b = of(select.getFalseValue());
+          return Interval{std::min(a.lo, b.lo), std::max(a.hi, b.hi)};
+        })
         .Case([&](arith::MaximumFOp) { return largest(); })
         .Case([&](arith::MinimumFOp) { return least(); })
         .Case([&](arith::MaxNumFOp) { return orOther(op, largest()); })
@@ -132,7 +142,12 @@ private:
           return monotone(x(), [](double v) { return std::max(v, 0.0) + std::log1p(std::exp(-std::fabs(v))); });
         })
         .Case([&](math::ExpOp) { return monotone(x(), [](double v) { return std::exp(v); }); })
+        .Case([&](math::Exp2Op) { return monotone(x(), [](double v) { return std::exp2(v); }); })
         .Case([&](math::TanhOp) { return monotone(x(), [](double v) { return std::tanh(v); }); })
+        .Case([&](math::ErfOp) { return monotone(x(), [](double v) { return std::erf(v); }); })
+        .Case([&](math::AtanOp) { return monotone(x(), [](double v) { return std::atan(v); }); })
+        .Case([&](math::SqrtOp) { return monotone(x(), [](double v) { return std::sqrt(std::max(v, 0.0)); }); })
+        .Case<math::SinOp, math::CosOp>([&](Operation *) { return Interval{-1, 1}; })
         .Case([&](math::AbsFOp) {
           double lo = std::fabs(x().lo), hi = std::fabs(x().hi);
           return Interval{x().lo <= 0 && x().hi >= 0 ? 0 : std::min(lo, hi), std::max(lo, hi)};

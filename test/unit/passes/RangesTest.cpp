@@ -162,6 +162,23 @@ const Range kRanges[] = {
      "%m = arith.minnumf %x, %b : !x\n %g = arith.maxnumf %m, %a : !x"},
     {"SigmoidOfTanh", 1 - kSigmoid1, kSigmoid1, kTanh + "%g = rwkv.sigmoid %t : !x"},
     {"LogOfNegative", -kInfinity, kLogOne, kTanh + "%g = math.log %t : !x"},
+    {"Sine", -1, 1, "%g = math.sin %x : !x"},
+    {"Cosine", -1, 1, "%g = math.cos %x : !x"},
+    {"ErrorFunction", -1, 1, "%g = math.erf %x : !x"},
+    {"ErrorFunctionOfTanh", -std::erf(1.0), std::erf(1.0), kTanh + "%g = math.erf %t : !x"},
+    {"Arctangent", -std::atan(1.0), std::atan(1.0), kTanh + "%g = math.atan %t : !x"},
+    {"PowerOfTwo", 0.5, 2, kTanh + "%g = math.exp2 %t : !x"},
+    {"SquareRoot", 0, 1, kTanh + "%g = math.sqrt %t : !x"},
+    {"Quotient", -1, 0.5, // (-1 .. 2) / (-4 .. -2)
+     kTanh + "%p = rwkv.sigmoid %y : !x\n %a = arith.addf %t, %p : !x\n %w = rwkv.fill -3.0 : !x\n"
+             "%b = arith.addf %w, %t : !x\n %g = arith.divf %a, %b : !x"},
+    {"QuotientByWhatMayBeZero", -kInfinity, kInfinity,
+     kTanh + "%p = rwkv.sigmoid %y : !x\n %g = arith.divf %t, %p : !x"},
+    {"Selected", -1, 3,
+     kTanh + "%w = rwkv.fill 3.0 : !x\n %c = arith.cmpf olt, %x, %y : !x\n %g = arith.select %c, %w, %t : "
+             "tensor<?x?x2x4xi1>, !x"},
+    {"SelectedFromSomethingUnknown", -kInfinity, kInfinity,
+     kTanh + "%c = arith.cmpf olt, %x, %y : !x\n %g = arith.select %c, %y, %t : tensor<?x?x2x4xi1>, !x"},
     // Constants, and what only moves values.
     {"Constant", -0.75, -0.75, kPass, "%d = arith.constant -0.75 : f32\n", "%d on \"all\""},
     {"Splat", -0.75, -0.75, kPass, "%d = arith.constant dense<-0.75> : !v\n", "%d on \"key0\""},
@@ -198,7 +215,7 @@ const Range kRanges[] = {
     // What is not known.
     {"Argument", -kInfinity, kInfinity, "%g = arith.negf %x : !x"},
     {"UnknownOp", -kInfinity, kInfinity, "%g = rwkv.silu %x : !x"},
-    {"UnknownOpOnKnownValues", -kInfinity, kInfinity, kTanh + "%g = math.sin %t : !x"},
+    {"UnknownOpOnKnownValues", -kInfinity, kInfinity, kTanh + "%g = math.log1p %t : !x"},
     {"SumWithSomethingUnknown", -kInfinity, kInfinity, kTanh + "%g = arith.subf %t, %x : !x"},
     {"State", -kInfinity, kInfinity, kPass, "%r = rwkv.read %S[%gt] : !S\n", "%r on \"value\""},
     {"SigmoidOfAState", 0, 1, kPass, "%r = rwkv.read %S[%gt] : !S\n %d = rwkv.sigmoid %r : !v\n", "%d on \"value\""},
