@@ -68,8 +68,8 @@ Type parseElement(MLIRContext &context, StringRef dtype) {
 FailureOr<std::vector<ArrayType>> convert(ModuleOp module, const std::vector<ArrayInfo> &arrays) {
   std::vector<ArrayType> result;
   for (const ArrayInfo &array : arrays) {
-    Type element = parseElement(*module.getContext(), array.dtype);
-    if (!element) {
+    Type element = array.dtype.empty() ? Type() : parseElement(*module.getContext(), array.dtype);
+    if (!element && !array.dtype.empty()) {
       return module.emitError("expected the dtype of '")
              << array.name << "' to be f32, f16, bf16, f64, i32, .., but got '" << array.dtype << "'";
     }

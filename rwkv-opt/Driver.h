@@ -11,7 +11,8 @@
 
 namespace rwkv {
 
-/// Name, dtype ("f32", "f16", "bf16", "f64", "i32", ..) and shape of an array: a tensor of a checkpoint, or an input.
+/// Name, dtype ("f32", "f16", "bf16", "f64", "i32", ..) and shape of an array: a tensor of a checkpoint, or an input, whose
+/// dtype may be empty: it is converted to what the spec says.
 struct ArrayInfo {
   std::string name;
   std::string dtype;

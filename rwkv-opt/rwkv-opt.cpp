@@ -9,13 +9,15 @@
 #include "rwkv-opt/Driver.h"
 #include "rwkv-opt/Pipeline.h"
 
+#include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/ToolOutputFile.h"
 
 namespace cl = llvm::cl;
@@ -54,7 +56,7 @@ static cl::opt<bool> allowUnused("allow-unused", cl::desc("Ignore tensors of the
 static cl::opt<std::string> functionName("function", cl::desc("Compile this function instead of a model"),
                                          cl::cat(category));
 static cl::list<std::string>
-    argumentTypes("argument", cl::desc("Shape of the function's next argument; the file says of what type it is"),
+    argumentTypes("argument", cl::desc("Shape of the function's next argument, and its type, which must be the file's"),
                   cl::value_desc("2x7x4x64xf32"), cl::cat(category));
 
 static int fail(const llvm::Twine &message) {
@@ -100,10 +102,38 @@ static bool parseShape(llvm::StringRef text, rwkv::ArrayInfo &array) {
   return !text.empty();
 }
 
+/// A file, or what comes by a pipe ("-"); null, with a message: it cannot be read, or has no end.
+static std::unique_ptr<llvm::MemoryBuffer> readInput(llvm::StringRef name) {
+  constexpr size_t kMost = size_t(256) << 20, kPiece = size_t(1) << 20;
+  llvm::Expected<llvm::sys::fs::file_t> file =
+      name == "-" ? llvm::sys::fs::getStdinHandle() : llvm::sys::fs::openNativeFileForRead(name);
+  if (!file) {
+    fail("cannot read '" + name + "': " + llvm::toString(file.takeError()));
+    return nullptr;
+  }
+  llvm::scope_exit close([&] { (void)llvm::sys::fs::closeFile(*file); });
+  llvm::SmallVector<char, 0> text;
+  for (size_t size = 0; size <= kMost;) {
+    text.resize_for_overwrite(size + kPiece);
+    llvm::Expected<size_t> count = llvm::sys::fs::readNativeFile(*file, llvm::MutableArrayRef(text).drop_front(size));
+    if (!count) {
+      fail("cannot read '" + name + "': " + llvm::toString(count.takeError()));
+      return nullptr;
+    }
+    size += *count;
+    if (*count == 0) {
+      text.resize(size);
+      return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(text), name);
+    }
+  }
+  fail("cannot read '" + name + "': expected at most " + llvm::Twine(kMost >> 20) + " MiB, found more");
+  return nullptr;
+}
+
 static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
-  auto input = llvm::MemoryBuffer::getFileOrSTDIN(inputName);
+  auto input = readInput(inputName);
   if (!input) {
-    return fail("cannot read '" + inputName + "': " + input.getError().message());
+    return 1;
   }
   rwkv::CompileOptions options;
   options.emit = explain ? std::string("explain") : emitKind;
@@ -125,6 +155,9 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
       return fail("expected --param name=number, but got '" + text + "'");
     }
   }
+  if (!argumentTypes.empty() && functionName.empty()) {
+    return fail("expected --function beside --argument, found none");
+  }
   for (const std::string &text : argumentTypes) {
     rwkv::ArrayInfo array;
     array.name = "argument " + std::to_string(options.inputs.size());
@@ -133,7 +166,7 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
     }
     options.inputs.push_back(std::move(array));
   }
-  rwkv::CompileResult result = rwkv::compileToPack((*input)->getBuffer().str(), inputName.str(), options);
+  rwkv::CompileResult result = rwkv::compileToPack(input->getBuffer().str(), inputName.str(), options);
   llvm::errs() << result.diagnostics;
   if (!result.ok) {
     return 1;
@@ -151,6 +184,30 @@ static int compile(llvm::StringRef inputName, llvm::StringRef outputName) {
     return fail("cannot write '" + outputName + "': " + failure.message());
   }
   output.keep();
+  return 0;
+}
+
+/// What the options say is done to a module, as mlir::MlirOptMain does it with files of any size.
+static int runPasses(int argc, char **argv, llvm::StringRef inputName, llvm::StringRef outputName,
+                     mlir::DialectRegistry &registry) {
+  auto config = mlir::MlirOptMainConfig::createFromCLOptions();
+  if (config.shouldShowDialects() || config.shouldListPasses()) { // reads nothing
+    return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, inputName, outputName, registry));
+  }
+  llvm::InitLLVM init(argc, argv);
+  auto input = readInput(inputName);
+  if (!input) {
+    return 1;
+  }
+  std::string error;
+  auto output = mlir::openOutputFile(outputName, &error);
+  if (!output) {
+    return fail(error);
+  }
+  if (failed(mlir::MlirOptMain(output->os(), std::move(input), registry, config))) {
+    return 1;
+  }
+  output->keep();
   return 0;
 }
 
@@ -195,5 +252,5 @@ int main(int argc, char **argv) {
   if (llvm::StringRef name = findUnused(); !name.empty()) {
     return fail("expected --emit or --rwkv-explain beside --" + name + ", found neither");
   }
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, inputName, outputName, registry));
+  return runPasses(argc, argv, inputName, outputName, registry);
 }

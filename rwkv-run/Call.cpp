@@ -131,7 +131,7 @@ void runCall(const CallOptions &options) {
   CompileOptions request;
   request.function = options.function;
   for (const Input &input : inputs) {
-    request.inputs.push_back({input.source, rwkv_dtype_name(input.array.dtype), input.array.shape});
+    request.inputs.push_back({input.source, /*dtype=*/"", input.array.shape}); // convertInputs
   }
   CheckpointHandle checkpoint;
   if (!options.checkpoint.empty()) {

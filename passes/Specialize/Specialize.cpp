@@ -230,12 +230,15 @@ LogicalResult rwkv::specializeFunction(ModuleOp module, StringRef name, ArrayRef
     const ArrayType &argument = arguments[i];
     auto type = dyn_cast<RankedTensorType>(function.getArgumentTypes()[i]);
     auto mismatch = [&](const Twine &what) {
-      std::string shape;
-      llvm::raw_string_ostream os(shape);
+      std::string array;
+      llvm::raw_string_ostream os(array);
       llvm::interleave(argument.shape, os, "x");
+      if (argument.elementType) {
+        os << (argument.shape.empty() ? "" : "x") << argument.elementType;
+      }
       return function.emitError("expected argument ")
              << i << " of '" << name << "' to be " << function.getArgumentTypes()[i] << ", but got " << what.str()
-             << " (" << shape << (argument.shape.empty() ? "" : "x") << argument.elementType << ")";
+             << " (" << array << ")";
     };
     if (!type || type.getRank() != static_cast<int64_t>(argument.shape.size())) {
       return mismatch("an array of " + Twine(argument.shape.size()) + " axes");
@@ -244,6 +247,9 @@ LogicalResult rwkv::specializeFunction(ModuleOp module, StringRef name, ArrayRef
       if (!type.isDynamicDim(axis) && type.getDimSize(axis) != size) {
         return mismatch("size " + Twine(size) + " of axis " + Twine(axis));
       }
+    }
+    if (argument.elementType && argument.elementType != type.getElementType()) {
+      return mismatch("other elements");
     }
   }
   for (Operation &op : llvm::make_early_inc_range(module.getBody()->getOperations())) {

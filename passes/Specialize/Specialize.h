@@ -11,7 +11,7 @@ namespace rwkv {
 /// Name, element type and shape of a checkpoint's tensor, or of an argument.
 struct ArrayType {
   std::string name;
-  mlir::Type elementType;
+  mlir::Type elementType; // null: any, as it is converted to what is expected
   llvm::SmallVector<int64_t> shape;
 };
 

@@ -40,6 +40,10 @@
 // END: rwkv-opt: error: expected --argument of the form 2x7x4x64xf32, but got '1x2x'
 // RUN: %{opt} --function f --emit=asm 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: invalid.mlir:[[#]]:1: error: expected 1 argument{{s?}} for 'f', but got 0
+// RUN: %{opt} --function f --emit=asm --argument 1x2x8xbf16 2>&1 | FileCheck %s --check-prefix=ELEMENTS
+// ELEMENTS: invalid.mlir:[[#]]:1: error: expected argument 0 of 'f' to be {{.*}}, but got other elements (1x2x8xbf16)
+// RUN: %{opt} --emit=asm --argument 1x2x8xf32 2>&1 | FileCheck %s --check-prefix=ALONE
+// ALONE: rwkv-opt: error: expected --function beside --argument, found none
 // RUN: %{opt} --function g --emit=asm 2>&1 | FileCheck %s --check-prefix=FUNCTION
 // FUNCTION: error: expected the name of a function outside of models (f), but got 'g'
 // RUN: %{opt} --emit=pack 2>&1 | FileCheck %s --check-prefix=MODEL
@@ -51,7 +55,13 @@
 // FORMAT: rwkv-opt: error: {{.*}}invalid.mlir: {{.+}}
 
 // RUN: not rwkv-opt %t/none.mlir --emit=asm 2>&1 | FileCheck %s --check-prefix=INPUT
+// RUN: not rwkv-opt %t/none.mlir --canonicalize 2>&1 | FileCheck %s --check-prefix=INPUT
 // INPUT: rwkv-opt: error: cannot read '{{.*}}none.mlir': No such file or directory
+// RUN: not rwkv-opt %t --canonicalize 2>&1 | FileCheck %s --check-prefix=READ
+// READ: rwkv-opt: error: cannot read '{{.*}}': Is a directory
+// RUN: not rwkv-opt /dev/zero --emit=asm 2>&1 | FileCheck %s --check-prefix=ENDLESS
+// RUN: not rwkv-opt --canonicalize < /dev/zero 2>&1 | FileCheck %s --check-prefix=ENDLESS
+// ENDLESS: rwkv-opt: error: cannot read '{{/dev/zero|-}}': expected at most 256 MiB, found more
 // RUN: echo "func.func @f() {" > %t/broken.mlir
 // RUN: not rwkv-opt %t/broken.mlir --emit=asm -o %t/out 2>&1 | FileCheck %s --check-prefix=PARSE
 // PARSE: broken.mlir:{{[0-9:]+}} error:

@@ -16,9 +16,9 @@
 
 // NAME: error: expected the name of a function outside of models (f, g, k, declaration), but got '{{h|inside}}'
 // COUNT: error: expected 2 arguments for 'f', but got 1
-// RANK: error: expected argument 0 of 'f' to be 'tensor<?x?x8xf32>', but got an array of 2 axes (1x8x'f32')
-// SCALAR: error: expected argument 1 of 'f' to be 'tensor<?x?x8xf32>', but got an array of 0 axes ('f32')
-// SIZE: error: expected argument 0 of 'f' to be 'tensor<?x?x8xf32>', but got size 9 of axis 2 (1x2x9x'f32')
+// RANK: error: expected argument 0 of 'f' to be 'tensor<?x?x8xf32>', but got an array of 2 axes (1x8xf32)
+// SCALAR: error: expected argument 1 of 'f' to be 'tensor<?x?x8xf32>', but got an array of 0 axes (f32)
+// SIZE: error: expected argument 0 of 'f' to be 'tensor<?x?x8xf32>', but got size 9 of axis 2 (1x2x9xf32)
 // KEY: :[[#@LINE+17]]:39: error: expected axis 2 of argument 1 of 'g' to have 8 elements, as axis 3 of argument 0, but got 7
 // ZERO: error: expected axis 3 of argument 1 of 'g' to have at least 1 element, but got 0
 // LONG: error: expected axis 0 of a value of type 'tensor<?xf32>' to have 1 to 65536 elements, but got 65537

@@ -2,7 +2,7 @@
 // RUN: rwkv-opt %s --verify-roundtrip --rwkv-specialize="function=wkv7 arguments=r=1x5x2x8xbf16,w=1x5x2x8xbf16,k=1x5x2x8xbf16,v=1x5x2x4xbf16,s0=1x2x8x4xf32" | FileCheck %s --check-prefix=WKV
 // RUN: rwkv-opt %s --rwkv-specialize="function=groups arguments=k=2x7x1x8xf32,v=2x7x2x6xf32,u=1x8xf32,g=2x7x4xf32,s0=2x4x8x6xf32" | FileCheck %s --check-prefix=GROUPS
 // RUN: rwkv-opt %s --rwkv-specialize="function=axes arguments=a=1x9x2x3xf64,b=1x9x2x5xf64,v=1x9x2x7xf64,cu=4xi32,s0=3x2x3x5x7xf64" | FileCheck %s --check-prefix=AXES
-// RUN: rwkv-opt %s --rwkv-specialize="function=elementwise arguments=x=1x4x6xf32,y=1x4x6xbf16" | FileCheck %s --check-prefix=ELEMENTWISE
+// RUN: rwkv-opt %s --rwkv-specialize="function=elementwise arguments=x=1x4x6xf32,y=1x4x6xf32" | FileCheck %s --check-prefix=ELEMENTWISE
 // RUN: rwkv-opt %s --rwkv-specialize="function=vector arguments=k=1x2x3x4xf32,m=1x2x3x16x4xf32,s0=1x3x4xf32" | FileCheck %s --check-prefix=VECTOR
 
 // A function alone: its arguments give the sizes; batch, time and sequences stay open; nothing else is kept.
@@ -62,7 +62,7 @@ func.func @axes(%a: !d, %b: !d, %v: !d, %cu: tensor<?xi32>, %s0: tensor<?x?x?x?x
   return %o, %s : !d, tensor<?x?x?x?x?xf64>
 }
 
-// Named axes of a function without a model; B and T stay open. Dtypes are the function's: calls convert.
+// Named axes of a function without a model; B and T stay open.
 // ELEMENTWISE: func.func @elementwise(%{{.*}}: tensor<?x?x6xf32>, %{{.*}}: tensor<?x?x6xf32>) -> tensor<?x?x6xf32>
 func.func @elementwise(%x: tensor<?x?x?xf32, #rwkv.dims<B, T, D>>, %y: tensor<?x?x?xf32, #rwkv.dims<B, T, D>>)
     -> tensor<?x?x?xf32, #rwkv.dims<B, T, D>> {
