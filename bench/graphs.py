@@ -42,6 +42,13 @@ class Device:
         self.call("cuDeviceGetAttribute", ctypes.byref(size), L2_CACHE_SIZE, self.number)
         return size.value
 
+    def describe(self):
+        """The device's name, and the version of CUDA that its driver knows."""
+        name, version = ctypes.create_string_buffer(256), ctypes.c_int()
+        self.call("cuDeviceGetName", name, len(name), self.number)
+        self.call("cuDriverGetVersion", ctypes.byref(version))
+        return f"{name.value.decode()}, CUDA {version.value // 1000}.{version.value % 1000 // 10}"
+
     def time(self, work, repeats):
         """Milliseconds of replays of what work(stream) queues, after two that are not counted."""
         stream = self.make("cuStreamCreate", NON_BLOCKING)

@@ -7,7 +7,8 @@
 
 Operands and outputs are bf16, states f32. Every kernel is checked in the same run: its outputs for the first tokens of all
 heads and for the last ones of a head, of the first and the last sequence, against float64. Prints milliseconds (median), the
-time that moving the operands and outputs once would take, and the relative L2 error. Needs numpy, and librwkv_rt.so for `run`.
+time that moving the operands and outputs once would take, and the relative L2 error; the JSON also says which device it was,
+and of which commit the packs were. Needs numpy, and librwkv_rt.so for `run`.
 
 One token (T = 1, as in decoding) of many sequences is mostly its states, which then count as moved. On a GPU it is timed as a
 CUDA graph of calls on different operands, states and outputs, so many that they do not fit the L2 cache by far."""
@@ -15,6 +16,7 @@ CUDA graph of calls on different operands, states and outputs, so many that they
 import argparse
 import json
 import pathlib
+import platform
 import statistics
 import subprocess
 import sys
@@ -146,6 +148,19 @@ def prepare(args, plan, schedule, shape, folder):
         print(f"{plan.label}: {done.stderr.strip().splitlines()[0]}", file=sys.stderr)
 
 
+def commit():
+    """Of this source tree; `+` behind it: with changes."""
+    done = subprocess.run(["git", "-C", SOURCE, "describe", "--always", "--dirty=+"], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def describe(device):
+    if device.startswith("cuda"):
+        with graphs.Device(device) as gpu:
+            return gpu.describe()
+    return f"{device}, {platform.machine()}"
+
+
 def run(args, plan, library, batch, tokens):
     path = args.packs / f"{plan.label}.pack"
     if not path.exists():
@@ -201,7 +216,12 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, help="write JSON here")
     args = parser.parse_args()
     args.packs.mkdir(parents=True, exist_ok=True)
-    library = Library(args.library, args.device) if args.step == "run" else None
+    library, origin, made = None, {}, args.packs / "commit"
+    if args.step == "run":
+        library = Library(args.library, args.device)
+        origin = {"device": describe(args.device), "commit": made.read_text() if made.exists() else "unknown"}
+    else:
+        made.write_text(commit())
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for layer in args.layers.split(","):
@@ -214,7 +234,7 @@ def main():
                         continue
                     row = run(args, plan, library, batch, tokens)
                     if row:
-                        rows.append({"layer": layer, "shape": shape, "size": args.size, "schedule": schedule, **row})
+                        rows.append({"layer": layer, "shape": shape, "size": args.size, "schedule": schedule, **row, **origin})
                         print(
                             f"{layer:16}{shape:>12}{schedule:>10}{row['ms']:11.4f} ms  floor {row['floor_ms']:8.4f}"
                             f"  x{row['ms'] / row['floor_ms']:7.1f}  error {row['error']:.2e}",

@@ -259,10 +259,12 @@ def main():
     args = parser.parse_args()
     if args.step == "compile" and not args.single:
         return compile_all(args)
-    rows, found = [], versions()
+    import torch
+
+    rows, found, device = [], versions(), torch.cuda.get_device_name()
 
     def report(row):
-        rows.append({**row, "versions": found})
+        rows.append({**row, "versions": found, "device": device})
         print(
             f"{row['layer']:16}{row['shape']:>12}  {row['peer']:42}{row['ms']:9.4f} ms  eager {row['eager_ms']:8.3f}"
             f"  x{row['ms'] / row['floor_ms']:6.1f}  error {row['error']:.2e}{'' if row['graph'] else '  (no graph)'}",

@@ -4,9 +4,10 @@
 
     report.py ours.json peers.json --svg roofline.svg --ceiling 'bf16 products:765' > table.md
 
-Shapes of one token (T = 1) have a table of their own, after the other, and are not in the roofline. The floor is the time that moving operands and outputs once takes at --bandwidth (the one the runs were given). In the roofline
-operations are those of the recurrence token by token, whatever a kernel does instead: 2 for every element of the state that is
-read by a key or written to, 1 for every one that decays, counted in examples/ladder. Needs nothing but Python."""
+Shapes of one token (T = 1) have a table of their own, after the other, and are not in the roofline. The floor is the time that
+moving operands and outputs once takes at --bandwidth (the one the runs were given). In the roofline operations are those of the
+recurrence token by token, whatever a kernel does instead: 2 for every element of the state that is read by a key or written to,
+1 for every one that decays, counted in examples/ladder. Needs nothing but Python."""
 
 import argparse
 import html
