@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Measures how long the compiler takes for every layer of examples/ladder: to derive a schedule from the region (generalise,
-analyse, choose, fuse, expand: the passes from the region to tile programs), and from there to code for a CPU:
+analyse, choose, fuse, expand: the passes from the region to tile programs), and the whole way to a pack with code:
 
     derivation.py                       prints milliseconds per layer and the largest, the best of several runs
     derivation.py --most 50             fails if a derivation takes longer
+    derivation.py --target sm_90a --elements bf16 --schedule auto       code for a GPU, several kernels to a pack
 
 Needs numpy, for the sizes of the tests' recurrences, and rwkv-opt."""
 
@@ -48,9 +49,9 @@ def milliseconds(opt, spec, function, arguments, schedule, chunk):
     return 1e3 * sum(times[name] for name in DERIVING)
 
 
-def seconds_to_object(opt, spec, function, arguments, schedule, chunk, target):
+def seconds_to_pack(opt, spec, function, arguments, schedule, chunk, target):
     """Processor time of the whole compiler."""
-    command = [opt, spec, "--function", function, *(x for a in arguments for x in ("--argument", a)), "--emit=obj"]
+    command = [opt, spec, "--function", function, *(x for a in arguments for x in ("--argument", a)), "--emit=pack"]
     command += [f"--schedule={schedule}", f"--chunk={chunk}", f"--target={target}", "-o", "/dev/null"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     subprocess.run([*map(str, command)], check=True)
@@ -64,6 +65,8 @@ def main():
     parser.add_argument("--chunk", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--target", default="x86-64-v4", help="of the code")
+    parser.add_argument("--schedule", help="of the code (default: chunk where it is legal, else scan, else step)")
+    parser.add_argument("--elements", help="of operands and outputs, states being f32 (default: those of the tests)")
     parser.add_argument("--no-code", action="store_true", help="derive only")
     parser.add_argument("--most", type=float, help="milliseconds that a derivation may take")
     args = parser.parse_args()
@@ -73,14 +76,17 @@ def main():
             if r.name not in LADDER:
                 continue
             schedule = next(kind for kind in ("chunk", "scan", "step") if kind == "step" or legality(r.name, kind) == "yes")
-            plan = Plan(r, r.types[0] if r.types else Types(), schedules.scaled(r, args.size, args.size), 0, False)
+            elements = Types(args.elements, "f32", args.elements) if args.elements else r.types[0] if r.types else Types()
+            plan = Plan(r, elements, schedules.scaled(r, args.size, args.size), 0, False)
             kernel = plan.kernel(types.SimpleNamespace(folder=pathlib.Path(folder), library=None), plan.name)
             seen = inputs.make(r, plan.types, plan.sizes, 1, 2, np.random.default_rng(0), "normal", None)[1]
             arguments = ["x".join([*map(str, seen[n].shape), t]) for n, t in zip(r.operands(), plan.input_types)]
-            what = args.opt, kernel.spec, kernel.function, arguments, schedule, args.chunk if schedule != "step" else 0
-            best = min(milliseconds(*what) for _ in range(args.repeats))
+            what = args.opt, kernel.spec, kernel.function, arguments
+            chunk = args.chunk if schedule != "step" else 0
+            best = min(milliseconds(*what, schedule, chunk) for _ in range(args.repeats))
             derived.append((best, r.name))
-            code = "" if args.no_code else f"{1e3 * seconds_to_object(*what, args.target):10.0f} ms to code"
+            chosen = (args.schedule, 0) if args.schedule else (schedule, chunk)
+            code = "" if args.no_code else f"{1e3 * seconds_to_pack(*what, *chosen, args.target):10.0f} ms to a pack"
             print(f"{r.name.removeprefix('ladder-'):24}{schedule:8}{best:8.2f} ms{code}", flush=True)
     largest, name = max(derived)
     print(f"largest derivation: {largest:.2f} ms ({name.removeprefix('ladder-')}), of {len(derived)} layers")
