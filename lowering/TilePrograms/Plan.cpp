@@ -234,13 +234,23 @@ void Plan::place(unsigned index) {
 
 /// Whether a scalar is taken out of `tile`, or of what may lie in its memory: such scalars are read late.
 static bool hasScalarPart(Value tile) {
-  return llvm::any_of(tile.getUsers(), [&](Operation *user) {
-    if (isa<tile::InsertOp, tile::DotOp>(user) || isElementwise(user)) {
-      Value result = user->getResult(0);
-      return result.getType() == tile.getType() && hasScalarPart(result);
+  llvm::SetVector<Value> seen;
+  seen.insert(tile);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    for (Operation *user : seen[i].getUsers()) {
+      if (isa<tile::InsertOp, tile::DotOp>(user) || isElementwise(user)) {
+        if (user->getResult(0).getType() == seen[i].getType()) {
+          seen.insert(user->getResult(0));
+        }
+      } else if (isView(user)) {
+        if (!isTile(user->getResult(0))) {
+          return true;
+        }
+        seen.insert(user->getResult(0));
+      }
     }
-    return isView(user) && (!isTile(user->getResult(0)) || hasScalarPart(user->getResult(0)));
-  });
+  }
+  return false;
 }
 
 /// A carried value may be written where the old one lies if nobody reads the old one later or at other points.

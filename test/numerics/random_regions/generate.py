@@ -84,6 +84,12 @@ class Generator:
             x = self.emit("neg", [self.emit("abs", [x], dims)], dims)
         return self.emit(kind, [x], dims)
 
+    def select(self, x, other, dims, each=False):
+        """One or the other, by an operand: a comparison of what is computed would turn on the last bit."""
+        choices = [x, other]
+        self.rng.shuffle(choices)
+        return self.emit("select", [self.operand(dims if each else (), "value"), *choices], dims)
+
     def squashed(self, x, dims):
         """The same, into -1 .. 1."""
         kind = self.pick(["tanh", "sigmoid", "exp"])
@@ -144,6 +150,8 @@ class Generator:
         value = self.operand(dims, "value")
         if self.chance(0.15):
             value = self.emit("mul", [self.squashed(self.operand(dims, "value"), dims), value], dims)
+        if self.chance(0.08):
+            value = self.select(value, self.operand(dims, "value"), dims, each=self.chance(0.7))
         return value
 
     def corrections(self, state, version, peek):
@@ -197,6 +205,8 @@ class Generator:
             value = self.emit(self.pick(["add", "sub"]), [value, term], dims)
         if self.chance(0.1):
             value = self.emit("neg", [value], dims)
+        if self.chance(0.1):
+            value = self.select(value, self.free_value(state), dims)
         if not inside:
             if self.chance(0.5):
                 scale = self.coefficient(())
@@ -402,6 +412,8 @@ class Generator:
         r, dims = self.region, self.region.types()[read]
         others = [n for n, d in r.types().items() if d == dims and self.reads_of[n] and n != read]
         form = self.between(0, 9)
+        if self.chance(0.05):
+            return self.select(read, self.pick([*others, self.operand(dims, "value")]), dims, each=self.chance(0.5))
         if form == 0:
             return self.function(read, dims)
         if form == 1:

@@ -70,6 +70,11 @@ def transform(state, matrix, axis):
     return np.moveaxis(turned, (2, 3), (position, position + 1)).reshape(shape)
 
 
+def select(x, positive, other):
+    """By a number, or by one for each element."""
+    return np.where((x > 0).reshape(x.shape + (1,) * (positive.ndim - x.ndim)), positive, other)
+
+
 def evaluate(region, op, values, roots):
     """One op; `values` has what came before."""
     a = [values[n] for n in op.args]
@@ -105,6 +110,8 @@ def evaluate(region, op, values, roots):
         return a[0].sum(FIRST + int(op.axis))
     if op.kind == "matvec":
         return (a[0] * a[1][..., None, :]).sum(-1)
+    if op.kind == "select":
+        return select(a[0], a[1], a[2])
     return FUNCTIONS[op.kind](*a)
 
 

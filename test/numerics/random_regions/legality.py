@@ -119,6 +119,11 @@ class _Analysis:
         if op.kind in ("add", "sub", "neg"):
             parts = [self.affine(n, component) for n in op.args]
             return None if None in parts else [read for part in parts for read in part]
+        if op.kind == "select":
+            condition, *choices = op.args
+            parts = [self.affine(n, component) for n in choices]
+            own = self.reads[condition] & component or self.r.types()[condition]
+            return None if own or None in parts else [read for part in parts for read in part]
         if op.kind == "mul":
             left, right = op.args
             for x, factor in ((left, right), (right, left)):
@@ -218,7 +223,7 @@ class _Analysis:
                 found |= {"bound"} if op.bound else set()
                 if self.reads[op.args[1]]:
                     found.add("decay from a read")
-            if op.kind in ("maximum", "hold"):
+            if op.kind in ("maximum", "hold", "select"):
                 found.add(op.kind)
             if op.kind in STATE_OPS and op.name not in carried:
                 found.add("peek")

@@ -4,7 +4,7 @@
 import numpy as np
 
 from . import interpret
-from .interpret import FIRST, decay, evaluate, outer, read, transform
+from .interpret import FIRST, decay, evaluate, outer, read, select, transform
 from .operands import Case
 
 
@@ -92,6 +92,13 @@ def counter_never_starts_again(region, op, values, roots):
     return values[op.args[0]] + 1 if op.kind == "count" else None
 
 
+def the_other_one_selected(region, op, values, roots):
+    if op.kind != "select":
+        return None
+    condition, positive, other = (values[n] for n in op.args)
+    return select(condition, other, positive)
+
+
 OF_OPS = [
     base_of_decays,
     value_decay_on_a_key,
@@ -105,6 +112,7 @@ OF_OPS = [
     maximum_without_what_is_added,
     held_forever,
     counter_never_starts_again,
+    the_other_one_selected,
 ]
 
 

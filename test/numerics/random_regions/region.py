@@ -56,7 +56,8 @@ class State:
 class Op:
     """`args` in the order of the text: read: state, keys; write: state, keys, value, scale if there is one; decay:
     state, logarithm; transform: state, matrix; maximum: state, what is added, value; hold: state, source, counter;
-    count: state. `dims` is None for ops that make a state."""
+    count: state; select: a number or one per element, what is taken where it is above 0, and elsewhere. `dims` is None for
+    ops that make a state."""
 
     name: str
     kind: str
@@ -141,6 +142,9 @@ class _Printer:
         parts = [*lead, *map(self.number, dims)]
         return "tensor<" + "x".join([*parts, self.r.element]) + ">"
 
+    def condition(self, dims):
+        return self.tensor(dims).replace(self.r.element + ">", "i1>")
+
     def value(self, dims):
         if not dims:
             return self.r.element
@@ -190,6 +194,14 @@ class _Printer:
         if op.kind == "fill":
             return f"{left}rwkv.fill {op.number!r} : {to}" if op.dims else f"{left}arith.constant {op.number!r} : {to}"
         given = [self.value(types[n]) for n in op.args]
+        if op.kind == "select":
+            dims = types[op.args[0]]
+            zero = f"rwkv.fill 0.0 : {given[0]}" if dims else f"arith.constant 0.0 : {given[0]}"
+            which = f"{self.condition(dims)}, " if dims else ""
+            return (
+                f"%{op.name}_0 = {zero}\n    %{op.name}_c = arith.cmpf ogt, {a[0]}, %{op.name}_0 : {given[0]}\n"
+                f"    {left}arith.select %{op.name}_c, {a[1]}, {a[2]} : {which}{to}"
+            )
         if op.kind == "broadcast":
             on = f" on [{op.axis}]" if op.axis else ""
             return f"{left}rwkv.broadcast {a[0]}{on} : {given[0]} -> {to}"

@@ -387,6 +387,22 @@ TEST_F(PlanTest, OneOfTwoStatesIsDelayed) {
   EXPECT_FALSE(result->delayed.contains(1));
 }
 
+TEST_F(PlanTest, WaysThatPartAndMeetAreFollowedOnce) {
+  // 2^64 ways from what is carried to what takes a number out of it.
+  std::string text, last = "%a";
+  for (int i = 0; i < 64; ++i) {
+    std::string number = std::to_string(i);
+    text += "%p" + number + " = arith.negf " + last + " : tensor<8xf32>\n";
+    text += "%q" + number + " = arith.addf " + last + ", %p" + number + " : tensor<8xf32>\n";
+    last = "%q" + number;
+  }
+  planLoop("%a = %v", "tensor<8xf32>", text + "scf.yield " + last + " : tensor<8xf32>");
+  EXPECT_TRUE(result->delayed.empty());
+  text += "%z = tile.slice " + last + "[%c0] : tensor<8xf32> -> f32\n%o = tile.broadcast %z : f32 -> tensor<8xf32>\n";
+  planLoop("%a = %v", "tensor<8xf32>", text + "scf.yield %o : tensor<8xf32>");
+  EXPECT_TRUE(result->delayed.contains(0));
+}
+
 TEST_F(PlanTest, CarriedNumbersAreNoRoots) {
   planLoop("%S = %v, %U = %c0", "tensor<8xf32>, index", R"(%1 = arith.addf %S, %v : tensor<8xf32>
     %2 = arith.addi %U, %c1 : index
