@@ -111,7 +111,7 @@ class Kernel:
     def rounds(self, first, last):
         """Instructions from the meeting of a loop to the next one: a list for each way through its branches, the shortest
         first. What some lanes jump over is of both ways, what is marked as seldom done of none."""
-        start = next(i for i in range(first, last + 1) if self.instructions[i][0].startswith("bar.arrive"))
+        start = next(i for i in range(first, last + 1) if self.instructions[i][0].startswith("mbarrier.arrive"))
         found, work = [], [(start, [])]
         while work:
             i, taken = work.pop()
@@ -177,8 +177,8 @@ def main():
             code = Kernel(targets[0][1].decode(), kernel["symbol"])
             for first, last in code.loops():
                 body = code.instructions[first : last + 1]
-                meetings = {name.split(".")[1] for name, operands in body if name.startswith("bar") and len(operands) == 2}
-                if meetings != {"sync", "arrive"}:
+                meetings = {name.split(".")[1].split("_")[-1] for name, _ in body if name.startswith("mbarrier")}
+                if meetings != {"wait", "arrive"}:
                     continue
                 applies = not any(name.startswith("ld.global") for name, _ in body)
                 for body in code.rounds(first, last):

@@ -167,7 +167,9 @@ private:
         Placement placement = isLeft ? fragments.getLeft(0, 0) : fragments.getRight(0, 0);
         placement = (isTurned ? placement.turned() : placement).clipped(shape.rows, shape.columns);
         int64_t size = instruction.k * (isLeft ? instruction.m : instruction.n);
-        if (isPairs || (!turned && WarpTiles::suitBlocks(dot, instruction, hooks))) {
+        bool inBlocks = !turned && (WarpTiles::suitBlocks(dot, instruction, hooks) ||
+                                    WarpTiles::findStacked(dot, instruction, hooks));
+        if (isPairs || inBlocks) {
           placement = getBlockAccess().clipped(shape.rows, isPairs ? shape.columns / 2 : shape.columns);
           size = isPairs ? 8 * 8 : 8 * 4;
         }

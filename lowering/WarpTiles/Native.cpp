@@ -173,6 +173,80 @@ bool WarpTiles::isReadInBlocks(tile::DotOp dot) {
   return !turned && suitBlocks(dot, blocks.instruction, hooks) && isInMemory(dot.getLhs()) && isInMemory(dot.getRhs());
 }
 
+tile::DotOp WarpTiles::findStacked(tile::DotOp dot, const MatrixInstruction &instruction, const lanes::Hooks &hooks) {
+  Fragments blocks(instruction, /*turned=*/false, /*inMemory=*/true);
+  const Extent left = getExtent(dot.getLhs());
+  const bool isTurned = skipTransposes(dot.getRhs()).second;
+  bool suits = hasBlocks(hooks) && 2 * left.rows == instruction.m && left.columns % (2 * instruction.k) == 0 &&
+               getExtent(dot.getRhs()).columns % instruction.n == 0 && isInBlocks(blocks.getLeft(0, 0)) &&
+               isInBlocks(isTurned ? blocks.getRight(0, 0).turned() : blocks.getRight(0, 0));
+  auto canBe = [&](tile::DotOp part) {
+    return part.getRhs() == dot.getRhs() && !part.getAcc() && getExtent(part.getLhs()).rows == left.rows &&
+           !skipTransposes(part.getLhs()).second && isOperandOnly(part.getLhs());
+  };
+  for (auto other : dot->getBlock()->getOps<tile::DotOp>()) {
+    if (suits && other != dot && canBe(dot) && canBe(other)) {
+      return other;
+    }
+  }
+  return {};
+}
+
+/// Whether they can be, where their operands lie.
+bool WarpTiles::canStack(tile::DotOp first, tile::DotOp second) {
+  auto placeOf = [&](Value operand) -> const Place * {
+    auto place = places.find(skipTransposes(operand).first);
+    bool suits = place != places.end() && place->second.hasBlocks && place->second.isExact &&
+                 place->second.memory.element.isF32();
+    return suits ? &place->second : nullptr;
+  };
+  const Place *upper = placeOf(first.getLhs()), *lower = placeOf(second.getLhs());
+  return upper && lower && placeOf(first.getRhs()) && upper->memory.stride == lower->memory.stride &&
+         upper->order == lower->order;
+}
+
+void WarpTiles::computeStacked(tile::DotOp first, tile::DotOp second) {
+  const MatrixInstruction &instruction = blocks.instruction;
+  const Place &upper = places.find(first.getLhs())->second, &lower = places.find(second.getLhs())->second,
+              &right = places.find(skipTransposes(first.getRhs()).first)->second;
+  const Extent shape = outside.getShape(first.getResult());
+  auto load = [&](const Place &from, const Placement &placement, const Place *oddFrom) {
+    return llvm::map_to_vector(loadBlocks(from, placement, oddFrom), [&](Value word) -> Value {
+      return arith::BitcastOp::create(b, loc, b.getF32Type(), word);
+    });
+  };
+  const Placement whole = fragments.getResult(0, 0);
+  const size_t size = whole.registers.size();
+  SmallVector<SmallVector<Value>> sums(shape.columns / instruction.n, SmallVector<Value>(size, zero()));
+  for (int64_t k = 0; k < outside.getShape(first.getLhs()).columns; k += 2 * instruction.k) {
+    SmallVector<SmallVector<Value>> x;
+    for (int64_t at : {k, k + int64_t(instruction.k)}) {
+      x.push_back(load(upper, getFragment(first.getLhs(), /*isLeft=*/true, 0, at, /*inBlocks=*/true), &lower));
+    }
+    for (auto [n, sum] : llvm::enumerate(sums)) {
+      Placement both = getFragment(first.getRhs(), /*isLeft=*/false, n * instruction.n, k, /*inBlocks=*/true);
+      size_t each = both.registers.size();
+      llvm::append_range(both.registers, getFragment(first.getRhs(), /*isLeft=*/false, n * instruction.n,
+                                                     k + instruction.k, /*inBlocks=*/true)
+                                             .registers);
+      SmallVector<Value> y = load(right, both, nullptr);
+      for (size_t i : {0, 1}) {
+        sum = hooks.emitProduct(b, loc, instruction, x[i], ArrayRef(y).slice(i * each, each), sum);
+      }
+    }
+  }
+  for (auto [number, dot] : llvm::enumerate(std::array{first, second})) {
+    SmallVector<Value> values; // with copies for the rows of the other one
+    for (const SmallVector<Value> &sum : sums) {
+      for (Coord c : whole.registers) {
+        Coord own = {uint32_t(c.row % shape.rows + number * shape.rows), c.column};
+        values.push_back(sum[llvm::find(whole.registers, own) - whole.registers.begin()]);
+      }
+    }
+    hold(dot.getResult(), getFragments(dot.getResult()), values);
+  }
+}
+
 /// Of `count` fragments side by side.
 SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks,
                                          int64_t count) {
@@ -222,6 +296,10 @@ void WarpTiles::computeProducts(tile::DotOp first) {
           depthOf(dot) == depthOf(first) && (usesPairs() || isReadInBlocks(dot) == inBlocks)) {
         group.push_back(dot);
       }
+    }
+    tile::DotOp partner = turned || usesPairs() ? tile::DotOp() : findStacked(first, instruction, hooks);
+    if (partner && llvm::is_contained(group, partner) && canStack(first, partner)) {
+      return computeStacked(first, partner);
     }
   }
   // A product that is smaller than the instruction has copies of its rows and columns.

@@ -120,8 +120,9 @@ void WarpTiles::writePairs(const Place &to, const Placement &placement, ArrayRef
   }
 }
 
-/// The registers of fragments, of elements of 16 bits: blocks of 8 x 8 of them; of 32 bits: of 8 x 4.
-SmallVector<Value> WarpTiles::loadBlocks(const Place &from, const Placement &placement) {
+/// The registers of fragments, of elements of 16 bits: blocks of 8 x 8 of them; of 32 bits: of 8 x 4. Every other block
+/// is from the same place of another tile if there is one.
+SmallVector<Value> WarpTiles::loadBlocks(const Place &from, const Placement &placement, const Place *oddFrom) {
   constexpr size_t kMost = 4;
   if (from.isShared) {
     settle();
@@ -154,8 +155,13 @@ SmallVector<Value> WarpTiles::loadBlocks(const Place &from, const Placement &pla
       bases[2 + i] = step(0, i);
     }
     Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), laneAddress(bases, rows, rest.front().row));
-    Value row = LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
-                                    ArrayRef<LLVM::GEPArg>{wide});
+    Value start = memory.pointer;
+    if (oddFrom) {
+      Value isOdd = arith::AndIOp::create(b, loc, lane, index(8));
+      isOdd = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, isOdd, index(0));
+      start = arith::SelectOp::create(b, loc, isOdd, oddFrom->memory.pointer, start);
+    }
+    Value row = LLVM::GEPOp::create(b, loc, start.getType(), memory.element, start, ArrayRef<LLVM::GEPArg>{wide});
     int64_t offset =
         rest.front().column + (rows.getPlace(rest.front().row) & ~placesOfLanes(bases, rows)) * rows.stride;
     llvm::append_range(words, hooks.emitBlocks(b, loc, offsetBy(row, memory.element, offset), count, isTurned));

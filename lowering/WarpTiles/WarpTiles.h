@@ -66,6 +66,10 @@ public:
   /// Whether both operands of a product that is prepared are made of such blocks of f32, none of which is read twice.
   static bool suitBlocks(tile::DotOp dot, const MatrixInstruction &instruction, const lanes::Hooks &hooks);
 
+  /// Another product of the same right operand, if both have half the rows of the instruction and can be made as one,
+  /// of blocks of their left operands in turn.
+  static tile::DotOp findStacked(tile::DotOp dot, const MatrixInstruction &instruction, const lanes::Hooks &hooks);
+
   /// Products that may be made together with others.
   void setProducts(llvm::ArrayRef<mlir::Operation *> ops) { products.assign(ops.begin(), ops.end()); }
 
@@ -162,6 +166,8 @@ private:
                                             int64_t count);
   Placement getFragment(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks = false);
   bool isReadInBlocks(tile::DotOp dot);
+  bool canStack(tile::DotOp first, tile::DotOp second);
+  void computeStacked(tile::DotOp first, tile::DotOp second);
 
   // Operands as pairs of f16.
   struct Operand {
@@ -171,7 +177,8 @@ private:
   bool usesPairs() const { return fragments.instruction.operandBits == 16; }
   llvm::SmallVector<mlir::Value> getPairs(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, int64_t count);
   const Operand &makeOperand(mlir::Value operand, bool isLeft);
-  llvm::SmallVector<mlir::Value> loadBlocks(const Place &from, const Placement &placement);
+  llvm::SmallVector<mlir::Value> loadBlocks(const Place &from, const Placement &placement,
+                                            const Place *oddFrom = nullptr);
   llvm::SmallVector<mlir::Value> unpackPairs(llvm::ArrayRef<mlir::Value> words);
   llvm::SmallVector<mlir::Value> scale(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
   void checkRange(llvm::ArrayRef<mlir::Value> pairs);

@@ -68,13 +68,21 @@ Rates getRates(TargetAttr target, RecurrenceOp recurrence, const AffineState &fo
 }
 
 /// Whether the code that prepares and applies a chunk of 16 tokens, all of it written out, is so much that the machine
-/// waits for instructions: factors of their own for many keys and tokens, systems of several unknowns per token, or
-/// systems where keys are seen from blocks of few tokens, too.
+/// waits for instructions: factors of their own for many keys and tokens of more than one read and one write, systems
+/// of several unknowns per token, or systems where keys are seen from blocks of few tokens, too.
 bool hasLongCode(const AffineState &form) {
-  constexpr int64_t kTokens = 16, kMostKeys = 64;
+  constexpr int64_t kTokens = 16, kMostKeys = 64, kMostFactors = 2;
   const int64_t unknowns = llvm::count_if(form.reads, [](const StateRead &read) { return read.corrects; });
+  auto countWrites = [](ArrayRef<StateStep> steps) {
+    return llvm::count_if(steps, [](const StateStep &step) { return step.kind == StateStep::Kind::write; });
+  };
+  int64_t factors = form.reads.size();
   bool decaysKeys = false, hasBlocks = false;
+  for (const StateRead &read : form.reads) {
+    factors += countWrites(read.branch);
+  }
   for (const CarriedState &state : form.states) {
+    factors += countWrites(state.path);
     for (const StateStep &step : state.path) {
       if (step.kind == StateStep::Kind::decay && step.axis == StateStep::Axis::key) {
         decaysKeys = true;
@@ -82,7 +90,8 @@ bool hasLongCode(const AffineState &form) {
       }
     }
   }
-  return (decaysKeys && getLongestKey(form) > kMostKeys) || unknowns > 1 || (unknowns > 0 && hasBlocks);
+  const bool hasManyFactors = decaysKeys && getLongestKey(form) > kMostKeys && factors > kMostFactors;
+  return hasManyFactors || unknowns > 1 || (unknowns > 0 && hasBlocks);
 }
 
 /// The lengths of chunks among which the cheapest is chosen. Where warps prepare chunks beside each other, more tokens
