@@ -24,12 +24,19 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-NOT: mma
 // CHECK:     llvm.store {{.*}} : vector<2xf32>, !llvm.ptr
 // CHECK:   }
+// What has been found there is passed on as pairs, all once more with units where one of them is out of range.
+// CHECK:   llvm.nvvm.ff2f16x2.rn
+// CHECK:   llvm.inline_asm has_side_effects "// seldom"
 // CHECK:   mbarrier.arrive
 // CHECK:   mbarrier.try_wait
-// Those who apply it have no branch.
+// Those who apply it do not know of the branch: theirs is whether pairs are in range.
 // CHECK: scf.for
 // CHECK-NOT: scf.if
 // CHECK:   mbarrier.try_wait
+// CHECK-NOT: scf.if
+// CHECK:   mma.m16n8k16
+// CHECK:   scf.if
+// CHECK:   llvm.inline_asm has_side_effects "// seldom"
 // CHECK-NOT: scf.if
 // CHECK:   mbarrier.arrive
 tile.kernel @sides(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,

@@ -286,33 +286,3 @@ tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16
   tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
 }
 }
-
-// -----
-
-// Nor do those of branches have units.
-module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
-tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
-  %c0 = arith.constant 0 : index
-  %c1 = arith.constant 1 : index
-  %true = arith.constant true
-  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
-  // expected-error @below {{'tile.pipeline' op expected a pipeline that the target can run: operands that cannot be pairs}}
-  %r = tile.pipeline %c0 to %n step %c1 carries(%S0) : (tensor<64x64xf32>) -> tensor<64x64xf32>
-      preparers 4 appliers 4 columns 16 tasks 2 pairs
-  prepare(%i: index) {
-    %k = tile.load %x[%i] : <bf16> -> tensor<64x16xf32>
-    %v = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
-    %d = scf.if %true -> tensor<64x16xf32> {
-      scf.yield %k : tensor<64x16xf32>
-    } else {
-      %e = arith.negf %k : tensor<64x16xf32>
-      scf.yield %e : tensor<64x16xf32>
-    }
-    tile.pass %d : tensor<64x16xf32> columns %v : tensor<16x64xf32>
-  } apply(%i: index, %S: tensor<64x64xf32>, %k: tensor<64x16xf32>, %v: tensor<16x64xf32>) {
-    %Sn = tile.dot %k, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
-    tile.carry %Sn : tensor<64x64xf32>
-  }
-  tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
-}
-}

@@ -11,39 +11,44 @@
 
 module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
 
-// The larger one of the sums of logarithms up to the middle of the chunk and from there on, of any key.
+// What meets the state does not depend on it: keys of reads as at the start of the chunk, those of writes as at its end.
 // CHECK-LABEL: tile.kernel @heads_0(
 // CHECK: scf.for {{.*}} iter_args(%[[S:.*]] = %{{.*}}) -> (tensor<16x16xf32>) {
 // CHECK:   %[[BEFORE:.*]] = tile.cumsum %[[G:.*]] exclusive blocks 8 : tensor<8x16xf32>
 // CHECK:   %[[LOGS:.*]] = arith.addf %[[BEFORE]], %[[G]]
-// CHECK:   %[[MIDDLE:.*]] = tile.slice %[[BEFORE]][%c4, %c0] : tensor<8x16xf32> -> tensor<16xf32>
-// CHECK:   %[[TO:.*]] = arith.negf %[[MIDDLE]]
+// CHECK:   %[[SINCE:.*]] = math.exp %[[LOGS]]
+// CHECK:   %[[READ:.*]] = arith.mulf %{{.*}}, %[[SINCE]] : tensor<8x16xf32>
 // CHECK:   %[[END:.*]] = tile.slice %[[LOGS]][%c7, %c0] : tensor<8x16xf32> -> tensor<16xf32>
-// CHECK:   %[[FROM:.*]] = arith.subf %[[MIDDLE]], %[[END]]
-// CHECK:   %[[LARGER:.*]] = arith.maximumf %[[TO]], %[[FROM]]
-// CHECK:   %[[LARGEST:.*]] = tile.reduce max %[[LARGER]] over 0 : tensor<16xf32> -> f32
+// CHECK:   %[[LAST:.*]] = tile.broadcast %[[END]] on 1
+// CHECK:   %[[REST:.*]] = arith.subf %[[LAST]], %[[LOGS]]
+// CHECK:   %[[UNTIL:.*]] = math.exp %[[REST]]
+// CHECK:   %[[KEYS:.*]] = arith.mulf %{{.*}}, %[[UNTIL]] : tensor<8x16xf32>
+// CHECK:   %[[WRITTEN:.*]] = tile.transpose %[[KEYS]]
+// CHECK:   %[[TOTAL:.*]] = math.exp %[[END]]
+// The largest sum of logarithms over the chunk, of any key.
+// CHECK:   %[[SUMS:.*]] = arith.negf %[[END]]
+// CHECK:   %[[LARGEST:.*]] = tile.reduce max %[[SUMS]] over 0 : tensor<16xf32> -> f32
 // CHECK:   %[[IS_MILD:.*]] = arith.cmpf ole, %[[LARGEST]], %cst{{.*}} : f32
-// One block: two products less than half of its size each would take more blocks.
-// CHECK:   %[[CHUNK:.*]]:5 = scf.if %[[IS_MILD]]
-// CHECK:     %[[SCORES:.*]] = tile.dot %[[READ:[0-9]+]], %{{.*}} precision tf32 : tensor<8x16xf32>, tensor<16x8xf32> -> tensor<8x8xf32>
-// CHECK-NOT: tile.dot
-// CHECK:     %[[ENTER:.*]] = math.exp %[[MIDDLE]]
-// CHECK:     %[[TOTAL:.*]] = math.exp %[[END]]
-// CHECK:     scf.yield %{{.*}}, %[[TOTAL]], %[[READ]], %{{.*}}, %[[ENTER]]
+// One block: what is left of the keys since the start, divided by what was left at a write.
+// CHECK:   %[[CHUNK:.*]] = scf.if %[[IS_MILD]] -> (tensor<8x8xf32>) {
+// CHECK:     %[[BACK:.*]] = arith.negf %[[LOGS]]
+// CHECK:     math.exp %[[BACK]]
+// CHECK:     %[[SCORES:.*]] = tile.dot %[[READ]], %{{.*}} precision tf32 : tensor<8x16xf32>, tensor<16x8xf32> -> tensor<8x8xf32>
+// CHECK-NEXT: scf.yield %[[SCORES]]
 // Blocks of four tokens, in which no factor leaves the range of f32 whatever the decays are.
 // CHECK:   } else {
 // CHECK:     tile.cumsum %[[G]] exclusive blocks 4 : tensor<8x16xf32>
 // CHECK:     tile.dot {{.*}} : tensor<4x16xf32>, tensor<16x4xf32> -> tensor<4x4xf32>
 // CHECK:     tile.dot {{.*}} : tensor<4x16xf32>, tensor<16x4xf32> -> tensor<4x4xf32>
 // CHECK:     tile.dot {{.*}} : tensor<4x16xf32>, tensor<16x8xf32> -> tensor<4x8xf32>
-// CHECK:     scf.yield %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[ONES:cst.*]] :
-// What applies the chunk is the same for both: the state enters to be read, and decays to be written.
-// CHECK:   %[[FACTOR:.*]] = tile.broadcast %[[CHUNK]]#4 on 0
-// CHECK:   %[[ENTERED:.*]] = arith.mulf %[[S]], %[[FACTOR]] : tensor<16x16xf32>
-// CHECK:   tile.dot %[[CHUNK]]#2, %[[ENTERED]]
-// CHECK:   %[[ALL:.*]] = tile.broadcast %[[CHUNK]]#1 on 0
+// CHECK-NOT: tile.dot
+// CHECK:     scf.yield %{{.*}} : tensor<8x8xf32>
+// CHECK:   %[[MASKED:.*]] = arith.select %{{.*}}, %[[CHUNK]], %{{.*}} : tensor<8x8xi1>, tensor<8x8xf32>
+// CHECK:   tile.dot %[[READ]], %[[S]] precision tf32
+// CHECK:   tile.dot %[[MASKED]], %{{.*}} precision tf32 acc
+// CHECK:   %[[ALL:.*]] = tile.broadcast %[[TOTAL]] on 0
 // CHECK:   %[[DECAYED:.*]] = arith.mulf %[[S]], %[[ALL]] : tensor<16x16xf32>
-// CHECK:   %[[NEXT:.*]] = tile.dot %[[CHUNK]]#0, %{{.*}} precision tf32 acc %[[DECAYED]]
+// CHECK:   %[[NEXT:.*]] = tile.dot %[[WRITTEN]], %{{.*}} precision tf32 acc %[[DECAYED]]
 // CHECK:   scf.yield %[[NEXT]]
 func.func @unbounded(%q: !V, %k: !V, %v: !V, %g: !V, %s0: !S) -> (!V, !S) {
   %0:2 = rwkv.fused heads -> (!V, !S) {

@@ -82,11 +82,11 @@ TEST(Placement, ColumnsInPairs) {
   expectEven(placement, 2, 64, 1);
 }
 
-TEST(Placement, ColumnsSeveralPairsOfALane) {
+TEST(Placement, ColumnsFourOfALane) {
   Placement placement = getColumns(2, 128, kWarp);
-  EXPECT_EQ(placement.lanes, (Lanes{{0, 2}, {0, 4}, {0, 8}, {0, 16}, {0, 32}}));
+  EXPECT_EQ(placement.lanes, (Lanes{{0, 4}, {0, 8}, {0, 16}, {0, 32}, {0, 64}}));
   EXPECT_EQ(placement.registers,
-            (Coords{{0, 0}, {0, 1}, {0, 64}, {0, 65}, {1, 0}, {1, 1}, {1, 64}, {1, 65}})); // row by row: see solves
+            (Coords{{0, 0}, {0, 1}, {0, 2}, {0, 3}, {1, 0}, {1, 1}, {1, 2}, {1, 3}})); // row by row: see solves
   expectEven(placement, 2, 128, 1);
 }
 
