@@ -39,7 +39,8 @@ Place Ring::partAt(Value slot, const Pipeline::Part &part) {
           part.rows.order,
           part.isPairs,
           part.isPairs ? wordAt(slot, part.unit) : Value(),
-          /*hasBlocks=*/WarpTiles::hasBlocks(e.hooks)};
+          /*hasBlocks=*/WarpTiles::hasBlocks(e.hooks),
+          part.rounds};
 }
 
 Value Ring::wordAt(Value slot, int64_t offset) {

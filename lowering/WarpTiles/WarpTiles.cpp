@@ -211,9 +211,11 @@ SmallVector<Value> WarpTiles::exchange(Value tile, const Placement &placement) {
 void WarpTiles::write(Value tile, const Place &to, bool overOthers) {
   Placement placement = prefer(tile);
   SmallVector<Value> values = get(tile, placement);
-  if (to.isExact && !to.isPairs && getElementTypeOrSelf(tile.getType()).isF32()) { // pairs are rounded as they are made
+  // Pairs are rounded as they are made.
+  const bool isRounded = to.isExact && !to.isPairs && to.rounds != Rounds::nothing;
+  if (isRounded && getElementTypeOrSelf(tile.getType()).isF32()) {
     for (Value &value : values) {
-      value = hooks.emitRounded(b, loc, value, isOperandOnly(tile));
+      value = hooks.emitRounded(b, loc, value, isOperandOnly(tile), to.rounds == Rounds::both);
     }
   }
   if (overOthers) {
