@@ -264,6 +264,17 @@ static int64_t getCarriedColumns(RecurrenceOp recurrence, const AffineState &for
                                                           : 0;
 }
 
+/// Elements of all states, whose types are known, and their bytes.
+static std::pair<int64_t, int64_t> getStateSizes(const AffineState &form) {
+  int64_t elements = 0, bytes = 0;
+  for (const CarriedState &state : form.states) {
+    int64_t size = llvm::product_of(state.type.getKeys()) * state.type.getValue();
+    elements += size;
+    bytes += size * state.type.getElementType().getIntOrFloatBitWidth() / 8;
+  }
+  return {elements, bytes};
+}
+
 /// The tasks that share a head whose states one task cannot hold near: as many as it takes for each to hold its part in
 /// registers, token by token and where warps apply chunks to them, or in a third of the memory of its own, where chunks
 /// need the rest.
@@ -273,12 +284,8 @@ static int64_t chooseSplit(RecurrenceOp recurrence, const AffineState &form, Tar
       !llvm::all_of(form.states, [](const CarriedState &state) { return isKnown(state.type); })) {
     return 1;
   }
-  int64_t elements = 0, bytes = 0;
-  for (const CarriedState &state : form.states) {
-    int64_t size = llvm::product_of(state.type.getKeys()) * state.type.getValue();
-    elements += size;
-    bytes += size * state.type.getElementType().getIntOrFloatBitWidth() / 8;
-  }
+  int64_t elements, bytes;
+  std::tie(elements, bytes) = getStateSizes(form);
   const int64_t columns = getCarriedColumns(recurrence, form, target, kind);
   if (columns == 0 && bytes <= target.getScratch()) {
     return 1;
@@ -319,7 +326,10 @@ Choice rwkv::chooseSchedule(RecurrenceOp recurrence, const AffineState &form, Ta
     const int64_t beside = kind == ScheduleKind::scan && target && target.getLanes() > 1 ? kTasksOfUnit : 1;
     for (int64_t candidate : candidates) {
       std::optional<Cost> cost = getCost(recurrence, form, target, kind, candidate);
-      bool fits = !cost || beside * cost->onChip <= static_cast<double>(split * target.getScratch());
+      // Warps that apply chunks have the states in registers.
+      bool isCarried = cost && getCarriedColumns(recurrence, form, target, kind) > 0;
+      double onChip = cost ? cost->onChip - (isCarried ? static_cast<double>(getStateSizes(form).second) : 0) : 0;
+      bool fits = !cost || beside * onChip <= static_cast<double>(split * target.getScratch());
       bool better = !found || (cost && best.cost && fits && cost->time < best.cost->time);
       if (better) {
         int64_t length = cost || tokens > 0 ? candidate : form.fitChunk(kind, 16);

@@ -27,6 +27,9 @@
 // RUN: rwkv-opt %s --function batch %{wide} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=WIDE
 // RUN: rwkv-opt %s --function batch %{tall} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=TALL
 // RUN: rwkv-opt %s --function batch %{broad} --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=BROAD
+// What they carry needs no shared memory, of which some chips have little.
+// DEFINE: %{even} = --argument 2x7x4x128xbf16 --argument 2x7x4x128xbf16 --argument 2x4x128x128xf32
+// RUN: rwkv-opt %s --function batch %{even} --target=sm_86 --rwkv-explain | FileCheck %s --check-prefix=CARRIED
 // Where keys decay one by one, or a token has several unknowns, there is more code, and it is short where chunks are.
 // DEFINE: %{decays} = --function decays --argument 2x7x4x128xbf16 --argument 2x7x4x128xbf16 --argument 2x7x4x256xbf16
 // DEFINE: %{small} = --function decays --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x7x4x256xbf16
@@ -57,8 +60,8 @@
 // ALONE: kernels: heads_0 rows_1
 // FUSED: kernels: heads_0{{$}}
 
-// ODD: split.mlir:[[# @LINE + 18]]:{{[0-9]+}}: error: 'rwkv.recurrence' op expected a split that divides the 32 values of its states, but got 3
-// SUMMED: split.mlir:[[# @LINE + 38]]:{{[0-9]+}}: error: 'rwkv.sum' op cannot be split along the value axis: it sums over it
+// ODD: split.mlir:[[# @LINE + 19]]:{{[0-9]+}}: error: 'rwkv.recurrence' op expected a split that divides the 32 values of its states, but got 3
+// SUMMED: split.mlir:[[# @LINE + 39]]:{{[0-9]+}}: error: 'rwkv.sum' op cannot be split along the value axis: it sums over it
 // BOTH: error: expected a split of 0 or more, and of 1 with tasks to fill, but got 2 with 12
 
 // LARGE: given step, 8 tasks share the values of a head
@@ -66,6 +69,7 @@
 // WIDE: chosen chunk, C = 8, fewer than 8 tokens one by one, 4 tasks share the values of a head
 // TALL: chosen chunk, C = 8, fewer than 8 tokens one by one{{$}}
 // BROAD: chosen chunk, C = 16, fewer than 16 tokens one by one, 2 tasks share the values of a head
+// CARRIED: chosen chunk, C = 16, fewer than 16 tokens one by one
 // DECAYS: chosen chunk, C = 8, fewer than 8 tokens one by one, 2 tasks share the values of a head
 // STEPS: chosen chunk, C = 8, fewer than 8 tokens one by one,
 // SMALL: chosen chunk, C = 16, fewer than 16 tokens one by one,
