@@ -175,10 +175,10 @@ const Range kRanges[] = {
     {"QuotientByWhatMayBeZero", -kInfinity, kInfinity,
      kTanh + "%p = rwkv.sigmoid %y : !x\n %g = arith.divf %t, %p : !x"},
     {"Selected", -1, 3,
-     kTanh + "%w = rwkv.fill 3.0 : !x\n %c = arith.cmpf olt, %x, %y : !x\n %g = arith.select %c, %w, %t : "
+     kTanh + "%w = rwkv.fill 3.0 : !x\n %q = arith.cmpf olt, %x, %y : !x\n %g = arith.select %q, %w, %t : "
              "tensor<?x?x2x4xi1>, !x"},
     {"SelectedFromSomethingUnknown", -kInfinity, kInfinity,
-     kTanh + "%c = arith.cmpf olt, %x, %y : !x\n %g = arith.select %c, %y, %t : tensor<?x?x2x4xi1>, !x"},
+     kTanh + "%q = arith.cmpf olt, %x, %y : !x\n %g = arith.select %q, %y, %t : tensor<?x?x2x4xi1>, !x"},
     // Constants, and what only moves values.
     {"Constant", -0.75, -0.75, kPass, "%d = arith.constant -0.75 : f32\n", "%d on \"all\""},
     {"Splat", -0.75, -0.75, kPass, "%d = arith.constant dense<-0.75> : !v\n", "%d on \"key0\""},
