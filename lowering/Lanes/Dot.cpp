@@ -88,7 +88,7 @@ private:
 
   SmallVector<Value> rounded(SmallVector<Value> values) {
     for (Value &value : values) {
-      value = e.hooks.emitRounded(b, loc, value, /*isLast=*/false, /*forBoth=*/false);
+      value = e.hooks.emitRounded(b, loc, value, /*isLast=*/false);
     }
     return values;
   }

@@ -26,9 +26,7 @@ public:
   virtual const MatrixInstruction *findPairProduct(tile::Precision) const { return nullptr; }
   /// A number (f32) as operands of matrix instructions must be, still as an f32. `isLast`: nothing else needs the
   /// number.
-  /// `forBoth`: so that the other operand needs nothing, errors of both being even together.
-  virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast,
-                                  bool forBoth) const = 0;
+  virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast) const = 0;
 };
 
 /// Registers that lanes of a task may give to other lanes of it.

@@ -47,7 +47,6 @@ public:
       return !value.getDefiningOp() || !plan.op->isProperAncestor(value.getDefiningOp()) || getJoined(value);
     });
     placeUnits(written.getArrayRef());
-    chooseRounds();
     SmallVector<Value> scratch;
     for (Value value : written) {
       if (!getElementTypeOrSelf(value.getType()).isF32()) {
@@ -190,58 +189,11 @@ private:
     return chooseRows(uses, shape.rows, shape.columns / 2, /*mayOrder=*/false);
   }
 
-  /// Products with what is carried: those who prepare round their operand for both, once instead of in every warp that
-  /// applies, and their own products of it by nothing more.
-  void chooseRounds() {
-    if (plan.usesPairs()) {
-      return;
-    }
-    llvm::MapVector<Value, SmallVector<Value>> others; // of operands as they were prepared
-    for (tile::DotOp dot : plan.findProducts()) {
-      Value x = tile::PipelineOp::getPrepared(skipTransposes(dot.getLhs()).first);
-      Value y = tile::PipelineOp::getPrepared(skipTransposes(dot.getRhs()).first);
-      others[x].push_back(y);
-      others[y].push_back(x);
-    }
-    auto isCarried = [&](Value tile) { return llvm::is_contained(plan.op.getCarried(), tile); };
-    auto isMade = [&](Value tile) { // by those who prepare, for products and nothing else
-      Operation *op = tile.getDefiningOp();
-      return op && !isa<tile::LoadOp>(op) && plan.op.getPrepare().isAncestor(op->getParentRegion()) &&
-             isOperandOnly(tile) && !getJoined(tile);
-    };
-    auto meetsCarried = [&](Value tile) { return llvm::any_of(others[tile], isCarried); };
-    auto isForBoth = [&](Value tile) { // all that it meets is carried, or meets only such tiles
-      return isMade(tile) && meetsCarried(tile) && llvm::all_of(others[tile], [&](Value other) {
-               return isCarried(other) ||
-                      (isMade(other) && !meetsCarried(other) &&
-                       llvm::all_of(others[other], [&](Value tile) { return isMade(tile) && meetsCarried(tile); }));
-             });
-    };
-    llvm::SmallVector<Value> operands;
-    for (auto &[tile, ignored] : others) {
-      operands.push_back(tile);
-    }
-    // What one of them meets must not meet another one that has to be as it was.
-    bool areAll =
-        llvm::all_of(operands, [&](Value tile) { return !isMade(tile) || !meetsCarried(tile) || isForBoth(tile); });
-    for (Value tile : operands) {
-      if (areAll && isMade(tile) && meetsCarried(tile)) {
-        rounds[tile] = Rounds::both;
-        for (Value other : others[tile]) {
-          if (!isCarried(other)) {
-            rounds[other] = Rounds::nothing;
-          }
-        }
-      }
-    }
-  }
-
   /// A tile that is prepared, without its place.
   Pipeline::Part makePart(Value tile, bool isScratch, bool isPairs) {
     MLIRContext *context = tile.getContext();
     Type element = isPairs ? Type(IntegerType::get(context, 32)) : Type(Float32Type::get(context));
-    return {0,         element, chooseRowsOf(tile, isPairs), isOperandOnly(tile),
-            isScratch, isPairs, units.lookup(tile),          rounds.contains(tile) ? rounds.lookup(tile) : Rounds::own};
+    return {0, element, chooseRowsOf(tile, isPairs), isOperandOnly(tile), isScratch, isPairs, units.lookup(tile)};
   }
 
   /// Units, and whether they are needed, at the front of a slot.
@@ -323,7 +275,6 @@ private:
   }
 
   llvm::DenseMap<Value, int64_t> units;        // where those of pairs lie
-  llvm::MapVector<Value, Rounds> rounds;       // but for those that are rounded for themselves
   llvm::DenseMap<Operation *, unsigned> order; // of what is prepared, inside of branches as well
   llvm::MapVector<Value, Value> joined;        // what one side of a branch yields: the result of the branch
   Pipeline &plan;

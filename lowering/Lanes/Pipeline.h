@@ -33,7 +33,6 @@ struct Pipeline {
     bool isScratch = false; // of the one who prepares: shares memory with others
     bool isPairs = false;   // of f16: an element is two
     int64_t unit = 0;       // where that of pairs lies
-    warps::Rounds rounds = warps::Rounds::own;
   };
   llvm::MapVector<mlir::Value, Part> parts;         // of what is prepared,
   llvm::MapVector<mlir::Value, Part> pairs;         // of what is passed on as pairs, but prepared as something else

@@ -39,8 +39,7 @@ Place Ring::partAt(Value slot, const Pipeline::Part &part) {
           part.rows.order,
           part.isPairs,
           part.isPairs ? wordAt(slot, part.unit) : Value(),
-          /*hasBlocks=*/WarpTiles::hasBlocks(e.hooks),
-          part.rounds};
+          /*hasBlocks=*/WarpTiles::hasBlocks(e.hooks)};
 }
 
 Value Ring::wordAt(Value slot, int64_t offset) {

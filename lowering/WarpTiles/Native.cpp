@@ -248,8 +248,8 @@ void WarpTiles::computeStacked(tile::DotOp first, tile::DotOp second) {
 }
 
 /// Of `count` fragments side by side.
-SmallVector<Value> WarpTiles::getOperand(Value operand, Value other, bool isLeft, int64_t at, int64_t depth,
-                                         bool inBlocks, int64_t count) {
+SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks,
+                                         int64_t count) {
   Value tile = skipTransposes(operand).first;
   auto place = places.find(tile);
   Placement all = getFragment(operand, isLeft, at, depth, inBlocks);
@@ -267,13 +267,11 @@ SmallVector<Value> WarpTiles::getOperand(Value operand, Value other, bool isLeft
     values = place != places.end() && !keep ? load(place->second, all, getElementTypeOrSelf(tile.getType()))
                                             : get(tile, all);
   }
-  auto beside = places.find(skipTransposes(other).first);
-  const bool isRoundedThere = beside != places.end() && beside->second.rounds == Rounds::both;
-  if (!isExact(tile) && !isRoundedThere) {
+  if (!isExact(tile)) {
     const bool isLast = isOperandOnly(tile);
     for (Value &value : values) {
       Value &known = rounded[value];
-      value = known = known ? known : hooks.emitRounded(b, loc, value, isLast, /*forBoth=*/false);
+      value = known = known ? known : hooks.emitRounded(b, loc, value, isLast);
     }
   }
   return values;
@@ -313,9 +311,8 @@ void WarpTiles::computeProducts(tile::DotOp first) {
   for (tile::DotOp dot : group) {
     sums.push_back(dot.getAcc() ? get(dot.getAcc(), result) : SmallVector<Value>(result.registers.size(), zero()));
   }
-  auto read = [&](Value operand, Value other, bool isLeft, int64_t at, int64_t k, int64_t count) {
-    return usesPairs() ? getPairs(operand, isLeft, at, k, count)
-                       : getOperand(operand, other, isLeft, at, k, inBlocks, count);
+  auto read = [&](Value operand, bool isLeft, int64_t at, int64_t k, int64_t count) {
+    return usesPairs() ? getPairs(operand, isLeft, at, k, count) : getOperand(operand, isLeft, at, k, inBlocks, count);
   };
   for (int64_t k = 0; k < depthOf(first); k += instruction.k) {
     std::map<std::pair<void *, int64_t>, SmallVector<Value>> lefts, rights;
@@ -324,13 +321,13 @@ void WarpTiles::computeProducts(tile::DotOp first) {
       for (int64_t m = 0; m < tall; ++m) {
         SmallVector<Value> &x = lefts[{left.getAsOpaquePointer(), m}];
         if (x.empty()) {
-          x = read(left, right, /*isLeft=*/true, m * instruction.m, k, 1);
+          x = read(left, /*isLeft=*/true, m * instruction.m, k, 1);
         }
         for (int64_t n = 0; n < wide; ++n) {
           SmallVector<Value> &y = rights[{right.getAsOpaquePointer(), n}];
           if (y.empty()) { // blocks of two fragments are loaded at once
             int64_t count = (usesPairs() || inBlocks) && n + 1 < wide ? 2 : 1;
-            y = read(right, left, /*isLeft=*/false, n * instruction.n, k, count);
+            y = read(right, /*isLeft=*/false, n * instruction.n, k, count);
             if (count > 1) {
               size_t half = y.size() / 2;
               rights[{right.getAsOpaquePointer(), n + 1}].assign(y.begin() + half, y.end());

@@ -211,11 +211,9 @@ SmallVector<Value> WarpTiles::exchange(Value tile, const Placement &placement) {
 void WarpTiles::write(Value tile, const Place &to, bool overOthers) {
   Placement placement = prefer(tile);
   SmallVector<Value> values = get(tile, placement);
-  // Pairs are rounded as they are made.
-  const bool isRounded = to.isExact && !to.isPairs && to.rounds != Rounds::nothing;
-  if (isRounded && getElementTypeOrSelf(tile.getType()).isF32()) {
+  if (to.isExact && !to.isPairs && getElementTypeOrSelf(tile.getType()).isF32()) { // pairs are rounded as they are made
     for (Value &value : values) {
-      value = hooks.emitRounded(b, loc, value, isOperandOnly(tile), to.rounds == Rounds::both);
+      value = hooks.emitRounded(b, loc, value, isOperandOnly(tile));
     }
   }
   if (overOthers) {

@@ -17,9 +17,6 @@ namespace rwkv::warps {
 
 using programs::Memory;
 
-/// For which operands of products numbers are rounded when they are written as products want them.
-enum class Rounds { own, both, nothing };
-
 /// A tile in memory.
 struct Place {
   Memory memory;
@@ -32,7 +29,6 @@ struct Place {
   bool isPairs = false;
   mlir::Value unit = {};
   bool hasBlocks = false; // memory that lanes share, whose rows start at multiples of 16 bytes
-  Rounds rounds = Rounds::own;
 
   Rows getRows() const { return {memory.stride, order}; }
 };
@@ -166,8 +162,8 @@ private:
   void computeProducts(tile::DotOp op);
   bool isReady(mlir::Value operand);
   bool isExact(mlir::Value operand);
-  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, mlir::Value other, bool isLeft, int64_t at,
-                                            int64_t depth, bool inBlocks, int64_t count);
+  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks,
+                                            int64_t count);
   Placement getFragment(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks = false);
   bool isReadInBlocks(tile::DotOp dot);
   bool canStack(tile::DotOp first, tile::DotOp second);

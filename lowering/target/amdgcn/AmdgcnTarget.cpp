@@ -115,7 +115,7 @@ public:
     };
     return llvm::find_if(table, [](const MatrixInstruction &row) { return row.name == "mfma.16x16x4.f32"; });
   }
-  Value emitRounded(OpBuilder &, Location, Value value, bool, bool) const override { return value; }
+  Value emitRounded(OpBuilder &, Location, Value value, bool) const override { return value; }
   SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &, ValueRange x, ValueRange y,
                                  ValueRange c) const override {
     auto type = VectorType::get({static_cast<int64_t>(c.size())}, b.getF32Type());

@@ -89,8 +89,8 @@ public:
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), offsetof(rwkv_emu_functions, exp2), {value});
   }
-  Value emitRounded(OpBuilder &b, Location loc, Value value, bool isLast, bool forBoth) const override {
-    return shape.emitRounded(b, loc, value, isLast, forBoth); // so that what is rounded twice shows here, too
+  Value emitRounded(OpBuilder &b, Location loc, Value value, bool isLast) const override {
+    return shape.emitRounded(b, loc, value, isLast); // so that what is rounded twice shows here, too
   }
   Value emitShuffle(OpBuilder &b, Location loc, Value value, int64_t mask) const override {
     Type i32 = b.getI32Type(), type = value.getType();

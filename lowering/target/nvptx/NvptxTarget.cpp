@@ -64,7 +64,8 @@ public:
                        ".reg .pred done;\n"
                        "wait:\n"
                        "mbarrier." +
-                       std::string(isFrom90 ? "try" : "test") + "_wait.parity.shared.b64 done, [$0+" +
+                       std::string(isFrom90 ? "try" : "test") +
+                       "_wait.parity.shared.b64 done, [$0+" +
                        std::to_string(offset) +
                        "], $1;\n"
                        "@!done bra wait;\n"
@@ -109,19 +110,18 @@ public:
   const MatrixInstruction *findPairProduct(tile::Precision precision) const override {
     return precision == tile::Precision::f32 ? nullptr : findRow("mma.m16n8k16.f16");
   }
-  Value emitRounded(OpBuilder &b, Location loc, Value value, bool isLast, bool forBoth) const override {
+  Value emitRounded(OpBuilder &b, Location loc, Value value, bool isLast) const override {
     // The instruction leaves out the low 13 bits. Three quarters of what half a unit is at most are added first: a
     // product instead of a conversion (four instructions, one of them for NaN), with errors of either sign up to 3/4
     // unit.
-    constexpr float kFactor = 1 + 1.5f / 4096, kOfBoth = 1 + 3.0f / 4096;
-    const float factor = forBoth ? kOfBoth : kFactor;
-    if (Value scaled = scalePower(b, loc, value, factor)) {
+    constexpr float kFactor = 1 + 1.5f / 4096;
+    if (Value scaled = scalePower(b, loc, value, kFactor)) {
       return scaled;
     }
-    if (Value scaled = isLast ? scaleShared(b, loc, value, factor) : Value()) {
+    if (Value scaled = isLast ? scaleShared(b, loc, value, kFactor) : Value()) {
       return scaled;
     }
-    return arith::MulFOp::create(b, loc, value, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(factor)));
+    return arith::MulFOp::create(b, loc, value, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(kFactor)));
   }
   SmallVector<Value> emitProduct(OpBuilder &b, Location loc, const MatrixInstruction &instruction, ValueRange x,
                                  ValueRange y, ValueRange c) const override {
@@ -203,21 +203,19 @@ private:
                                [&](int64_t i) -> Value { return LLVM::ExtractValueOp::create(b, loc, results, i); });
   }
 
-  /// x 2^(a b + c) or x 2^(a b) times a factor, which goes to the exponent, if nothing else needs the power so far: c
-  /// is the same for many elements.
+  /// x 2^(a b + c) times a factor, which goes to the exponent, if nothing else needs the power so far: c is the same
+  /// for many elements.
   static Value scalePower(OpBuilder &b, Location loc, Value value, double factor) {
     auto product = value.getDefiningOp<arith::MulFOp>();
     auto power = product ? product.getRhs().getDefiningOp<math::Exp2Op>() : math::Exp2Op();
-    Operation *exponent = power ? power.getOperand().getDefiningOp() : nullptr;
+    auto exponent = power ? power.getOperand().getDefiningOp<math::FmaOp>() : math::FmaOp();
     auto isUnused = [](Operation *user) { return isa<arith::MulFOp>(user) && user->use_empty(); };
-    if (!isa_and_nonnull<math::FmaOp, arith::MulFOp>(exponent) || !llvm::all_of(power->getUsers(), isUnused)) {
+    if (!exponent || !llvm::all_of(power->getUsers(), isUnused)) {
       return {};
     }
-    Value rest = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(std::log2(factor)));
-    if (auto sum = dyn_cast<math::FmaOp>(exponent)) {
-      rest = arith::AddFOp::create(b, loc, sum.getC(), rest);
-    }
-    Value larger = math::FmaOp::create(b, loc, exponent->getOperand(0), exponent->getOperand(1), rest);
+    Value more = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(std::log2(factor)));
+    Value rest = arith::AddFOp::create(b, loc, exponent.getC(), more);
+    Value larger = math::FmaOp::create(b, loc, exponent.getA(), exponent.getB(), rest);
     larger = math::Exp2Op::create(b, loc, larger, power.getFastmath());
     return arith::MulFOp::create(b, loc, product.getLhs(), larger);
   }
