@@ -7,7 +7,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 
 // The lanes of a warp agree on the way to go, by exchanges of what each of them has found. Either side leaves keys and scores
 // where those who apply the chunk find them, whichever it was; keys lie there before they are multiplied.
-// REMARK: [[#@LINE+33]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
+// REMARK: [[#@LINE+40]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
 // CHECK-LABEL: func.func @sides(
 // CHECK: scf.for
 // CHECK:   shfl.sync.bfly
