@@ -30,7 +30,8 @@
 // What they carry needs no shared memory, of which some chips have little.
 // DEFINE: %{even} = --argument 2x7x4x128xbf16 --argument 2x7x4x128xbf16 --argument 2x4x128x128xf32
 // RUN: rwkv-opt %s --function batch %{even} --target=sm_86 --rwkv-explain | FileCheck %s --check-prefix=CARRIED
-// Where keys decay one by one, or a token has several unknowns, there is more code, and it is short where chunks are.
+// Where keys decay one by one for more than one read and one write, or a token has several unknowns, there is more code,
+// and it is short where chunks are.
 // DEFINE: %{decays} = --function decays --argument 2x7x4x128xbf16 --argument 2x7x4x128xbf16 --argument 2x7x4x256xbf16
 // DEFINE: %{small} = --function decays --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x7x4x256xbf16
 // RUN: rwkv-opt %s %{decays} --argument 2x4x128x256xf32 --target=sm_90a --rwkv-explain | FileCheck %s --check-prefix=DECAYS
@@ -70,7 +71,7 @@
 // TALL: chosen chunk, C = 8, fewer than 8 tokens one by one{{$}}
 // BROAD: chosen chunk, C = 16, fewer than 16 tokens one by one, 2 tasks share the values of a head
 // CARRIED: chosen chunk, C = 16, fewer than 16 tokens one by one
-// DECAYS: chosen chunk, C = 8, fewer than 8 tokens one by one, 2 tasks share the values of a head
+// DECAYS: chosen chunk, C = 16, fewer than 16 tokens one by one, 2 tasks share the values of a head
 // STEPS: chosen chunk, C = 8, fewer than 8 tokens one by one,
 // SMALL: chosen chunk, C = 16, fewer than 16 tokens one by one,
 
