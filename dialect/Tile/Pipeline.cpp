@@ -22,18 +22,24 @@ BlockArgument PassOp::getPassedAs(OpOperand &operand) {
 }
 
 static LogicalResult verifyTypes(PipelineOp op) { // pipeline_c1
-  TypeRange carried = op.getInit().getTypes();
-  if (carried != TypeRange(op.getResultTypes())) {
+  TypeRange carried = op.getInit().getTypes(), all = op.getStates().getTypes();
+  if (all != TypeRange(op.getResultTypes())) {
     return op.emitOpError("expected results of the types that are carried, ")
-           << carried << ", but got " << op.getResultTypes();
+           << all << ", but got " << op.getResultTypes();
   }
   int64_t columns = op.getAppliers() * op.getColumns();
+  bool anySplit = false;
   for (Type type : carried) {
     ArrayRef<int64_t> shape = getTileShape(type);
-    if (shape.size() != 2 || shape.back() != columns) {
+    if (shape.size() != 2 || shape.back() > columns) {
       return op.emitOpError("expected matrices with the columns of all warps that apply, ")
-             << op.getAppliers() << " x " << op.getColumns() << ", to be carried, but got " << type;
+             << op.getAppliers() << " x " << op.getColumns() << ", or fewer, to be carried, but got " << type;
     }
+    anySplit |= shape.back() == columns;
+  }
+  if (!anySplit && !carried.empty()) {
+    return op.emitOpError("expected one of what is carried to have the columns of all warps that apply, ")
+           << op.getAppliers() << " x " << op.getColumns() << ", but got " << carried;
   }
   return success();
 }
@@ -96,16 +102,22 @@ LogicalResult PipelineOp::verifyRegions() {
     }
   }
   Type index = IndexType::get(getContext());
-  SmallVector<Type> applied{index};
+  SmallVector<Type> prepared{index}, applied{index};
+  llvm::append_range(prepared, getAhead().getTypes());
   llvm::append_range(applied, getInit().getTypes());
-  llvm::append_range(applied, getPass()->getOperandTypes());
-  if (failed(verifyTypes(*this)) || failed(verifyPhase(*this, getPrepare(), "prepare", ArrayRef(index))) ||
+  llvm::append_range(applied, getPass().getWhole().getTypes());
+  llvm::append_range(applied, getPass().getColumns().getTypes());
+  if (failed(verifyTypes(*this)) || failed(verifyPhase(*this, getPrepare(), "prepare", prepared)) ||
       failed(verifyPhase(*this, getApply(), "apply", applied))) {
     return failure();
   }
   if (getCarry().getValues().getTypes() != getInit().getTypes()) { // pipeline_c1
     return getCarry().emitOpError("expected values of the types that are carried, ")
            << getInit().getTypes() << ", but got " << getCarry().getValues().getTypes();
+  }
+  if (getPass().getAhead().getTypes() != getAhead().getTypes()) { // pipeline_c1
+    return getPass().emitOpError("expected values of the types that are carried ahead, ")
+           << getAhead().getTypes() << ", but got " << getPass().getAhead().getTypes();
   }
   int64_t columns = getAppliers() * getColumns();
   for (Value tile : getPass().getColumns()) { // pipeline_c7

@@ -311,7 +311,7 @@ def Tile_FlagOp : Tile_Op<"flag", [DeclareOpInterfaceMethods<MemoryEffectsOpInte
 def Tile_Count : ConfinedAttr<I64Attr, [IntPositive]>;
 def Tile_PerhapsNone : DefaultValuedAttr<ConfinedAttr<I64Attr, [IntNonNegative]>, "0">;
 
-def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects]> {
+def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects, AttrSizedOperandSegments]> {
   let summary = "A loop over chunks in which some warps of a task prepare chunks and others apply them to what is carried";
   let description = [{
     `for i = from; i < to; i += step`, with values that are carried from one chunk to the next, in two phases. `prepare` makes of a
@@ -322,16 +322,21 @@ def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects]> {
 
     What is carried are matrices of whose columns nothing depends on another column. Each of the `appliers` warps has `columns`
     of them, for all chunks, and reads the same columns of what is passed as `columns`, tiles as they are in memory, and of tiles
-    from outside that have such columns; of everything else that is passed it reads all.
+    from outside that have such columns; of everything else that is passed it reads all. Matrices of fewer columns are carried by
+    all warps that apply alike, and so is computed what is made of them alone.
+
+    What is carried `ahead`, such as a running maximum, needs nothing of what is applied: those that prepare hand it from one
+    chunk to the next, and `prepare` passes its next value.
 
     `idle` warps lie between those that prepare and those that apply, where machines have registers for whole groups of warps:
     those of a lane that applies are `moved` fewer, those of one that prepares as many more. `tasks` share a multiprocessor.
     With `pairs` operands of products lie in slots as pairs of 16 bits.
 
     Constraints
-    - pipeline_c1: what is carried are matrices with one number of columns, `appliers` times `columns`; values, arguments and
-      results of what is carried have the same types.
-    - pipeline_c2: the arguments of `prepare` are the index; those of `apply` the index, what is carried, what is passed.
+    - pipeline_c1: what is carried are matrices of `appliers` times `columns` columns, or fewer, but not all of them; values,
+      arguments and results of what is carried have the same types, results of what is carried `ahead` come last.
+    - pipeline_c2: the arguments of `prepare` are the index and what is carried `ahead`; those of `apply` the index, what is
+      carried else, what is passed.
     - pipeline_c3: `prepare` ends with `tile.pass`, `apply` with `tile.carry`.
     - pipeline_c4: `prepare` only reads memory; it may flag. It reads no buffer that `apply` stores to, as it runs ahead.
     - pipeline_c5: `apply` loads no tiles and flags nothing; it stores whole rows of its columns.
@@ -360,13 +365,14 @@ def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects]> {
     }
     ```
   }];
-  let arguments = (ins Index:$from, Index:$to, Index:$step, Variadic<Tile_Tile>:$init, Tile_Count:$preparers,
-                       Tile_PerhapsNone:$idle, Tile_Count:$appliers, Tile_Count:$columns, Tile_Count:$tasks,
-                       Tile_PerhapsNone:$moved, UnitAttr:$pairs);
+  let arguments = (ins Index:$from, Index:$to, Index:$step, Variadic<Tile_Tile>:$init, Variadic<Tile_Tile>:$ahead,
+                       Tile_Count:$preparers, Tile_PerhapsNone:$idle, Tile_Count:$appliers, Tile_Count:$columns,
+                       Tile_Count:$tasks, Tile_PerhapsNone:$moved, UnitAttr:$pairs);
   let results = (outs Variadic<Tile_Tile>:$results);
   let regions = (region SizedRegion<1>:$prepare, SizedRegion<1>:$apply);
   let assemblyFormat = [{
-    $from `to` $to `step` $step `carries` `(` $init `)` `:` functional-type($init, $results)
+    $from `to` $to `step` $step `carries` `(` $init `)` (`ahead` `(` $ahead^ `:` type($ahead) `)`)?
+    `:` functional-type($init, $results)
     `\n` `preparers` $preparers (`idle` $idle^)? `appliers` $appliers `columns` $columns `tasks` $tasks (`moved` $moved^)?
     (`pairs` $pairs^)? attr-dict `\n` `prepare` custom<Phase>($prepare) `apply` custom<Phase>($apply)
   }];
@@ -374,9 +380,12 @@ def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects]> {
   let extraClassDeclaration = [{
     PassOp getPass();
     CarryOp getCarry();
+    /// All that is carried: what is carried ahead comes last.
+    ::mlir::OperandRange getStates() { return (*this)->getOperands().take_back(getInit().size() + getAhead().size()); }
     /// What the phases call the index, what is carried, and what is passed, in the order of `tile.pass`.
     ::mlir::BlockArgument getPreparedIndex() { return getPrepare().getArgument(0); }
     ::mlir::BlockArgument getAppliedIndex() { return getApply().getArgument(0); }
+    ::mlir::ArrayRef<::mlir::BlockArgument> getCarriedAhead() { return getPrepare().getArguments().drop_front(); }
     ::mlir::ArrayRef<::mlir::BlockArgument> getCarried() {
       return getApply().getArguments().slice(1, getInit().size());
     }
@@ -391,12 +400,17 @@ def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects]> {
 def Tile_PassOp : Tile_Op<"pass", [Pure, Terminator, AttrSizedOperandSegments, HasParent<"PipelineOp">]> {
   let summary = "Pass on what has been prepared for a chunk, in a slot of the ring";
   let description = [{
-    All warps that apply read all of `whole`; of `columns`, tiles as they have been loaded, each reads its own columns.
+    All warps that apply read all of `whole`; of `columns`, tiles as they have been loaded, each reads its own columns. Those
+    of `ahead` are not passed, but what is carried to the next chunk by those that prepare.
   }];
-  let arguments = (ins Variadic<Tile_Tile>:$whole, Variadic<Tile_Tile>:$columns);
-  let assemblyFormat = "($whole^ `:` type($whole))? (`columns` $columns^ `:` type($columns))? attr-dict";
+  let arguments = (ins Variadic<Tile_Tile>:$whole, Variadic<Tile_Tile>:$columns, Variadic<Tile_Tile>:$ahead);
+  let assemblyFormat = [{
+    ($whole^ `:` type($whole))? (`columns` $columns^ `:` type($columns))? (`ahead` $ahead^ `:` type($ahead))? attr-dict
+  }];
   let extraClassDeclaration = [{
-    /// What `apply` calls an operand.
+    /// What is passed: all but what is carried ahead.
+    ::mlir::MutableArrayRef<::mlir::OpOperand> getPassed() { return (*this)->getOpOperands().drop_back(getAhead().size()); }
+    /// What `apply` calls an operand that is passed.
     ::mlir::BlockArgument getPassedAs(::mlir::OpOperand &operand);
   }];
 }

@@ -9,25 +9,39 @@ using namespace rwkv;
 using namespace rwkv::lanes;
 using namespace rwkv::programs;
 
-/// The phases of a loop, whose systems that are prepared are inverted first; null if it has none.
-static tile::PipelineOp splitLoop(scf::ForOp loop, std::string &why) {
+/// The phases of a loop, whose systems that are prepared are inverted first, and what takes the place of its results;
+/// null if it has none.
+static tile::PipelineOp splitLoop(scf::ForOp loop, SmallVectorImpl<Value> &results, std::string &why) {
   // A loop that is refused stays as it is: where nothing is prepared ahead, an inverse is only more work.
   auto copy = cast<scf::ForOp>(OpBuilder(loop).clone(*loop));
+  computeOfVectors(copy);
   std::optional<Roles> roles = findRoles(copy, why);
+  if (roles) {
+    prepareVectorProducts(copy, *roles);
+    roles = findRoles(copy, why);
+  }
   if (roles) {
     invertPrepared(copy, *roles);
     roles = findRoles(copy, why);
   }
   tile::PipelineOp op = roles ? splitPhases(copy, *roles) : tile::PipelineOp();
+  if (op) {
+    size_t applied = op.getInit().size();
+    results.assign(op->result_begin(), op->result_begin() + applied);
+    for (auto [number, result] : llvm::zip_equal(roles->ahead, op->getResults().drop_front(applied))) {
+      results.insert(results.begin() + number, result);
+    }
+  }
   copy.erase();
   return op;
 }
 
 std::optional<Pipeline> lanes::formPipeline(scf::ForOp loop, const Machine &machine, std::string &why) {
-  tile::PipelineOp op = splitLoop(loop, why);
+  SmallVector<Value> results;
+  tile::PipelineOp op = splitLoop(loop, results, why);
   std::optional<Pipeline> plan = op ? choosePipeline(op, machine, why) : std::nullopt;
   if (plan) {
-    loop->replaceAllUsesWith(op->getResults());
+    loop->replaceAllUsesWith(results);
     loop.erase();
   } else if (op) {
     op.erase();

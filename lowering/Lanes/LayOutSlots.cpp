@@ -108,7 +108,7 @@ private:
     }
     return plan.roles.passed.contains(tile) && getRank(tile) == 2 && llvm::all_of(tile.getUses(), [](OpOperand &use) {
              auto pass = dyn_cast<tile::PassOp>(use.getOwner());
-             return !pass || areOperands(pass.getPassedAs(use));
+             return !pass || (use.getOperandNumber() < pass.getPassed().size() && areOperands(pass.getPassedAs(use)));
            });
   }
 
@@ -122,7 +122,7 @@ private:
         if (isa<tile::SliceOp>(user)) {
           return false;
         }
-        if (auto pass = dyn_cast<tile::PassOp>(user)) {
+        if (auto pass = dyn_cast<tile::PassOp>(user); pass && use.getOperandNumber() < pass.getPassed().size()) {
           readers.insert(pass.getPassedAs(use));
         }
         if (isElementwise(user) || isa<tile::TransposeOp, tile::InsertOp>(user)) {
@@ -151,7 +151,7 @@ private:
     SmallVector<Use> uses;
     const bool isTwice = isMixed() && arePairs(tile);
     for (tile::DotOp dot : plan.findProducts()) {
-      bool turned = plan.roles.split.contains(dot.getResult());
+      bool turned = plan.isApplied(dot);
       if (isTwice && turned != isPairs) {
         continue;
       }

@@ -170,7 +170,8 @@ private:
         return dot.getRhs() == tile && !dot.getTransposed();
       }
       if (auto op = dyn_cast<tile::PipelineOp>(use.getOwner())) {
-        return isRightOperand(op.getCarried()[use.getOperandNumber() - op.getInit().getBeginOperandIndex()]);
+        unsigned number = use.getOperandNumber() - op.getInit().getBeginOperandIndex();
+        return number < op.getInit().size() && isRightOperand(op.getCarried()[number]);
       }
       auto loop = dyn_cast<scf::ForOp>(use.getOwner());
       return loop && loop.getTiedLoopRegionIterArg(&use) && isRightOperand(loop.getTiedLoopRegionIterArg(&use));

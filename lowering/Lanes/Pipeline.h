@@ -53,6 +53,11 @@ struct Pipeline {
   int64_t firstApplier() const { return preparers + idle; }
   int64_t warps() const { return firstApplier() + appliers; }
   llvm::SmallVector<tile::DotOp> findProducts() const;
+  bool isApplied(mlir::Operation *inner) const { return inner->getParentRegion() == &op->getRegion(1); }
+  /// A tile as one of those who apply has it.
+  warps::Extent getAppliedExtent(mlir::Value tile) const;
+  /// Where lanes of one who applies have what is carried.
+  warps::Placement getCarriedPlacement(mlir::Value tile) const;
 };
 
 /// Makes a loop a pipeline, whose prepared systems are inverted for it, if it can be one; otherwise it stays as it is,

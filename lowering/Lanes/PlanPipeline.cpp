@@ -81,7 +81,7 @@ private:
         return refuse("tiles of another type than f32");
       }
       for (int64_t size : tile::getTileShape(value.getType())) {
-        if (!llvm::isPowerOf2_64(size) && size % kMultiple != 0) {
+        if (!llvm::isPowerOf2_64(size) && size % kMultiple != 0 && !isa<tile::ScanOp>(op)) {
           return refuse("a size that is neither a power of two nor a multiple of " + Twine(kMultiple));
         }
       }
@@ -95,7 +95,7 @@ private:
     if (auto insert = dyn_cast<tile::InsertOp>(op); insert && !isAligned(insert)) {
       return refuse("an insert at a place that is not known, or no multiple of its size, a power of two");
     }
-    if (isa<tile::ReshapeOp, tile::ScanOp>(op)) {
+    if (isa<tile::ReshapeOp>(op) || (isa<tile::ScanOp>(op) && plan.isApplied(op))) {
       return refuse(op->getName().getStringRef());
     }
     if (auto solve = dyn_cast<tile::SolveUnitLowerOp>(op); solve && plan.roles.split.contains(solve.getLower())) {
@@ -175,20 +175,18 @@ private:
     return plan.moved == 0 || canMove || refuse("registers that cannot be moved");
   }
 
-  int64_t columnsOf(Value tile) {
-    return plan.roles.split.contains(tile) ? plan.columns : tile::getTileShape(tile.getType()).back();
-  }
-
-  bool isApplied(tile::DotOp dot) { return plan.roles.split.contains(dot.getResult()); }
-
   /// Whether products of one phase can be made of pairs: where operands are whole blocks, which are read at once.
   bool canBePairs(const MatrixInstruction &pairs, bool applied) {
     constexpr int64_t kBlock = 8;
-    auto isWhole = [](Extent shape) { return shape.rows % kBlock == 0 && shape.columns % kBlock == 0; };
+    auto isWhole = [&](Value operand) {
+      Value tile = skipTransposes(operand).first;
+      Extent shape = getExtent(tile);
+      bool isInSlot = plan.roles.split.contains(tile) || !isMadeByAppliers(tile);
+      return !isInSlot || (shape.rows % kBlock == 0 && shape.columns % kBlock == 0);
+    };
     return llvm::all_of(plan.findProducts(), [&](tile::DotOp dot) {
-      Extent lhs = getExtent(dot.getLhs());
-      return isApplied(dot) != applied ||
-             (isWhole(lhs) && isWhole(getExtent(dot.getRhs())) && lhs.columns % pairs.k == 0);
+      return plan.isApplied(dot) != applied ||
+             (isWhole(dot.getLhs()) && isWhole(dot.getRhs()) && getExtent(dot.getLhs()).columns % pairs.k == 0);
     });
   }
 
@@ -212,7 +210,7 @@ private:
     for (tile::DotOp dot : plan.findProducts()) {
       for (Value operand : {dot.getLhs(), dot.getRhs()}) {
         Value tile = skipTransposes(operand).first;
-        if (!plan.roles.split.contains(tile) && (preparesPairs || isApplied(dot))) {
+        if (!isMadeByAppliers(tile) && (preparesPairs || plan.isApplied(dot))) {
           prepared.insert(tile::PipelineOp::getPrepared(tile).getAsOpaquePointer());
         }
       }
@@ -221,11 +219,17 @@ private:
            countCarried() * 3 / 2 + kReading + kChecking <= countRegisters();
   }
 
+  /// Whether those who apply have a tile in registers, not in a slot.
+  bool isMadeByAppliers(Value tile) {
+    bool isPassed = tile::PipelineOp::getPrepared(tile) != tile;
+    return plan.roles.split.contains(tile) || (tile.getParentRegion() == &plan.op.getApply() && !isPassed);
+  }
+
   /// Registers of a lane that applies for what is carried, and of any lane.
   int64_t countCarried() {
     int64_t carried = 0;
     for (Value arg : plan.op.getCarried()) {
-      carried += tile::getTileShape(arg.getType())[0] * plan.columns / machine.hooks->getWarp();
+      carried += plan.getCarriedPlacement(arg).registers.size();
     }
     return carried;
   }
@@ -236,12 +240,13 @@ private:
 
   bool checkProducts() {
     for (tile::DotOp dot : plan.findProducts()) {
-      bool turned = isApplied(dot);
-      const MatrixInstruction &instruction = turned ? *plan.instruction : *plan.prepared;
-      int64_t rows = tile::getTileShape(dot.getResult().getType())[0], columns = columnsOf(dot.getResult()),
-              depth = tile::getTileShape(dot.getLhs().getType())[1];
-      bool fits = turned ? columns % instruction.m == 0 && rows % instruction.n == 0
-                         : holds(rows, instruction.m) && holds(columns, instruction.n);
+      bool isSplit = plan.roles.split.contains(dot.getResult()), isApplied = plan.isApplied(dot);
+      const MatrixInstruction &instruction = isApplied ? *plan.instruction : *plan.prepared;
+      auto [rows, columns] = isApplied ? plan.getAppliedExtent(dot.getResult()) : getExtent(dot.getResult());
+      int64_t depth = getExtent(dot.getLhs()).columns;
+      bool fits = isSplit     ? columns % instruction.m == 0 && rows % instruction.n == 0
+                  : isApplied ? holds(columns, instruction.m) && rows % instruction.n == 0
+                              : holds(rows, instruction.m) && holds(columns, instruction.n);
       if (dot.getPrecision() != precision || !fits || depth % instruction.k != 0) {
         return refuse("a product that is not made of matrix instructions");
       }
@@ -251,8 +256,13 @@ private:
     for (auto insert : plan.op.getApply().getOps<tile::InsertOp>()) {
       tiles.push_back(insert.getResult());
     }
+    for (Value arg : plan.op.getCarried()) {
+      if (plan.getAppliedExtent(arg).columns > plan.instruction->m && !plan.roles.split.contains(arg)) {
+        return refuse("a state of many columns, but fewer than another has"); // all who apply would have all of them
+      }
+    }
     for (Value tile : tiles) {
-      if (getRank(tile) == 2 && plan.roles.split.contains(tile) && !holds(getExtent(tile).rows, plan.instruction->n)) {
+      if (getRank(tile) == 2 && !holds(getExtent(tile).rows, plan.instruction->n)) {
         return refuse("rows that no matrix instruction has");
       }
     }
@@ -335,6 +345,18 @@ private:
 };
 
 } // namespace
+
+Extent Pipeline::getAppliedExtent(Value tile) const {
+  Extent result = getExtent(tile);
+  result.columns = roles.split.contains(tile) ? columns : result.columns;
+  return result;
+}
+
+Placement Pipeline::getCarriedPlacement(Value tile) const {
+  Extent shape = getAppliedExtent(tile);
+  Fragments fragments(*instruction, /*turned=*/true);
+  return fragments.getResults(shape.rows, shape.columns).clipped(shape.rows, shape.columns).distinct();
+}
 
 SmallVector<tile::DotOp> Pipeline::findProducts() const {
   SmallVector<tile::DotOp> products;

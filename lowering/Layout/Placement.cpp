@@ -56,6 +56,16 @@ Placement Placement::clipped(int64_t rows, int64_t columns) const {
   return result;
 }
 
+Placement Placement::distinct() const {
+  Placement result{lanes, {}};
+  for (Coord c : registers) {
+    if (!llvm::is_contained(result.registers, c)) {
+      result.registers.push_back(c);
+    }
+  }
+  return result;
+}
+
 Placement warps::getColumns(int64_t rows, int64_t columns, int64_t warp) {
   Placement result;
   uint32_t together = columns % (4 * warp) == 0 ? 4 : columns % (2 * warp) == 0 ? 2 : 1, next = together;

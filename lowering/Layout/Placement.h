@@ -32,6 +32,7 @@ struct Placement {
   /// Of a tile of these sizes. If they are powers of two, what lies beyond it is a copy of what lies inside; along
   /// other axes nothing may lie beyond.
   Placement clipped(int64_t rows, int64_t columns) const;
+  Placement distinct() const; // without registers that are copies of others
   /// Of a vector that runs along an axis of the tile; each of its elements once. `map` says which register of the
   /// result register i corresponds to.
   Placement along(int64_t axis, llvm::SmallVectorImpl<unsigned> &map) const;

@@ -367,9 +367,9 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
 }
 
 void KernelLowering::lowerPipeline(tile::PipelineOp pipeline, ArrayRef<Operation *> piece) {
-  SmallVector<Memory> places = allocateAll(pipeline.getInit());
+  SmallVector<Memory> places = allocateAll(pipeline.getStates());
   SmallVector<Value> none(places.size());
-  lowerPiece(piece, pipeline.getInit(), none, places);
+  lowerPiece(piece, pipeline.getStates(), none, places);
   Value from = getScalar(pipeline.getFrom()), to = getScalar(pipeline.getTo()), step = getScalar(pipeline.getStep());
   meet();
   lowerPhases(pipeline, places, from, to, step);

@@ -52,14 +52,26 @@ private:
 tile::PipelineOp programs::splitPhases(scf::ForOp loop, const Roles &roles) {
   OpBuilder b(loop);
   Location loc = loop.getLoc();
-  auto pipeline = tile::PipelineOp::create(b, loc, loop.getResultTypes(), loop.getLowerBound(), loop.getUpperBound(),
-                                           loop.getStep(), loop.getInitArgs(), /*preparers=*/1, /*idle=*/0,
-                                           /*appliers=*/1, roles.columns, /*tasks=*/1, /*moved=*/0, /*pairs=*/false);
-  Operation *end = loop.getBody()->getTerminator();
+  // Of what is carried: what it is first, in the loop, and next.
+  SmallVector<Value> init, args, next, initAhead, argsAhead, nextAhead;
+  for (auto [i, first, arg, value] :
+       llvm::enumerate(loop.getInitArgs(), loop.getRegionIterArgs(), loop.getYieldedValues())) {
+    bool isAhead = llvm::is_contained(roles.ahead, i);
+    (isAhead ? initAhead : init).push_back(first);
+    (isAhead ? argsAhead : args).push_back(arg);
+    (isAhead ? nextAhead : next).push_back(value);
+  }
+  SmallVector<Type> types(ValueRange(init).getTypes());
+  llvm::append_range(types, ValueRange(initAhead).getTypes());
+  auto pipeline = tile::PipelineOp::create(b, loc, types, loop.getLowerBound(), loop.getUpperBound(), loop.getStep(),
+                                           init, initAhead, /*preparers=*/1, /*idle=*/0, /*appliers=*/1, roles.columns,
+                                           /*tasks=*/1, /*moved=*/0, /*pairs=*/false);
+  Location end = loop.getBody()->getTerminator()->getLoc();
   SmallVector<Value> columns =
       llvm::map_to_vector(roles.loads, [](Operation *load) -> Value { return load->getResult(0); });
 
   Phase prepare(pipeline.getPrepare(), loop);
+  llvm::for_each(argsAhead, [&](Value value) { prepare.call(value); });
   llvm::DenseSet<Operation *> prepared(roles.prepare.begin(), roles.prepare.end());
   prepared.insert(roles.loads.begin(), roles.loads.end());
   for (Operation &op : *loop.getBody()) {
@@ -67,14 +79,16 @@ tile::PipelineOp programs::splitPhases(scf::ForOp loop, const Roles &roles) {
       prepare.copy(&op);
     }
   }
-  tile::PassOp::create(prepare.builder(), end->getLoc(), prepare.get(roles.passed.getArrayRef()), prepare.get(columns));
+  SmallVector<Value> whole = prepare.get(roles.passed.getArrayRef()), loaded = prepare.get(columns),
+                     ahead = prepare.get(nextAhead);
+  tile::PassOp::create(prepare.builder(), end, whole, loaded, ahead);
 
   Phase apply(pipeline.getApply(), loop);
-  SmallVector<Value> given(loop.getRegionIterArgs());
+  SmallVector<Value> given(args);
   llvm::append_range(given, roles.passed);
   llvm::append_range(given, columns);
   llvm::for_each(given, [&](Value value) { apply.call(value); });
   llvm::for_each(roles.apply, [&](Operation *op) { apply.copy(op); });
-  tile::CarryOp::create(apply.builder(), end->getLoc(), apply.get(end->getOperands()));
+  tile::CarryOp::create(apply.builder(), end, apply.get(next));
   return pipeline;
 }

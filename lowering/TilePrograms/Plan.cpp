@@ -21,7 +21,14 @@ std::pair<Value, bool> programs::skipTransposes(Value tile) {
 }
 
 bool programs::areOperands(Value tile) {
-  return llvm::all_of(tile.getUses(), [](OpOperand &use) {
+  // Rounded or not, numbers of 16 bits are what they were.
+  auto load = tile.getDefiningOp<tile::LoadOp>();
+  bool isExact = load && load.getBuffer().getType().getElementType().getIntOrFloatBitWidth() <= 16 &&
+                 isa_and_nonnull<tile::PipelineOp>(load->getParentOp());
+  return llvm::all_of(tile.getUses(), [&](OpOperand &use) {
+    if (isExact && isElementwise(use.getOwner())) {
+      return true;
+    }
     if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner())) {
       return areOperands(transpose.getResult());
     }
@@ -29,7 +36,7 @@ bool programs::areOperands(Value tile) {
       return areOperands(branch.getResult(use.getOperandNumber()));
     }
     if (auto pass = dyn_cast<tile::PassOp>(use.getOwner())) {
-      return areOperands(pass.getPassedAs(use));
+      return use.getOperandNumber() < pass.getPassed().size() && areOperands(pass.getPassedAs(use));
     }
     auto dot = dyn_cast<tile::DotOp>(use.getOwner());
     return dot && use.get() != dot.getAcc();

@@ -69,6 +69,14 @@ public:
           sameAll(cumsum.getX(), cumsum.getResult());
           whole(cumsum.getX(), 0);
         })
+        .Case([&](tile::ScanOp scan) {
+          same(scan.getA(), 1, scan.getResult(), 1);
+          same(scan.getB(), 1, scan.getResult(), 1);
+          same(scan.getInit(), 0, scan.getResult(), 1);
+          for (Value tile : {scan.getA(), scan.getB(), scan.getResult()}) {
+            whole(tile, 0);
+          }
+        })
         .Case([&](tile::SolveUnitLowerOp solve) {
           sameAll(solve.getRhs(), solve.getResult());
           whole(solve.getRhs(), 0);
@@ -221,24 +229,35 @@ public:
       if (getRank(arg) != 2 || !getElementTypeOrSelf(arg.getType()).isF32()) {
         return refuse("a state that is no f32 matrix");
       }
-      if (tile::getTileShape(arg.getType())[1] != tile::getTileShape(args.front().getType())[1]) {
-        return refuse("states with different numbers of columns");
-      }
       axes.sameAll(arg, next);
-      axes.same(args.front(), 1, arg, 1);
+      int64_t columns = tile::getTileShape(arg.getType())[1];
+      if (columns > roles.columns) {
+        state = arg;
+        roles.columns = columns;
+      }
     }
-    if (args.empty()) {
-      return refuse("nothing is carried");
+    if (!state) {
+      return refuse(roles.ahead.empty() ? "nothing is carried" : "a state that is no f32 matrix");
     }
-    state = args.front();
-    roles.columns = tile::getTileShape(state.getType())[1];
-    roles.split.insert(args.begin(), args.end());
+    for (Value arg : args) {
+      if (tile::getTileShape(arg.getType())[1] == roles.columns) {
+        axes.same(arg, 1, state, 1);
+        roles.split.insert(arg);
+      }
+    }
     depends.insert(args.begin(), args.end());
     return true;
   }
 
   bool see(Block &block) {
     return llvm::all_of(block, [&](Operation &op) { return axes.visit(op, why); });
+  }
+
+  /// What is carried without those who apply.
+  void carryAhead(ValueRange args, ValueRange yielded) {
+    for (auto [arg, next] : llvm::zip_equal(args, yielded)) {
+      axes.sameAll(arg, next);
+    }
   }
 
   /// The last axis of a tile is declared to be that of the columns.
@@ -270,15 +289,19 @@ public:
 
 private:
   bool sort(Operation &op) {
-    if (!isNumber(op.getNumResults() ? op.getResult(0) : state) && !isa<tile::StoreOp, tile::FlagOp>(op)) {
-      return true; // indices
-    }
-    bool needsState = false, branchSplits = false;
+    bool needsState = false, needsColumns = false, branchSplits = false;
     op.walk([&](Operation *inner) {
       needsState |= llvm::any_of(inner->getOperands(), [&](Value value) { return depends.contains(value); });
+      needsColumns |= llvm::any_of(inner->getOperands(), [&](Value value) { return isSplit(value); });
       branchSplits |= inner != &op && (!isMemoryEffectFree(inner) ||
                                        llvm::any_of(inner->getResults(), [&](Value value) { return isSplit(value); }));
     });
+    if (needsState) {
+      depends.insert(op.result_begin(), op.result_end());
+    }
+    if (!isNumber(op.getNumResults() ? op.getResult(0) : state) && !isa<tile::StoreOp, tile::FlagOp>(op)) {
+      return true; // indices
+    }
     bool anySplit = llvm::any_of(op.getResults(), [&](Value value) { return isSplit(value); });
     if (isa<scf::IfOp>(op) && (needsState || branchSplits || anySplit)) {
       return refuse("a branch with columns of the state, or that does more than compute");
@@ -290,13 +313,12 @@ private:
       }
     }
     bool split = isSplit(made);
-    if (needsState && !split) {
+    if (needsState && !split && (needsColumns || !isMemoryEffectFree(&op))) {
       return refuse("a " + op.getName().getStringRef() + " needs the whole state");
     }
-    if (needsState && op.getNumResults()) {
-      depends.insert(op.getResult(0));
-    }
-    if (split) {
+    if (needsState && !split) { // of a state that all who apply have
+      roles.apply.push_back(&op);
+    } else if (split) {
       roles.split.insert(made);
       (isa<tile::LoadOp>(op) ? roles.loads : roles.apply).push_back(&op);
     } else if (!isShared(&op)) {
@@ -313,18 +335,71 @@ private:
 
 } // namespace
 
+/// Which states of a loop are vectors that need no other state, and whose next value is made of vectors.
+static SmallVector<unsigned> findAhead(scf::ForOp loop) {
+  auto isVector = [](Value value) {
+    ArrayRef<int64_t> shape = tile::getTileShape(value.getType());
+    return shape.size() < 2 || shape.back() == 1;
+  };
+  Block::BlockArgListType args = loop.getRegionIterArgs();
+  llvm::SmallPtrSet<void *, 4> ahead;
+  for (Value arg : args) {
+    if (isVector(arg) && isa<RankedTensorType>(arg.getType()) && getElementTypeOrSelf(arg.getType()).isF32()) {
+      ahead.insert(arg.getAsOpaquePointer());
+    }
+  }
+  auto isMadeAhead = [&](Value next) {
+    llvm::SetVector<Value> needed;
+    needed.insert(next);
+    for (size_t i = 0; i < needed.size(); ++i) {
+      Value value = needed[i];
+      Operation *op = value.getDefiningOp();
+      bool isOther = llvm::is_contained(args, value) && !ahead.contains(value.getAsOpaquePointer());
+      if (isOther || (isTile(value) && !isVector(value)) || (op && op->getNumRegions() > 0)) {
+        return false;
+      }
+      if (op && op->getParentOp() == loop) {
+        needed.insert_range(op->getOperands());
+      }
+    }
+    return true;
+  };
+  SmallVector<unsigned> numbers;
+  for (size_t before = ahead.size() + 1; ahead.size() < before;) { // until nobody needs one that is none
+    before = ahead.size();
+    numbers.clear();
+    for (auto [i, arg, next] : llvm::enumerate(args, loop.getYieldedValues())) {
+      if (ahead.contains(arg.getAsOpaquePointer()) && !isMadeAhead(next)) {
+        ahead.erase(arg.getAsOpaquePointer());
+      } else if (ahead.contains(arg.getAsOpaquePointer())) {
+        numbers.push_back(i);
+      }
+    }
+  }
+  return numbers;
+}
+
 std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
   RoleFinder finder(why);
   Block &body = *loop.getBody();
-  ValueRange yielded = body.getTerminator()->getOperands();
-  if (!finder.carry(loop.getRegionIterArgs(), yielded) || !finder.see(body) || !finder.sort(body)) {
+  Roles &roles = finder.roles;
+  roles.ahead = findAhead(loop);
+  SmallVector<Value> args, yielded, argsAhead, yieldedAhead;
+  for (auto [i, arg, next] : llvm::enumerate(loop.getRegionIterArgs(), loop.getYieldedValues())) {
+    bool isAhead = llvm::is_contained(roles.ahead, i);
+    (isAhead ? argsAhead : args).push_back(arg);
+    (isAhead ? yieldedAhead : yielded).push_back(next);
+  }
+  finder.carryAhead(argsAhead, yieldedAhead);
+  if (!finder.carry(args, yielded) || !finder.see(body) || !finder.sort(body)) {
     return std::nullopt;
   }
-  Roles &roles = finder.roles;
   llvm::DenseSet<Operation *> applied(roles.apply.begin(), roles.apply.end());
   applied.insert(roles.loads.begin(), roles.loads.end());
+  bool appliesAhead = false;
   std::function<void(Value)> pass = [&](Value value) {
     Operation *op = value.getDefiningOp();
+    appliesAhead |= llvm::is_contained(argsAhead, value);
     if (!op || op->getParentOp() != loop || applied.contains(op)) {
       return;
     }
@@ -342,6 +417,10 @@ std::optional<Roles> programs::findRoles(scf::ForOp loop, std::string &why) {
     }
   }
   llvm::for_each(yielded, pass);
+  if (appliesAhead) {
+    finder.refuse("a state that is carried ahead, and applied");
+    return std::nullopt;
+  }
   for (auto load : body.getOps<tile::LoadOp>()) {
     if (stored.contains(load.getBuffer())) {
       why = "a buffer that is read and written";
@@ -356,6 +435,7 @@ std::optional<Roles> programs::findRoles(tile::PipelineOp pipeline, std::string 
   tile::PassOp pass = pipeline.getPass();
   Block &prepare = pipeline.getPrepare().front(), &apply = pipeline.getApply().front();
   ValueRange carried = pipeline.getCarried();
+  finder.carryAhead(pipeline.getCarriedAhead(), pass.getAhead());
   if (!finder.carry(carried, pipeline.getCarry().getValues()) || !finder.see(prepare) || !finder.see(apply)) {
     return std::nullopt;
   }

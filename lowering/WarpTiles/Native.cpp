@@ -19,6 +19,7 @@ using namespace rwkv::programs;
 void WarpTiles::computeNative(Operation *op) {
   llvm::TypeSwitch<Operation *>(op)
       .Case([&](tile::CumsumOp cumsum) { computeCumsum(cumsum); })
+      .Case([&](tile::ScanOp scan) { computeScan(scan); })
       .Case([&](tile::ReduceOp reduce) { computeReduce(reduce); })
       .Case([&](tile::SolveUnitLowerOp solve) { computeSolve(solve); })
       .Case([&](tile::DotOp dot) { computeProducts(dot); });
@@ -42,6 +43,21 @@ void WarpTiles::computeCumsum(tile::CumsumOp op) {
   hold(op.getResult(), placement, sums);
 }
 
+/// Every lane has all rows of its columns.
+void WarpTiles::computeScan(tile::ScanOp op) {
+  Extent shape = outside.getShape(op.getA());
+  Placement placement = getColumns(shape.rows, shape.columns, warp());
+  SmallVector<Value> factors = get(op.getA(), placement), added = get(op.getB(), placement);
+  SmallVector<Value> values = get(op.getInit(), getColumns(1, shape.columns, warp()));
+  for (auto [i, factor, term] : llvm::enumerate(factors, added)) { // row by row
+    Value before = values[i];
+    values.push_back(op.getKind() == tile::ScanKind::affine
+                         ? math::FmaOp::create(b, loc, factor, before, term).getResult()
+                         : arith::MaximumFOp::create(b, loc, arith::AddFOp::create(b, loc, factor, before), term));
+  }
+  hold(op.getResult(), getColumns(shape.rows + 1, shape.columns, warp()), values);
+}
+
 void WarpTiles::computeReduce(tile::ReduceOp op) {
   bool isVector = getRank(op.getX()) == 1;
   int64_t axis = isVector ? 1 : op.getAxis();
@@ -54,7 +70,7 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
           arith::ConstantOp::create(b, loc, cast<DenseElementsAttr>(constant.getValue()).getSplatValue<TypedAttr>());
     }
   }
-  Placement from = prefer(x);
+  Placement from = prefer(x).distinct();
   SmallVector<Value> values = get(x, from);
   auto combine = [&](Value x, Value y) -> Value {
     if (least) {
@@ -247,6 +263,56 @@ void WarpTiles::computeStacked(tile::DotOp first, tile::DotOp second) {
   }
 }
 
+bool WarpTiles::hasParts(Value left) {
+  const MatrixInstruction &instruction = fragments.instruction;
+  auto place = places.find(skipTransposes(left).first);
+  bool isMade = place == places.end() || !(place->second.isPairs || place->second.isExact);
+  return turned && isMade && 2 * outside.getShape(left).columns <= instruction.m &&
+         llvm::is_contained(findSecondPart(instruction.a, instruction.m), true) &&
+         llvm::is_contained(findSecondPart(instruction.c, instruction.m), true);
+}
+
+/// Registers of a fragment whose row is in the second half.
+SmallVector<bool> WarpTiles::findSecondPart(const FragmentBases &bases, int64_t rows) {
+  SmallVector<bool> result;
+  for (uint32_t r = 0; r < 1u << bases.reg.size(); ++r) {
+    uint32_t row = 0;
+    for (auto [i, base] : llvm::enumerate(bases.reg)) {
+      row += r >> i & 1 ? base.row : 0;
+    }
+    result.push_back(row >= rows / 2);
+  }
+  return result;
+}
+
+/// Of elements of fragments, one after the other: the first part has the bits that all operands have.
+void WarpTiles::makeParts(MutableArrayRef<Value> values) {
+  constexpr int64_t kLeft = ~int64_t(0x1fff); // 11 significant bits
+  const MatrixInstruction &instruction = fragments.instruction;
+  SmallVector<bool> second = findSecondPart(instruction.a, instruction.m);
+  Type i32 = b.getI32Type();
+  for (auto [i, value] : llvm::enumerate(values)) {
+    Value bits = arith::BitcastOp::create(b, loc, i32, value);
+    bits = arith::AndIOp::create(b, loc, bits, arith::ConstantIntOp::create(b, loc, i32, kLeft));
+    Value left = arith::BitcastOp::create(b, loc, b.getF32Type(), bits);
+    value = second[i % second.size()] ? arith::SubFOp::create(b, loc, value, left).getResult() : left;
+  }
+}
+
+/// Of registers of results, which are both sums then.
+void WarpTiles::addParts(MutableArrayRef<Value> sums, ArrayRef<Coord> registers) {
+  const MatrixInstruction &instruction = fragments.instruction;
+  SmallVector<bool> second = findSecondPart(instruction.c, instruction.m);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    size_t first = i / second.size() * second.size();
+    for (size_t other = first; second[i - first] && other < first + second.size(); ++other) {
+      if (!second[other - first] && registers[other] == registers[i]) {
+        sums[i] = sums[other] = arith::AddFOp::create(b, loc, sums[other], sums[i]);
+      }
+    }
+  }
+}
+
 /// Of `count` fragments side by side.
 SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks,
                                          int64_t count) {
@@ -266,6 +332,10 @@ SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, int64_t at,
   } else { // most of what is in memory is read again where it is needed again: registers are few
     values = place != places.end() && !keep ? load(place->second, all, getElementTypeOrSelf(tile.getType()))
                                             : get(tile, all);
+  }
+  if (isLeft && hasParts(operand)) {
+    makeParts(values);
+    return values;
   }
   if (!isExact(tile)) {
     const bool isLast = isOperandOnly(tile);
@@ -310,6 +380,12 @@ void WarpTiles::computeProducts(tile::DotOp first) {
   SmallVector<SmallVector<Value>> sums;
   for (tile::DotOp dot : group) {
     sums.push_back(dot.getAcc() ? get(dot.getAcc(), result) : SmallVector<Value>(result.registers.size(), zero()));
+    if (hasParts(dot.getRhs())) {
+      SmallVector<bool> second = findSecondPart(instruction.c, instruction.m);
+      for (auto [i, sum] : llvm::enumerate(sums.back())) {
+        sum = second[i % size] ? zero() : sum;
+      }
+    }
   }
   auto read = [&](Value operand, bool isLeft, int64_t at, int64_t k, int64_t count) {
     return usesPairs() ? getPairs(operand, isLeft, at, k, count) : getOperand(operand, isLeft, at, k, inBlocks, count);
@@ -341,6 +417,9 @@ void WarpTiles::computeProducts(tile::DotOp first) {
     }
   }
   for (auto [dot, sum] : llvm::zip_equal(group, sums)) {
+    if (hasParts(dot.getRhs())) {
+      addParts(sum, result.registers);
+    }
     hold(dot.getResult(), result, sum);
   }
 }

@@ -206,12 +206,20 @@ const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
     }
   }
   values = scaled ? scale(values, made.unit) : values;
-  SmallVector<Value> pairs;
+  const bool inParts = isLeft && hasParts(operand);
+  if (inParts) {
+    makeParts(values);
+  }
+  SmallVector<bool> second = inParts ? findSecondPart(instruction.a, instruction.m) : SmallVector<bool>{false};
+  SmallVector<Value> pairs, firstPart;
   for (size_t i = 0; i < values.size(); i += 2) {
     pairs.push_back(hooks.emitPair(b, loc, values[i], values[i + 1]));
+    if (!second[i % second.size()]) {
+      firstPart.push_back(pairs.back());
+    }
   }
   if (!scaled) {
-    checkRange(pairs);
+    checkRange(firstPart);
   }
   size_t each = pairs.size() / keys.size();
   for (auto [i, key] : llvm::enumerate(keys)) {
@@ -296,6 +304,9 @@ void WarpTiles::computeScaledProduct(tile::DotOp dot) {
       for (int64_t k = 0; k < depth; k += instruction.k) {
         sums = hooks.emitProduct(b, loc, instruction, getPairs(left, /*isLeft=*/true, m, k, 1),
                                  getPairs(right, /*isLeft=*/false, n, k, 1), sums);
+      }
+      if (hasParts(left)) {
+        addParts(sums, ArrayRef(placement.registers).slice(next - results.begin(), sums.size()));
       }
       for (Value sum : sums) {
         Value part = arith::MulFOp::create(b, loc, sum, smaller);

@@ -64,7 +64,7 @@ void WarpTiles::inBranch(function_ref<void()> body) {
 
 /// Ops whose results have a placement of their own.
 bool WarpTiles::isNative(Operation *op) {
-  return isa<tile::CumsumOp, tile::ReduceOp, tile::SolveUnitLowerOp, tile::DotOp>(op);
+  return isa<tile::CumsumOp, tile::ScanOp, tile::ReduceOp, tile::SolveUnitLowerOp, tile::DotOp>(op);
 }
 
 Value WarpTiles::getNumber(Value value) { return get(value, getNumberPlacement()).front(); }
@@ -95,7 +95,7 @@ Placement WarpTiles::prefer(Value tile) {
       return getFragments(tile);
     }
     Extent shape = outside.getShape(tile);
-    Placement plain = getColumns(shape.rows, shape.columns, warp());
+    Placement plain = getPlain(shape);
     if (isElementwise(op)) { // that of an operand which is hard to move
       for (Value operand : op->getOperands()) {
         Operation *maker = operand.getDefiningOp();
@@ -120,8 +120,11 @@ Placement WarpTiles::prefer(Value tile) {
       return isTurned ? getColumns(shape.columns, shape.rows, warp()).turned() : plain;
     }
   }
-  Extent shape = outside.getShape(tile);
-  return getColumns(shape.rows, shape.columns, warp());
+  return getPlain(outside.getShape(tile));
+}
+
+Placement WarpTiles::getPlain(Extent shape) const {
+  return isColumn(shape) ? getColumns(1, shape.rows, warp()).turned() : getColumns(shape.rows, shape.columns, warp());
 }
 
 /// From registers that hold the tile already.
@@ -176,7 +179,11 @@ SmallVector<Value> WarpTiles::get(Value tile, const Placement &placement) {
     place = places.try_emplace(tile, outside.find(tile)).first;
   }
   SmallVector<Value> values;
-  if (place != places.end()) {
+  if (isLoad && held.contains(tile) && isColumn(outside.getShape(tile))) { // rather than to wait for memory again
+    values = exchange(tile, placement);
+  } else if (place != places.end() && place->second.isPairs && isLoad) { // pairs are for products
+    values = load(outside.find(tile), placement, getElementTypeOrSelf(tile.getType()));
+  } else if (place != places.end()) {
     values = load(place->second, placement, getElementTypeOrSelf(tile.getType()));
   } else if (!op || isNative(op)) {
     if (!held.contains(tile)) {
@@ -204,8 +211,9 @@ SmallVector<Value> WarpTiles::exchange(Value tile, const Placement &placement) {
     hooks.emitWarpBarrier(b, loc);
   }
   exchanged = true;
-  store(place, from.placement, from.values);
-  return load(place, placement, getElementTypeOrSelf(tile.getType()));
+  bool isColumn = getRank(tile) == 2 && outside.getShape(tile).columns == 1; // lies there as a row
+  store(place, isColumn ? from.placement.turned() : from.placement, from.values);
+  return load(place, isColumn ? placement.turned() : placement, getElementTypeOrSelf(tile.getType()));
 }
 
 void WarpTiles::write(Value tile, const Place &to, bool overOthers) {
@@ -339,6 +347,9 @@ SmallVector<Value> WarpTiles::computeElementwise(Operation *op, const Placement 
       auto flags = arith::FastMathFlags::contract;
       if (auto given = math.getFastMathFlagsAttr()) {
         flags = flags | given.getValue();
+      }
+      if (isa<arith::DivFOp>(clone)) { // to a few units of the last place: what is multiplied has been rounded to less
+        flags = flags | arith::FastMathFlags::afn;
       }
       clone->setAttr(math.getFastMathAttrName(), arith::FastMathFlagsAttr::get(b.getContext(), flags));
     }

@@ -148,6 +148,12 @@ private:
     llvm::SmallVector<mlir::Value> values;
   };
   int64_t warp() const { return hooks.getWarp(); }
+  /// Whether a tile is a column of which lanes have one row each.
+  bool isColumn(Extent shape) const {
+    return !turned && shape.columns == 1 && shape.rows > 1 && shape.rows <= warp() && llvm::isPowerOf2_64(shape.rows);
+  }
+  /// Lanes side by side along the columns, or along the only one.
+  Placement getPlain(Extent shape) const;
   Placement getNumberPlacement() const { return getCopies(1, warp()); }
   std::optional<llvm::SmallVector<mlir::Value>> pick(mlir::Value tile, const Placement &placement);
   llvm::SmallVector<mlir::Value> compute(mlir::Operation *op, const Placement &placement);
@@ -157,6 +163,7 @@ private:
   llvm::SmallVector<mlir::Value> exchange(mlir::Value tile, const Placement &placement);
 
   void computeCumsum(tile::CumsumOp op);
+  void computeScan(tile::ScanOp op);
   void computeReduce(tile::ReduceOp op);
   void computeSolve(tile::SolveUnitLowerOp op);
   void computeProducts(tile::DotOp op);
@@ -168,6 +175,13 @@ private:
   bool isReadInBlocks(tile::DotOp dot);
   bool canStack(tile::DotOp first, tile::DotOp second);
   void computeStacked(tile::DotOp first, tile::DotOp second);
+
+  // Left operands of so few columns that an instruction has room for them twice: it has them in two parts, what
+  // rounding leaves and what it takes away.
+  bool hasParts(mlir::Value left);
+  static llvm::SmallVector<bool> findSecondPart(const FragmentBases &bases, int64_t rows);
+  void makeParts(llvm::MutableArrayRef<mlir::Value> values);
+  void addParts(llvm::MutableArrayRef<mlir::Value> sums, llvm::ArrayRef<Coord> registers);
 
   // Operands as pairs of f16.
   struct Operand {

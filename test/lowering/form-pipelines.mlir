@@ -134,4 +134,53 @@ tile.kernel @same(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<b
   }
   tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
 }
+
+// A normaliser beside a memory is applied by all warps alike, and what its products with prepared tiles give is prepared. The
+// largest exponent needs nothing that is applied: it is carried ahead, and its result comes last.
+// CHECK-LABEL: tile.kernel @normalised(
+// CHECK: %[[R:.*]]:3 = tile.pipeline {{.*}} carries(%[[N0:.*]], %[[S0:.*]]) ahead(%[[M0:.*]] : tensor<1xf32>) : (tensor<64x1xf32>, tensor<64x64xf32>) -> (tensor<64x1xf32>, tensor<64x64xf32>, tensor<1xf32>)
+// CHECK-NEXT: preparers 4 appliers 4 columns 16 tasks 2 pairs{{$}}
+// CHECK-NEXT: prepare (%{{[a-z0-9]+}}: index, %[[M:[a-z0-9]+]]: tensor<1xf32>) {
+// CHECK: %[[MAXIMA:.*]] = tile.scan maxplus {{.*}} init %[[M]]
+// CHECK: %[[NEXT:.*]] = tile.slice %[[MAXIMA]]{{.*}} -> tensor<1xf32>
+// CHECK: %[[TERMS:.*]] = arith.mulf {{.*}} : tensor<16x64xf32>
+// CHECK: %[[SUM:.*]] = tile.reduce sum %[[TERMS]] over 0 : tensor<16x64xf32> -> tensor<64xf32>
+// CHECK: tile.pass {{.*}}%[[SUM]]{{.*}} columns {{.*}} ahead %[[NEXT]] : tensor<1xf32>
+// CHECK: } apply (%{{[a-z0-9]+}}: index, %[[N:[a-z0-9]+]]: tensor<64x1xf32>, %[[S:[a-z0-9]+]]: tensor<64x64xf32>,
+// CHECK: tile.dot %{{.*}}, %[[N]] precision tf32 : tensor<16x64xf32>, tensor<64x1xf32> -> tensor<16x1xf32>
+// CHECK: arith.divf
+// CHECK: arith.addf %[[N]], %{{.*}} : tensor<64x1xf32>
+// CHECK: tile.carry
+// CHECK: tile.store %[[R]]#2, %{{.*}} : tensor<1xf32>
+// CHECK: tile.store %[[R]]#1, %{{.*}} : tensor<64x64xf32>
+tile.kernel @normalised(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
+                        %y: !tile.buffer<bf16>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c16 = arith.constant 16 : index
+  %N0 = tile.load %z[%c0] : <f32> -> tensor<64x1xf32>
+  %m0 = tile.load %z[%c0] : <f32> -> tensor<1xf32>
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<64x64xf32>
+  %r:3 = scf.for %i = %c0 to %n step %c1 iter_args(%N = %N0, %m = %m0, %S = %S0) -> (tensor<64x1xf32>, tensor<1xf32>, tensor<64x64xf32>) {
+    %k = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
+    %v = tile.load %x[%i] : <bf16> -> tensor<16x64xf32>
+    %g = tile.load %x[%i] : <bf16> -> tensor<16x1xf32>
+    %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
+    %maxima = tile.scan maxplus %g, %g init %m : tensor<16x1xf32>, tensor<1xf32> -> tensor<17x1xf32>
+    %before = tile.slice %maxima[%c0, %c0] : tensor<17x1xf32> -> tensor<16x1xf32>
+    %mn = tile.slice %maxima[%c16, %c0] : tensor<17x1xf32> -> tensor<1xf32>
+    %read = tile.dot %k, %N precision tf32 : tensor<16x64xf32>, tensor<64x1xf32> -> tensor<16x1xf32>
+    %sums = tile.reduce sum %read over 1 : tensor<16x1xf32> -> tensor<16xf32>
+    %all = tile.broadcast %sums on 0 : tensor<16xf32> -> tensor<16x64xf32>
+    %values = tile.dot %k, %S precision tf32 : tensor<16x64xf32>, tensor<64x64xf32> -> tensor<16x64xf32>
+    %o = arith.divf %values, %all : tensor<16x64xf32>
+    tile.store %o, %y[%i] : tensor<16x64xf32>, <bf16>
+    %Nn = tile.dot %kt, %before precision tf32 acc %N : tensor<64x1xf32> : tensor<64x16xf32>, tensor<16x1xf32> -> tensor<64x1xf32>
+    %Sn = tile.dot %kt, %v precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %Nn, %mn, %Sn : tensor<64x1xf32>, tensor<1xf32>, tensor<64x64xf32>
+  }
+  tile.store %r#1, %z[%c0] : tensor<1xf32>, <f32>
+  tile.store %r#2, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
 }

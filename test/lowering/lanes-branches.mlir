@@ -148,8 +148,8 @@ tile.kernel @depends(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffe
   tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
 }
 
-// States of different widths would have their columns split alike.
-// REMARK: [[#@LINE+6]]:{{.*}}no pipeline: states with different numbers of columns
+// Of states of different widths only the widest are split; all who apply would have all of the others.
+// REMARK: [[#@LINE+6]]:{{.*}}no pipeline: a state of many columns, but fewer than another has
 tile.kernel @widths(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index

@@ -6,7 +6,7 @@ tile.kernel @columns(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffe
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %S0 = tile.load %z[%c0] : <f32> -> tensor<32x64xf32>
-  // expected-error @below {{'tile.pipeline' op expected matrices with the columns of all warps that apply, 3 x 16, to be carried, but got 'tensor<32x64xf32>'}}
+  // expected-error @below {{'tile.pipeline' op expected matrices with the columns of all warps that apply, 3 x 16, or fewer, to be carried, but got 'tensor<32x64xf32>'}}
   %r = tile.pipeline %c0 to %n step %c1 carries(%S0) : (tensor<32x64xf32>) -> tensor<32x64xf32>
       preparers 4 appliers 3 columns 16 tasks 2
   prepare(%i: index) {
@@ -54,6 +54,77 @@ tile.kernel @carries(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffe
     %Sn = tile.dot %k, %v acc %S : tensor<32x64xf32> : tensor<32x16xf32>, tensor<16x64xf32> -> tensor<32x64xf32>
     // expected-error @below {{'tile.carry' op expected values of the types that are carried, 'tensor<32x64xf32>', but got 'tensor<16x64xf32>'}}
     tile.carry %v : tensor<16x64xf32>
+  }
+}
+
+// -----
+
+// One state at least is split.
+tile.kernel @narrow(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<32x1xf32>
+  // expected-error @below {{'tile.pipeline' op expected one of what is carried to have the columns of all warps that apply, 4 x 16, but got 'tensor<32x1xf32>'}}
+  %r = tile.pipeline %c0 to %n step %c1 carries(%S0) : (tensor<32x1xf32>) -> tensor<32x1xf32>
+      preparers 4 appliers 4 columns 16 tasks 2
+  prepare(%i: index) {
+    tile.pass
+  } apply(%i: index, %S: tensor<32x1xf32>) {
+    tile.carry %S : tensor<32x1xf32>
+  }
+}
+
+// -----
+
+// What is carried ahead is an argument of 'prepare', which passes what it is next.
+tile.kernel @ahead_next(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<32x64xf32>
+  %m0 = tile.load %z[%c0] : <f32> -> tensor<1xf32>
+  %r:2 = tile.pipeline %c0 to %n step %c1 carries(%S0) ahead(%m0 : tensor<1xf32>) : (tensor<32x64xf32>) -> (tensor<32x64xf32>, tensor<1xf32>)
+      preparers 4 appliers 4 columns 16 tasks 2
+  prepare(%i: index, %m: tensor<1xf32>) {
+    // expected-error @below {{'tile.pass' op expected values of the types that are carried ahead, 'tensor<1xf32>', but got}}
+    tile.pass
+  } apply(%i: index, %S: tensor<32x64xf32>) {
+    tile.carry %S : tensor<32x64xf32>
+  }
+}
+
+// -----
+
+tile.kernel @ahead_argument(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<32x64xf32>
+  %m0 = tile.load %z[%c0] : <f32> -> tensor<1xf32>
+  // expected-error @below {{'tile.pipeline' op expected 'prepare' to have arguments of types 'index', 'tensor<1xf32>', but got 'index'}}
+  %r:2 = tile.pipeline %c0 to %n step %c1 carries(%S0) ahead(%m0 : tensor<1xf32>) : (tensor<32x64xf32>) -> (tensor<32x64xf32>, tensor<1xf32>)
+      preparers 4 appliers 4 columns 16 tasks 2
+  prepare(%i: index) {
+    %m = tile.load %z[%i] : <f32> -> tensor<1xf32>
+    tile.pass ahead %m : tensor<1xf32>
+  } apply(%i: index, %S: tensor<32x64xf32>) {
+    tile.carry %S : tensor<32x64xf32>
+  }
+}
+
+// -----
+
+// Its results come last.
+tile.kernel @ahead_result(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %S0 = tile.load %z[%c0] : <f32> -> tensor<32x64xf32>
+  %m0 = tile.load %z[%c0] : <f32> -> tensor<1xf32>
+  // expected-error @below {{'tile.pipeline' op expected results of the types that are carried, 'tensor<32x64xf32>', 'tensor<1xf32>', but got 'tensor<1xf32>', 'tensor<32x64xf32>'}}
+  %r:2 = tile.pipeline %c0 to %n step %c1 carries(%S0) ahead(%m0 : tensor<1xf32>) : (tensor<32x64xf32>) -> (tensor<1xf32>, tensor<32x64xf32>)
+      preparers 4 appliers 4 columns 16 tasks 2
+  prepare(%i: index, %m: tensor<1xf32>) {
+    tile.pass ahead %m : tensor<1xf32>
+  } apply(%i: index, %S: tensor<32x64xf32>) {
+    tile.carry %S : tensor<32x64xf32>
   }
 }
 

@@ -148,6 +148,8 @@ TEST(Placement, ClippedHasCopies) {
   EXPECT_EQ(placement.lanes, (Lanes{{0, 2}, {0, 4}, {1, 0}, {2, 0}, {0, 0}}));
   EXPECT_EQ(placement.registers, (Coords{{0, 0}, {0, 1}, {0, 0}, {0, 1}}));
   expectEven(placement, 4, 8, 4);
+  EXPECT_EQ(placement.distinct().registers, (Coords{{0, 0}, {0, 1}}));
+  EXPECT_EQ(placement.distinct().lanes, placement.lanes);
   // Nothing is clipped of a tile that is large enough.
   Placement whole = Fragments(tf32(), false).getResult(0, 0);
   EXPECT_TRUE(whole.clipped(16, 8) == whole);

@@ -262,6 +262,130 @@ TEST_F(RolesTest, StatesThatAreNoMatrices) {
             "nothing is carried");
 }
 
+// ---- states that are not split
+
+namespace {
+/// A normaliser %N with the keys of a memory %S, and what is carried besides.
+std::string getNormalised(const std::string &body) {
+  return R"(
+  tile.kernel @k(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %y: !tile.buffer<f32>) {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c4 = arith.constant 4 : index
+    %S0 = tile.load %x[%c0] : <f32> -> tensor<8x16xf32>
+    %N0 = tile.load %x[%c0] : <f32> -> tensor<8x1xf32>
+    %m0 = tile.load %x[%c0] : <f32> -> tensor<1xf32>
+    %r:3 = scf.for %i = %c0 to %n step %c1 iter_args(%N = %N0, %m = %m0, %S = %S0) -> (tensor<8x1xf32>, tensor<1xf32>, tensor<8x16xf32>) {
+      %k = tile.load %x[%i] {k} : <f32> -> tensor<4x8xf32>
+      %v = tile.load %x[%i] {v} : <f32> -> tensor<4x16xf32>
+      %g = tile.load %x[%i] {gate} : <f32> -> tensor<4x1xf32>
+      %kt = tile.transpose %k : tensor<4x8xf32> -> tensor<8x4xf32>
+      %maxima = tile.scan maxplus %g, %g init %m {maxima} : tensor<4x1xf32>, tensor<1xf32> -> tensor<5x1xf32>
+)" + body +
+         R"(
+      %Sn = tile.dot %kt, %v acc %S : tensor<8x16xf32> {write} : tensor<8x4xf32>, tensor<4x16xf32> -> tensor<8x16xf32>
+      scf.yield %Nn, %mn, %Sn : tensor<8x1xf32>, tensor<1xf32>, tensor<8x16xf32>
+    }
+  })";
+}
+
+const char *const kNormaliser = R"(
+      %mn = tile.slice %maxima[%c4, %c0] {maximum} : tensor<5x1xf32> -> tensor<1xf32>
+      %before = tile.slice %maxima[%c0, %c0] {before} : tensor<5x1xf32> -> tensor<4x1xf32>
+      %read = tile.dot %k, %N {sums} : tensor<4x8xf32>, tensor<8x1xf32> -> tensor<4x1xf32>
+      %sums = tile.reduce sum %read over 1 {vector} : tensor<4x1xf32> -> tensor<4xf32>
+      %all = tile.broadcast %sums on 0 : tensor<4xf32> -> tensor<4x16xf32>
+      %values = tile.dot %k, %S {values} : tensor<4x8xf32>, tensor<8x16xf32> -> tensor<4x16xf32>
+      %o = arith.divf %values, %all {quotient} : tensor<4x16xf32>
+      tile.store %o, %y[%i] {store} : tensor<4x16xf32>, <f32>
+      %Nn = tile.dot %kt, %before acc %N : tensor<8x1xf32> {count} : tensor<8x4xf32>, tensor<4x1xf32> -> tensor<8x1xf32>)";
+} // namespace
+
+TEST_F(RolesTest, NarrowStatesAreAppliedByAllAlike) {
+  find(getNormalised(kNormaliser));
+  ASSERT_TRUE(roles) << why;
+  EXPECT_EQ(roles->columns, 16);
+  ASSERT_EQ(roles->ahead.size(), 1u); // the maximum, which needs the gates alone
+  EXPECT_EQ(roles->ahead.front(), 1u);
+  EXPECT_EQ(namesOf(roles->prepare), "k gate maxima maximum before");
+  EXPECT_EQ(namesOf(roles->apply), "sums vector tile.broadcast values quotient store count write");
+  EXPECT_EQ(passed(), "k before");
+  EXPECT_EQ(split(), "v values quotient write"); // the divisors of a row are alike
+  auto args = loop.getRegionIterArgs();
+  EXPECT_FALSE(roles->split.contains(args[0]));
+  EXPECT_TRUE(roles->split.contains(args[2]));
+
+  tile::PipelineOp pipeline = splitPhases(loop, *roles);
+  ASSERT_TRUE(pipeline);
+  pipeline.setColumns(16);
+  EXPECT_TRUE(succeeded(verify(pipeline)));
+  EXPECT_EQ(pipeline.getInit().size(), 2u);
+  EXPECT_EQ(pipeline.getResult(1).getType(), loop.getResult(2).getType());
+  EXPECT_EQ(pipeline.getResult(2).getType(), loop.getResult(1).getType());
+  EXPECT_EQ(nameOf(pipeline.getPass().getAhead().front().getDefiningOp()), "maximum");
+  std::optional<Roles> read = findRoles(pipeline, why);
+  ASSERT_TRUE(read) << why;
+  EXPECT_EQ(namesOf(read->apply), namesOf(roles->apply));
+}
+
+TEST_F(RolesTest, ProductsOfPreparedVectorsArePrepared) {
+  find(getNormalised(kNormaliser));
+  ASSERT_TRUE(roles) << why;
+  prepareVectorProducts(loop, *roles);
+  ASSERT_TRUE(succeeded(verify(*module)));
+  roles = findRoles(loop, why);
+  ASSERT_TRUE(roles) << why;
+  // What is added to the normaliser is prepared; what is read from it is a product still.
+  unsigned products = 0;
+  for (Operation *op : roles->apply) {
+    auto dot = dyn_cast<tile::DotOp>(op);
+    products += dot && tile::getTileShape(dot.getResult().getType())[1] == 1;
+    EXPECT_NE(nameOf(op), "count");
+  }
+  EXPECT_EQ(products, 1u);
+  EXPECT_TRUE(llvm::any_of(roles->passed, [](Value value) {
+    return value.getDefiningOp<tile::ReduceOp>() && tile::getTileShape(value.getType()).front() == 8;
+  }));
+}
+
+TEST_F(RolesTest, VectorsThatAreRepeatedAreComputedOnce) {
+  find(getLoop(std::string(R"(
+      %a = tile.reduce sum %k over 1 {a} : tensor<4x8xf32> -> tensor<4xf32>
+      %across = tile.broadcast %a on 0 : tensor<4xf32> -> tensor<4x8xf32>
+      %b2 = arith.mulf %across, %across {twice} : tensor<4x8xf32>
+      %d = arith.mulf %b2, %k {once} : tensor<4x8xf32>
+      %dt = tile.transpose %d : tensor<4x8xf32> -> tensor<8x4xf32>
+      %Sn = tile.dot %dt, %v acc %S : tensor<8x16xf32> : tensor<8x4xf32>, tensor<4x16xf32> -> tensor<8x16xf32>)")));
+  ASSERT_TRUE(roles) << why;
+  computeOfVectors(loop);
+  ASSERT_TRUE(succeeded(verify(*module)));
+  loop.walk([&](arith::MulFOp op) {
+    EXPECT_EQ(static_cast<int64_t>(tile::getTileShape(op.getResult().getType()).size()), nameOf(op) == "twice" ? 1 : 2)
+        << nameOf(op);
+  });
+}
+
+TEST_F(RolesTest, StatesThatNeedOthers) {
+  // A narrow state that needs columns of the wide one.
+  EXPECT_EQ(refuse(getNormalised(R"(
+      %mn = tile.slice %maxima[%c4, %c0] : tensor<5x1xf32> -> tensor<1xf32>
+      %sum = tile.reduce sum %S over 1 : tensor<8x16xf32> -> tensor<8xf32>
+      %Nn = tile.broadcast %sum on 0 : tensor<8xf32> -> tensor<8x1xf32>)")),
+            "the columns of the state depend on each other");
+  // A vector that needs a matrix is carried by nobody.
+  EXPECT_EQ(refuse(getNormalised(R"(
+      %mn = tile.reduce max %N over 0 : tensor<8x1xf32> -> tensor<1xf32>
+      %Nn = tile.dot %kt, %g acc %N : tensor<8x1xf32> : tensor<8x4xf32>, tensor<4x1xf32> -> tensor<8x1xf32>)")),
+            "a state that is no f32 matrix");
+  // One that is carried ahead is not there when the chunk is applied.
+  EXPECT_EQ(refuse(getNormalised(R"(
+      %mn = tile.slice %maxima[%c4, %c0] : tensor<5x1xf32> -> tensor<1xf32>
+      %now = tile.broadcast %m on 1 : tensor<1xf32> -> tensor<8x1xf32>
+      %scaled = arith.mulf %N, %now : tensor<8x1xf32>
+      %Nn = tile.dot %kt, %g acc %scaled : tensor<8x1xf32> : tensor<8x4xf32>, tensor<4x1xf32> -> tensor<8x1xf32>)")),
+            "a state that is carried ahead, and applied");
+}
+
 TEST_F(RolesTest, SplitRows) {
   EXPECT_EQ(refuse(getLoop(R"(
       %St = tile.transpose %S : tensor<8x16xf32> -> tensor<16x8xf32>
