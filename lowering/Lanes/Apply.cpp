@@ -111,7 +111,7 @@ SmallVector<Value> PipelineEmitter::applyChunk(OpBuilder &entry, Value chunk, Va
     auto branch = scf::IfOp::create(b, loc, types, areIn, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(&branch.getElseRegion().front());
-    seldom(chunk, [&](OpBuilder &start) {
+    seldom(chunk, [&](OpBuilder &start, Value) {
       WarpTiles scaledTiles = makeTiles(start, column, /*scaled=*/true);
       scaledTiles.setWithoutUnits(prepared);
       bindAll(scaledTiles);

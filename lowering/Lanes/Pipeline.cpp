@@ -26,7 +26,7 @@ void PipelineEmitter::run() {
   int64_t warp = e.hooks.getWarp();
   number = e.laneDivided(warp);
   lane = e.laneModulo(warp);
-  slots.emplace(e, plan, surroundings.allocateShared(plan.preparers * plan.slotBytes));
+  slots.emplace(e, plan, surroundings.allocateShared(plan.slots * plan.slotBytes));
   exchange = surroundings.allocateShared(0);
   exchangeSize = arith::ConstantIndexOp::create(b, loc, 0);
   exchangeStart = arith::MulIOp::create(b, loc, number, exchangeSize);
@@ -120,7 +120,7 @@ Place PipelineEmitter::getExchange(Value tile) {
   return {{mine, element, stride}, 4, true, false};
 }
 
-void PipelineEmitter::seldom(Value chunk, function_ref<void(OpBuilder &)> body) {
+void PipelineEmitter::seldom(Value chunk, function_ref<void(OpBuilder &, Value)> body) {
   auto hidden = [&](Value index) -> Value {
     return arith::IndexCastOp::create(b, loc, b.getIndexType(), e.hooks.emitHidden(b, loc, narrow(index)));
   };
@@ -130,7 +130,8 @@ void PipelineEmitter::seldom(Value chunk, function_ref<void(OpBuilder &)> body) 
   OpBuilder start(b);
   auto mark = arith::ConstantIndexOp::create(b, loc, 0);
   start.setInsertionPoint(mark);
-  surroundings.forChunk(hidden(chunk), [&] { body(start); });
+  chunk = hidden(chunk);
+  surroundings.forChunk(chunk, [&] { body(start, slotOf(chunk)); });
   mark.erase();
   lane = usualLane;
   number = usualNumber;

@@ -19,6 +19,7 @@ struct Pipeline {
   int64_t tasksAtOnce = 1;                        // on a multiprocessor
   int64_t sharedBytes = 0;                        // that each of them may have
   int64_t preparers = 0, idle = 0, appliers = 0;  // warps, in this order
+  int64_t slots = 0;                              // of the ring: as many as preparers, or more
   int64_t columns = 0;                            // of what is carried, per warp
   int64_t registers = 0, moved = 0;               // of a lane; those that lanes which apply give to lanes which prepare
   const MatrixInstruction *instruction = nullptr; // of products that are applied,

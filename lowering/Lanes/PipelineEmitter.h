@@ -40,7 +40,7 @@ private:
   mlir::Value word(int64_t value) { return mlir::arith::ConstantIntOp::create(b, loc, b.getI32Type(), value); }
   mlir::Value narrow(mlir::Value index) { return mlir::arith::IndexCastOp::create(b, loc, b.getI32Type(), index); }
   /// Emits for a chunk what is so rare that nothing of it is worth registers otherwise.
-  void seldom(mlir::Value chunk, llvm::function_ref<void(mlir::OpBuilder &)> body);
+  void seldom(mlir::Value chunk, llvm::function_ref<void(mlir::OpBuilder &, mlir::Value slot)> body);
   /// Of a warp that applies from a column on; of one that prepares, if that is null.
   warps::WarpTiles makeTiles(mlir::OpBuilder &entry, mlir::Value column, bool scaled = false);
   static llvm::SmallVector<mlir::Value> takeFront(mlir::ValueRange &values, size_t count);
@@ -51,7 +51,7 @@ private:
 
   void prepare();
   /// Loads of what is prepared, as they are read; then rows of what is passed on as it is.
-  llvm::SmallVector<mlir::Value> readAhead(mlir::OpBuilder &entry, mlir::Value slot);
+  llvm::SmallVector<mlir::Value> readAhead(mlir::OpBuilder &entry, mlir::Value chunk);
   // What is carried ahead: taken from the one who prepares the chunk before, and handed on to the next. For that each
   // who prepares has memory, with a meeting in front.
   void beginAhead();
@@ -85,8 +85,16 @@ private:
   void prepareBranch(warps::WarpTiles &tiles, mlir::Value chunk, mlir::Value slot, mlir::scf::IfOp branch);
   void prepareSide(warps::WarpTiles &tiles, mlir::Value chunk, mlir::Value slot, mlir::Region &side,
                    mlir::scf::IfOp branch);
-  /// Once the chunk has been applied: its results go to their buffers.
-  void finishChunk(mlir::OpBuilder &entry, mlir::Value chunk, mlir::Value slot);
+  /// Whether a warp fills one slot, always the same.
+  bool hasOwnSlots() const { return plan.slots == plan.preparers; }
+  mlir::Value slotOf(mlir::Value chunk) { return hasOwnSlots() ? slots->slotAt(number) : slots->slotOf(chunk); }
+  /// Once the chunk has been applied: its results go to their buffers, and its slot is free.
+  void finishChunk(mlir::OpBuilder &entry, mlir::Value chunk);
+  void finishSlot(mlir::OpBuilder &entry, mlir::Value chunk, mlir::Value slot);
+  /// The chunk (i32) that was in the slot where another one goes, unless that is the first one there.
+  void finishIfAny(mlir::OpBuilder &entry, mlir::Value next);
+  /// What is in the slots when all chunks have been prepared.
+  void finishLast(mlir::OpBuilder &entry);
 
   // ---- applying
 

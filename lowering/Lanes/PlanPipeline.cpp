@@ -58,7 +58,7 @@ public:
     plan.columns = plan.op.getColumns();
     plan.moved = plan.op.getMoved();
     return checkOps() && findInstruction() && checkPairs() && checkProducts() && checkRegisters() && checkWarps() &&
-           layOutSlots(plan, *machine.hooks, why) && checkSlots();
+           layOutSlots(plan, *machine.hooks, why) && countSlots();
   }
 
 private:
@@ -325,17 +325,24 @@ private:
 
   // ---- slots
 
-  /// As many as shared memory holds.
   bool chooseSlots() {
-    if (plan.slotBytes * plan.preparers > plan.sharedBytes) {
-      plan.preparers = plan.sharedBytes / plan.slotBytes;
-    }
-    return plan.preparers >= (plan.tasksAtOnce > 1 ? kFewestSlots : 1) ||
-           refuse("slots that shared memory cannot hold");
+    plan.preparers = std::min(plan.preparers, plan.sharedBytes / plan.slotBytes);
+    return plan.preparers >= (plan.tasksAtOnce > 1 ? kFewestSlots : 1) ? countSlots()
+                                                                       : refuse("slots that shared memory cannot hold");
   }
 
-  bool checkSlots() {
-    return plan.preparers * plan.slotBytes <= plan.sharedBytes || refuse("slots that shared memory cannot hold");
+  /// One for each warp that prepares. Where a task is alone on a multiprocessor, they go ahead, if memory is left
+  /// beside what is carried, before and after; where two are, the other one has what to do, and registers are short.
+  bool countSlots() {
+    constexpr int64_t kPadding = 8; // of rows in memory, at most
+    int64_t carried = 0;
+    for (Value arg : plan.op.getCarried()) {
+      Extent shape = getExtent(arg);
+      carried += shape.rows * (shape.columns + kPadding) * 4;
+    }
+    int64_t most = (plan.sharedBytes - carried) / plan.slotBytes;
+    plan.slots = plan.tasksAtOnce > 1 ? plan.preparers : std::clamp(most, plan.preparers, 2 * plan.preparers);
+    return plan.slots * plan.slotBytes <= plan.sharedBytes || refuse("slots that shared memory cannot hold");
   }
 
   tile::Precision precision = tile::Precision::f32;

@@ -20,12 +20,11 @@ void PipelineEmitter::prepare() {
   OpBuilder entry(b);
   auto mark = arith::ConstantIndexOp::create(b, loc, 0);
   entry.setInsertionPoint(mark);
-  Value slot = slots->slotAt(number);
   Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, count);
   e.ifTrue(any, [&] {
     // Operands of the next chunk are under way while the last one waits for its slot.
     SmallVector<Value> init;
-    surroundings.forChunk(number, [&] { init = readAhead(entry, slot); });
+    surroundings.forChunk(number, [&] { init = readAhead(entry, number); });
     handFirst();
     auto chunks = scf::ForOp::create(b, loc, narrow(number), narrow(count), word(plan.preparers), init);
     OpBuilder::InsertionGuard guard(b);
@@ -34,18 +33,40 @@ void PipelineEmitter::prepare() {
     }
     b.setInsertionPointToEnd(chunks.getBody());
     Value chunk = toIndex(chunks.getInductionVar()), last = arith::SubIOp::create(b, loc, narrow(count), word(1));
-    surroundings.forChunk(chunk, [&] { prepareChunk(entry, chunk, slot, chunks.getRegionIterArgs()); });
-    Value next = arith::AddIOp::create(b, loc, chunks.getInductionVar(), word(plan.preparers));
-    next = toIndex(arith::MinUIOp::create(b, loc, next, last));
+    surroundings.forChunk(chunk, [&] { prepareChunk(entry, chunk, slotOf(chunk), chunks.getRegionIterArgs()); });
+    Value ready = arith::AddIOp::create(b, loc, chunks.getInductionVar(), word(plan.preparers));
+    Value next = toIndex(arith::MinUIOp::create(b, loc, ready, last));
     SmallVector<Value> ahead;
-    surroundings.forChunk(next, [&] { ahead = readAhead(entry, slot); });
-    surroundings.forChunk(chunk, [&] { finishChunk(entry, chunk, slot); });
+    surroundings.forChunk(next, [&] { ahead = readAhead(entry, next); });
+    // What the slot of the next chunk holds.
+    hasOwnSlots() ? finishChunk(entry, chunk) : finishIfAny(entry, ready);
     scf::YieldOp::create(b, loc, ahead);
   });
+  if (!hasOwnSlots()) {
+    finishLast(entry);
+  }
   mark.erase();
 }
 
-SmallVector<Value> PipelineEmitter::readAhead(OpBuilder &entry, Value slot) {
+void PipelineEmitter::finishLast(OpBuilder &entry) {
+  // Behind the last chunk that this warp prepares; up to there, it has freed the slots that it needed.
+  Value preparers = word(plan.preparers), own = narrow(number);
+  Value mine = arith::AddIOp::create(b, loc, narrow(count), word(plan.preparers - 1));
+  mine = arith::DivUIOp::create(b, loc, arith::SubIOp::create(b, loc, mine, own), preparers);
+  Value next = arith::AddIOp::create(b, loc, own, arith::MulIOp::create(b, loc, mine, preparers));
+  Value end = arith::AddIOp::create(b, loc, narrow(count), word(plan.slots));
+  auto rest = scf::ForOp::create(b, loc, arith::AddIOp::create(b, loc, next, preparers), end, preparers);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(rest.getBody());
+  finishIfAny(entry, rest.getInductionVar());
+}
+
+void PipelineEmitter::finishIfAny(OpBuilder &entry, Value next) {
+  Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, next, word(plan.slots));
+  e.ifTrue(any, [&] { finishChunk(entry, toIndex(arith::SubIOp::create(b, loc, next, word(plan.slots)))); });
+}
+
+SmallVector<Value> PipelineEmitter::readAhead(OpBuilder &entry, Value chunk) {
   WarpTiles tiles = makeTiles(entry, Value());
   SmallVector<Value> words;
   auto readIfFew = [&](tile::LoadOp load, size_t count, function_ref<SmallVector<Value>()> read) {
@@ -61,7 +82,7 @@ SmallVector<Value> PipelineEmitter::readAhead(OpBuilder &entry, Value slot) {
   });
   for (Operation *op : plan.roles.loads) {
     auto load = cast<tile::LoadOp>(op);
-    Place from = bufferOf(load), to = partOf(slot, load);
+    Place from = bufferOf(load), to = partOf(slotOf(chunk), load);
     Extent shape = getExtent(load);
     readIfFew(load, tiles.countPieces(from, to, shape), [&] { return tiles.readRows(from, to, shape); });
   }
@@ -115,11 +136,11 @@ void PipelineEmitter::prepareChunk(OpBuilder &entry, Value chunk, Value slot, Va
     tiles.store({{slots->wordAt(slot, plan.inRange), b.getI32Type(), 1}}, getCopies(1, e.hooks.getWarp()), flag);
     Value isOut = arith::XOrIOp::create(b, loc, inRange, arith::ConstantIntOp::create(b, loc, b.getI1Type(), 1));
     e.ifTrue(isOut, [&] {
-      seldom(chunk, [&](OpBuilder &start) {
+      seldom(chunk, [&](OpBuilder &start, Value slot) {
         e.hooks.emitWarpBarrier(b, loc); // before what others may still read is overwritten
         WarpTiles scaledTiles = makeTiles(start, Value(), /*scaled=*/true);
         bindAhead(scaledTiles);
-        prepareOps(scaledTiles, chunk, slots->slotAt(number), plan.roles.prepare, /*isFirst=*/false);
+        prepareOps(scaledTiles, chunk, slot, plan.roles.prepare, /*isFirst=*/false);
       });
     });
   }
@@ -212,11 +233,11 @@ void PipelineEmitter::prepareBranch(WarpTiles &tiles, Value chunk, Value slot, s
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(to.front().getTerminator());
     if (&from == seldomSide) {
-      seldom(chunk, [&, &from = from](OpBuilder &start) {
+      seldom(chunk, [&, &from = from](OpBuilder &start, Value slot) {
         WarpTiles others = makeTiles(start, Value());
         others.bindAll(tiles);
         bindAhead(others);
-        prepareSide(others, chunk, slots->slotAt(number), from, branch);
+        prepareSide(others, chunk, slot, from, branch);
       });
     } else {
       tiles.inBranch([&, &from = from] { prepareSide(tiles, chunk, slot, from, branch); });
@@ -245,7 +266,11 @@ void PipelineEmitter::prepareSide(WarpTiles &tiles, Value chunk, Value slot, Reg
   }
 }
 
-void PipelineEmitter::finishChunk(OpBuilder &entry, Value chunk, Value slot) {
+void PipelineEmitter::finishChunk(OpBuilder &entry, Value chunk) {
+  surroundings.forChunk(chunk, [&] { finishSlot(entry, chunk, slotOf(chunk)); });
+}
+
+void PipelineEmitter::finishSlot(OpBuilder &entry, Value chunk, Value slot) {
   slots->await(slot, chunk, Ring::Event::applied);
   WarpTiles tiles = makeTiles(entry, Value());
   for (auto &[op, part] : plan.results) {

@@ -26,8 +26,8 @@ Value Ring::slotAt(Value number) {
 }
 
 Value Ring::slotOf(Value chunk) {
-  Value preparers = arith::ConstantIntOp::create(b, loc, b.getI32Type(), plan.preparers);
-  Value number = arith::RemUIOp::create(b, loc, numberOf(chunk), preparers);
+  Value slots = arith::ConstantIntOp::create(b, loc, b.getI32Type(), plan.slots);
+  Value number = arith::RemUIOp::create(b, loc, numberOf(chunk), slots);
   return slotAt(arith::IndexCastUIOp::create(b, loc, b.getIndexType(), number));
 }
 
@@ -50,8 +50,8 @@ Value Ring::wordAt(Value slot, int64_t offset) {
 void Ring::come(Value slot, Event event) { e.hooks.emitArrival(b, loc, meetingAt(slot, event)); }
 
 void Ring::await(Value slot, Value chunk, Event event) {
-  Value preparers = arith::ConstantIntOp::create(b, loc, b.getI32Type(), plan.preparers);
-  Value round = arith::DivUIOp::create(b, loc, numberOf(chunk), preparers);
+  Value slots = arith::ConstantIntOp::create(b, loc, b.getI32Type(), plan.slots);
+  Value round = arith::DivUIOp::create(b, loc, numberOf(chunk), slots);
   e.hooks.emitAwait(b, loc, meetingAt(slot, event), round, countComing(event));
 }
 
@@ -62,7 +62,7 @@ Value Ring::meetingAt(Value slot, Event event) {
 
 void Ring::forEachMeeting(function_ref<void(Value, int64_t)> body) {
   e.ifFirst([&] {
-    for (int64_t number = 0; number < plan.preparers; ++number) {
+    for (int64_t number = 0; number < plan.slots; ++number) {
       Value slot = slotAt(e.index(number));
       for (Event event : {Event::filled, Event::applied}) {
         body(meetingAt(slot, event), countComing(event));

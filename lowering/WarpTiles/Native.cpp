@@ -200,12 +200,10 @@ tile::DotOp WarpTiles::findStacked(tile::DotOp dot, const MatrixInstruction &ins
     return part.getRhs() == dot.getRhs() && !part.getAcc() && getExtent(part.getLhs()).rows == left.rows &&
            !skipTransposes(part.getLhs()).second && isOperandOnly(part.getLhs());
   };
-  for (auto other : dot->getBlock()->getOps<tile::DotOp>()) {
-    if (suits && other != dot && canBe(dot) && canBe(other)) {
-      return other;
-    }
-  }
-  return {};
+  SmallVector<tile::DotOp> others;
+  llvm::copy_if(dot->getBlock()->getOps<tile::DotOp>(), std::back_inserter(others),
+                [&](tile::DotOp other) { return suits && other != dot && canBe(dot) && canBe(other); });
+  return others.size() == 1 ? others.front() : tile::DotOp(); // more of them read the right operand once for all
 }
 
 /// Whether they can be, where their operands lie.
