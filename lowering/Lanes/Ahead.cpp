@@ -19,15 +19,18 @@ static int64_t countBytes(Value state) {
   return llvm::alignTo(shape.rows * shape.columns * sizeof(float), kPiece);
 }
 
+int64_t lanes::countHandedBytes(tile::PipelineOp op) {
+  int64_t bytes = 0;
+  for (BlockArgument arg : op.getCarriedAhead()) {
+    bytes += countBytes(arg);
+  }
+  return bytes == 0 ? 0 : bytes + llvm::alignTo(Pipeline::kMeetingBytes, kPiece);
+}
+
 void PipelineEmitter::beginAhead() {
   if (pipeline.getAhead().empty()) {
     return;
   }
-  handedBytes = llvm::alignTo(Pipeline::kMeetingBytes, kPiece);
-  for (BlockArgument arg : pipeline.getCarriedAhead()) {
-    handedBytes += countBytes(arg);
-  }
-  handed = surroundings.allocateShared(plan.preparers * handedBytes);
   e.ifFirst([&] {
     for (int64_t i = 0; i < plan.preparers; ++i) {
       e.hooks.emitMeeting(b, loc, meetingOf(e.index(i)), /*count=*/1);
@@ -53,8 +56,9 @@ void PipelineEmitter::endAhead() {
 }
 
 Value PipelineEmitter::meetingOf(Value preparer) {
-  Value offset = arith::MulIOp::create(b, loc, preparer, e.index(handedBytes));
-  return LLVM::GEPOp::create(b, loc, handed.getType(), b.getI8Type(), handed, ArrayRef<LLVM::GEPArg>{wide(offset)});
+  Value offset = arith::MulIOp::create(b, loc, preparer, e.index(plan.handedBytes));
+  offset = addIndex(b, loc, offset, plan.slots * plan.slotBytes);
+  return LLVM::GEPOp::create(b, loc, ring.getType(), b.getI8Type(), ring, ArrayRef<LLVM::GEPArg>{wide(offset)});
 }
 
 SmallVector<Place> PipelineEmitter::getHanded(Value preparer) {

@@ -26,7 +26,8 @@ void PipelineEmitter::run() {
   int64_t warp = e.hooks.getWarp();
   number = e.laneDivided(warp);
   lane = e.laneModulo(warp);
-  slots.emplace(e, plan, surroundings.allocateShared(plan.slots * plan.slotBytes));
+  ring = surroundings.allocateShared(plan.ringBytes());
+  slots.emplace(e, plan, ring);
   exchange = surroundings.allocateShared(0);
   exchangeSize = arith::ConstantIndexOp::create(b, loc, 0);
   exchangeStart = arith::MulIOp::create(b, loc, number, exchangeSize);

@@ -41,9 +41,12 @@ struct Pipeline {
   llvm::MapVector<mlir::Operation *, Part> results; // by their stores
   static constexpr int64_t kMeetingBytes = 8;
   int64_t slotBytes = 2 * kMeetingBytes; // a slot is met at when it has been filled, and when it has been applied
+  int64_t handedBytes = 0;               // to a warp that prepares: what is carried ahead, and a meeting
   int64_t inRange = 0;                   // i32 of a slot: whether its pairs do without units
   bool hasScratch = false;               // parts that share memory: they are made in the order of the program
 
+  /// Of shared memory: slots, then what is handed on.
+  int64_t ringBytes() const { return slots * slotBytes + preparers * handedBytes; }
   bool usesPairs() const { return instruction->operandBits == 16; }
   bool preparesPairs() const { return prepared->operandBits == 16; }
   /// Where those who apply find a tile.
@@ -69,6 +72,9 @@ std::optional<Pipeline> formPipeline(mlir::scf::ForOp loop, const Machine &machi
 /// cannot be one. Two tasks share a multiprocessor if its memory holds the slots of both, and its registers what both
 /// carry.
 std::optional<Pipeline> choosePipeline(tile::PipelineOp op, const Machine &machine, std::string &why);
+
+/// Shared memory of each warp that prepares for what is carried ahead.
+int64_t countHandedBytes(tile::PipelineOp op);
 
 /// How a machine runs a pipeline; none, with the reason in `why`, if it cannot.
 std::optional<Pipeline> planPipeline(tile::PipelineOp op, const Machine &machine, std::string &why);

@@ -112,11 +112,9 @@ private:
   LoopSurroundings &surroundings;
   mlir::Value number, lane; // of the warp in the task, of the lane in the warp
   std::optional<Ring> slots;
-  mlir::Value exchange, exchangeStart; // memory
+  mlir::Value ring, exchange, exchangeStart; // memory
   mlir::arith::ConstantIndexOp exchangeSize;
   int64_t exchangeBytes = 0;
-  mlir::Value handed;                                            // memory, of what is carried ahead
-  int64_t handedBytes = 0;                                       // to one warp
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> statesAhead; // as this chunk has them
   llvm::DenseMap<mlir::Value, warps::Place> outside;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> alike; // initial values

@@ -21,8 +21,7 @@ MemorySizes lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> 
     order.push_back(&interval);
   }
   auto getRank = [](const Interval *x) {
-    double bytes = static_cast<double>(x->bytes);
-    return std::pair(x->isNear ? bytes : 0, x->uses / bytes);
+    return std::pair(x->isNear, x->isNear ? 0 : x->uses / static_cast<double>(x->bytes));
   };
   llvm::sort(order, [&](const Interval *x, const Interval *y) {
     auto first = getRank(x), second = getRank(y);

@@ -326,13 +326,14 @@ private:
   // ---- slots
 
   bool chooseSlots() {
-    plan.preparers = std::min(plan.preparers, plan.sharedBytes / plan.slotBytes);
+    plan.preparers = std::min(plan.preparers, plan.sharedBytes / (plan.slotBytes + countHandedBytes(plan.op)));
     return plan.preparers >= (plan.tasksAtOnce > 1 ? kFewestSlots : 1) ? countSlots()
                                                                        : refuse("slots that shared memory cannot hold");
   }
 
-  /// One for each warp that prepares. Where a task is alone on a multiprocessor, they go ahead, if memory is left
-  /// beside what is carried, before and after; where two are, the other one has what to do, and registers are short.
+  /// One for each warp that prepares. Where a task is alone on a multiprocessor, they go ahead, if there is memory for
+  /// as many again beside what is carried, before and after; where two are, the other one has what to do, and registers
+  /// are short.
   bool countSlots() {
     constexpr int64_t kPadding = 8; // of rows in memory, at most
     int64_t carried = 0;
@@ -340,9 +341,12 @@ private:
       Extent shape = getExtent(arg);
       carried += shape.rows * (shape.columns + kPadding) * 4;
     }
-    int64_t most = (plan.sharedBytes - carried) / plan.slotBytes;
-    plan.slots = plan.tasksAtOnce > 1 ? plan.preparers : std::clamp(most, plan.preparers, 2 * plan.preparers);
-    return plan.slots * plan.slotBytes <= plan.sharedBytes || refuse("slots that shared memory cannot hold");
+    plan.handedBytes = countHandedBytes(plan.op);
+    plan.slots = 2 * plan.preparers;
+    if (plan.tasksAtOnce > 1 || plan.ringBytes() + carried > plan.sharedBytes) {
+      plan.slots = plan.preparers;
+    }
+    return plan.ringBytes() <= plan.sharedBytes || refuse("slots that shared memory cannot hold");
   }
 
   tile::Precision precision = tile::Precision::f32;
