@@ -125,7 +125,7 @@ SmallVector<Value> lanes::emitFetches(Emitter &e, ArrayRef<Fetch> fetches, Value
   return all;
 }
 
-void lanes::emitArrival(Emitter &e, const Fetch &fetch, const Memory &to, ValueRange values) {
+void lanes::storeFetched(Emitter &e, const Fetch &fetch, const Memory &to, ValueRange values) {
   Type compute = getElementTypeOrSelf(fetch.load.getType());
   auto store = [&] {
     for (auto [i, value] : llvm::enumerate(values)) {

@@ -28,7 +28,7 @@ bool isOverTokens(mlir::scf::ForOp loop);
 llvm::SmallVector<mlir::Value> emitFetches(Emitter &e, llvm::ArrayRef<Fetch> fetches, mlir::Value guard,
                                            mlir::ValueRange instead, llvm::function_ref<Memory(tile::LoadOp)> access);
 /// Writes the values of a tile that has been fetched to its memory.
-void emitArrival(Emitter &e, const Fetch &fetch, const Memory &to, mlir::ValueRange values);
+void storeFetched(Emitter &e, const Fetch &fetch, const Memory &to, mlir::ValueRange values);
 
 } // namespace rwkv::lanes
 

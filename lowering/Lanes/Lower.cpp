@@ -326,13 +326,15 @@ private:
            });
   }
 
-  std::optional<Fetch> planLoad(tile::LoadOp load) {
+  /// Whether a tile is read where it is, in a buffer.
+  static bool isLarge(tile::LoadOp load) {
     auto type = dyn_cast<RankedTensorType>(load.getResult().getType());
+    return type && type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes;
+  }
+
+  std::optional<Fetch> planLoad(tile::LoadOp load) {
     bool isOwn = isOwnLoad(load);
-    if (type && !isOwn && type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes) {
-      return std::nullopt;
-    }
-    return planFetch(e, load, isOwn);
+    return isOwn || !isLarge(load) ? planFetch(e, load, isOwn) : std::nullopt;
   }
 
   /// Where a load's elements are, computed for this access alone, which may be in a branch.
@@ -356,7 +358,7 @@ private:
         continue;
       }
       Memory to = fetch.isOwn ? allocateOwn(fetch.count, getElementTypeOrSelf(result)) : allocate(result);
-      emitArrival(e, fetch, to, mine);
+      storeFetched(e, fetch, to, mine);
       memories[result] = to;
     }
   }
@@ -406,7 +408,7 @@ private:
   /// Brings a tile of a buffer to shared memory.
   void stage(tile::LoadOp load, SmallVectorImpl<Emitter::Store> &later) {
     auto type = cast<RankedTensorType>(load.getResult().getType());
-    if (isOwnLoad(load) || type.getNumElements() * type.getElementTypeBitWidth() / 8 > kStagedBytes) {
+    if (isOwnLoad(load) || isLarge(load)) {
       return;
     }
     Memory from = access(load.getBuffer(), load.getOffset(), load.getStride().value_or(type.getShape().back()));

@@ -90,7 +90,6 @@ private:
   mlir::Value slotOf(mlir::Value chunk) { return hasOwnSlots() ? slots->slotAt(number) : slots->slotOf(chunk); }
   /// Once the chunk has been applied: its results go to their buffers, and its slot is free.
   void finishChunk(mlir::OpBuilder &entry, mlir::Value chunk);
-  void finishSlot(mlir::OpBuilder &entry, mlir::Value chunk, mlir::Value slot);
   /// The chunk (i32) that was in the slot where another one goes, unless that is the first one there.
   void finishIfAny(mlir::OpBuilder &entry, mlir::Value next);
   /// What is in the slots when all chunks have been prepared.

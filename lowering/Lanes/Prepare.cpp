@@ -267,19 +267,18 @@ void PipelineEmitter::prepareSide(WarpTiles &tiles, Value chunk, Value slot, Reg
 }
 
 void PipelineEmitter::finishChunk(OpBuilder &entry, Value chunk) {
-  surroundings.forChunk(chunk, [&] { finishSlot(entry, chunk, slotOf(chunk)); });
-}
-
-void PipelineEmitter::finishSlot(OpBuilder &entry, Value chunk, Value slot) {
-  slots->await(slot, chunk, Ring::Event::applied);
-  WarpTiles tiles = makeTiles(entry, Value());
-  for (auto &[op, part] : plan.results) {
-    auto store = cast<tile::StoreOp>(op);
-    Place from = slots->partAt(slot, part);
-    from.isShared = false; // the meeting was a barrier
-    Place to = buffer(store.getBuffer(), store.getOffset(), store.getStride(), store.getValue());
-    Extent shape = getExtent(store.getValue());
-    tiles.writeRows(from, to, shape, tiles.readRows(from, to, shape));
-  }
-  e.hooks.emitWarpBarrier(b, loc); // before the slot is filled again
+  surroundings.forChunk(chunk, [&] {
+    Value slot = slotOf(chunk);
+    slots->await(slot, chunk, Ring::Event::applied);
+    WarpTiles tiles = makeTiles(entry, Value());
+    for (auto &[op, part] : plan.results) {
+      auto store = cast<tile::StoreOp>(op);
+      Place from = slots->partAt(slot, part);
+      from.isShared = false; // the meeting was a barrier
+      Place to = buffer(store.getBuffer(), store.getOffset(), store.getStride(), store.getValue());
+      Extent shape = getExtent(store.getValue());
+      tiles.writeRows(from, to, shape, tiles.readRows(from, to, shape));
+    }
+    e.hooks.emitWarpBarrier(b, loc); // before the slot is filled again
+  });
 }

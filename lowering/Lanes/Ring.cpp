@@ -26,8 +26,7 @@ Value Ring::slotAt(Value number) {
 }
 
 Value Ring::slotOf(Value chunk) {
-  Value slots = arith::ConstantIntOp::create(b, loc, b.getI32Type(), plan.slots);
-  Value number = arith::RemUIOp::create(b, loc, numberOf(chunk), slots);
+  Value number = arith::RemUIOp::create(b, loc, toWord(chunk), countSlots());
   return slotAt(arith::IndexCastUIOp::create(b, loc, b.getIndexType(), number));
 }
 
@@ -50,8 +49,7 @@ Value Ring::wordAt(Value slot, int64_t offset) {
 void Ring::come(Value slot, Event event) { e.hooks.emitArrival(b, loc, meetingAt(slot, event)); }
 
 void Ring::await(Value slot, Value chunk, Event event) {
-  Value slots = arith::ConstantIntOp::create(b, loc, b.getI32Type(), plan.slots);
-  Value round = arith::DivUIOp::create(b, loc, numberOf(chunk), slots);
+  Value round = arith::DivUIOp::create(b, loc, toWord(chunk), countSlots());
   e.hooks.emitAwait(b, loc, meetingAt(slot, event), round, countComing(event));
 }
 
@@ -71,5 +69,6 @@ void Ring::forEachMeeting(function_ref<void(Value, int64_t)> body) {
   });
 }
 
-/// A word, as quotients of longer numbers take many instructions.
-Value Ring::numberOf(Value chunk) { return arith::IndexCastOp::create(b, loc, b.getI32Type(), chunk); }
+// Words, as quotients of longer numbers take many instructions.
+Value Ring::toWord(Value chunk) { return arith::IndexCastOp::create(b, loc, b.getI32Type(), chunk); }
+Value Ring::countSlots() { return arith::ConstantIntOp::create(b, loc, b.getI32Type(), plan.slots); }

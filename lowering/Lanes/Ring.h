@@ -33,7 +33,8 @@ private:
   int64_t countComing(Event event) const { return event == Event::filled ? 1 : plan.appliers; }
   mlir::Value meetingAt(mlir::Value slot, Event event);
   void forEachMeeting(llvm::function_ref<void(mlir::Value, int64_t)> body);
-  mlir::Value numberOf(mlir::Value chunk);
+  mlir::Value toWord(mlir::Value chunk);
+  mlir::Value countSlots();
 
   Emitter &e;
   mlir::OpBuilder &b;

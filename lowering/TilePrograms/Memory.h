@@ -12,8 +12,8 @@ struct Memory {
   mlir::Value pointer; // !llvm.ptr
   mlir::Type element;  // as stored
   int64_t stride;      // elements from row to row
-  bool ofLane =
-      false; // instead: in memory of each lane the points that are dealt to it, in their order; one of a vector
+  /// Instead: in memory of each lane the points that are dealt to it, in their order; one of a vector.
+  bool ofLane = false;
 };
 
 // Accesses at offset row * stride + column (null: 0), with conversion to and from the compute type; a width of 0 is a

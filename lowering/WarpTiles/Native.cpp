@@ -273,12 +273,8 @@ bool WarpTiles::hasParts(Value left) {
 /// Registers of a fragment whose row is in the second half.
 SmallVector<bool> WarpTiles::findSecondPart(const FragmentBases &bases, int64_t rows) {
   SmallVector<bool> result;
-  for (uint32_t r = 0; r < 1u << bases.reg.size(); ++r) {
-    uint32_t row = 0;
-    for (auto [i, base] : llvm::enumerate(bases.reg)) {
-      row += r >> i & 1 ? base.row : 0;
-    }
-    result.push_back(row >= rows / 2);
+  for (uint32_t r = 0; r < bases.countRegisters(); ++r) {
+    result.push_back(bases.at(r).row >= rows / 2);
   }
   return result;
 }

@@ -211,9 +211,9 @@ SmallVector<Value> WarpTiles::exchange(Value tile, const Placement &placement) {
     hooks.emitWarpBarrier(b, loc);
   }
   exchanged = true;
-  bool isColumn = getRank(tile) == 2 && outside.getShape(tile).columns == 1; // lies there as a row
-  store(place, isColumn ? from.placement.turned() : from.placement, from.values);
-  return load(place, isColumn ? placement.turned() : placement, getElementTypeOrSelf(tile.getType()));
+  bool liesAsRow = getRank(tile) == 2 && outside.getShape(tile).columns == 1;
+  store(place, liesAsRow ? from.placement.turned() : from.placement, from.values);
+  return load(place, liesAsRow ? placement.turned() : placement, getElementTypeOrSelf(tile.getType()));
 }
 
 void WarpTiles::write(Value tile, const Place &to, bool overOthers) {

@@ -102,7 +102,6 @@ KeyFrames::Carried KeyFrames::emitBlocks(Carried init, int64_t length, ArrayRef<
 KeyFrames::Carried KeyFrames::emitDecays(Carried init, ArrayRef<unsigned> reads) {
   int64_t length = chooseBlock();
   entersMiddle = length == batch.tokens && leftOfEntry([](auto axis) { return axis != StateStep::Axis::all; }) >= 0;
-  leavesMiddle = entersMiddle;
   double mildness = length == batch.tokens || !llvm::is_contained(decays, true) ? 0 : chooseMildness();
   return mildness > 0 ? emitMildOrNot(init, length, mildness, reads) : emitBlocks(init, length, reads);
 }
@@ -324,7 +323,7 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       Value written = middleKeys(writtenKeys(event, axis), axis, event, first, /*isRead=*/false);
       Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), blockLength}), written);
       Value &keys = carried.keys[number][axis];
-      if (leavesMiddle) {
+      if (entersMiddle) {
         keys = columns;
         continue;
       }
@@ -353,8 +352,8 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
       continue;
     }
     Value start = blockMiddle(axis, first), end = blockEnd(axis, first);
-    carried.enter[axis] = entersMiddle ? batch.exp(start) : carried.enter[axis];
-    if (leavesMiddle) {
+    if (entersMiddle) {
+      carried.enter[axis] = batch.exp(start);
       carried.leave[axis] = batch.exp(e.sub(end, start));
     } else {
       Value factor = batch.exp(end);

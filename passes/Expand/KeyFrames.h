@@ -130,9 +130,8 @@ private:
   /// what decays all elements (last); empty where nothing decays.
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> logs;
   int64_t blockLength = 1;
-  /// Whether the state enters in the middle of the chunk, and whether writes are added to it there.
-  bool entersMiddle = false, leavesMiddle = false;
-  bool onlyScores = false;                                         // are made, and not masked
+  bool entersMiddle = false; // the state, in the middle of the chunk, and writes are added to it there
+  bool onlyScores = false;   // are made, and not masked
   std::map<std::pair<unsigned, unsigned>, mlir::Value> transposed; // (write, axis): [K, C]
 
   // Results.

@@ -443,14 +443,18 @@ TEST_F(PlanTest, FreeValues) {
   EXPECT_FALSE(isTile(kernel().getTask()));
 }
 
-// Vectors that need nothing of the nests in front of them come first, and what needs those alone.
-TEST_F(PlanTest, VectorsFirst) {
-  plan(R"(
+/// Sums over the rows of a matrix, and roots of another vector, which need nothing of them.
+constexpr const char *kReadAndRoots = R"(
     %rows = tile.broadcast %v on 0 : tensor<8xf32> -> tensor<8x8xf32>
     %product = arith.mulf %m, %rows : tensor<8x8xf32>
     %read = tile.reduce sum %product over 0 : tensor<8x8xf32> -> tensor<8xf32>
     %root = math.sqrt %w : tensor<8xf32>
     %roots = tile.broadcast %root on 0 : tensor<8xf32> -> tensor<8x8xf32>
+)";
+
+// Vectors that need nothing of the nests in front of them come first, and what needs those alone.
+TEST_F(PlanTest, VectorsFirst) {
+  plan(std::string(kReadAndRoots) + R"(
     %total = tile.reduce sum %root over 0 : tensor<8xf32> -> f32
     %scale = tile.broadcast %total : f32 -> tensor<8xf32>
     %scaled = arith.divf %root, %scale : tensor<8xf32>
@@ -469,12 +473,7 @@ TEST_F(PlanTest, VectorsFirst) {
 
 // A nest stays where it is if one of its vectors needs what comes before.
 TEST_F(PlanTest, VectorsBehindWhatOneNeeds) {
-  plan(R"(
-    %rows = tile.broadcast %v on 0 : tensor<8xf32> -> tensor<8x8xf32>
-    %product = arith.mulf %m, %rows : tensor<8x8xf32>
-    %read = tile.reduce sum %product over 0 : tensor<8x8xf32> -> tensor<8xf32>
-    %root = math.sqrt %w : tensor<8xf32>
-    %roots = tile.broadcast %root on 0 : tensor<8xf32> -> tensor<8x8xf32>
+  plan(std::string(kReadAndRoots) + R"(
     %late = arith.subf %read, %w : tensor<8xf32>
     %lates = tile.broadcast %late on 1 : tensor<8xf32> -> tensor<8x8xf32>
     %1 = arith.addf %lates, %roots : tensor<8x8xf32>
