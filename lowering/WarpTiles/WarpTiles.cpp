@@ -368,9 +368,10 @@ Value WarpTiles::laneOffset(ArrayRef<int64_t> bases, bool isXor) {
   }
   Value sum = constantIndex(entry, loc, 0);
   for (size_t i = 0; i < bases.size();) {
-    // Bits that follow one another with doubling bases are one field.
+    // Bits that follow one another with doubling bases are one field; those that are xored if they have one bit each.
     size_t end = i + 1;
-    while (end < bases.size() && bases[i] != 0 && bases[end] == 2 * bases[end - 1]) {
+    const bool isField = isXor ? llvm::isPowerOf2_64(bases[i]) : bases[i] != 0;
+    while (end < bases.size() && isField && bases[end] == 2 * bases[end - 1]) {
       ++end;
     }
     if (bases[i] != 0) {
