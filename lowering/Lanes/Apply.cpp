@@ -114,6 +114,7 @@ SmallVector<Value> PipelineEmitter::applyChunk(OpBuilder &entry, Value chunk, Va
     seldom(chunk, [&](OpBuilder &start, Value) {
       WarpTiles scaledTiles = makeTiles(start, column, /*scaled=*/true);
       scaledTiles.setWithoutUnits(prepared);
+      scaledTiles.expectWrites(); // to the memory for exchanges
       bindAll(scaledTiles);
       llvm::DenseSet<Operation *> ofProducts;
       for (Operation *op : plan.roles.apply) {
