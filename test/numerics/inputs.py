@@ -10,7 +10,8 @@ duplicate      keys that are almost the same for all tokens
 similar        keys whose cosine with a common one is 0.98 to 1
 reflections    such keys, all of them with beta 2: nothing contracts
 small, large   what is no key, decay or gate is 1e-6, or 1e6 times as large: far from what 16 bits of an f16 hold
-spikes         it is 1e6 times as large for a few tokens"""
+spikes         it is 1e6 times as large for a few tokens
+lone           only a few elements of states are 1e6 times as large, the others as usual"""
 
 import numpy as np
 
@@ -79,6 +80,8 @@ def make(r, types, sizes, batch, tokens, rng, profile, sequences=None):
         for name, operand in operands.items():
             shape = lead + (sizes["H"] // operand.group,) + tuple(sizes[a] for a in operand.axes)
             given[name] = numbers(operand.kind, shape, rng, profile)
+            if profile == "lone" and group == "state":
+                given[name][rng.random(shape) < 3e-3] *= 1e6
     if r.adjust:
         r.adjust(given, rng, profile)
     if types.compute != "f64":

@@ -47,7 +47,7 @@ PACKED = ((5, 0, 33, 1, 16, 15), (64, 2, 0, 17))
 BF16 = Types("bf16", "f32", "bf16")
 DECAY_HAZARDS = ("strong", "steep", "cliffs", "near1")
 KEY_HAZARDS = ("duplicate", "similar")
-SIZE_HAZARDS = ("small", "large", "spikes")
+SIZE_HAZARDS = ("small", "large", "spikes", "lone")
 ANY_SIZE = ("ladder-rwkv7", "ladder-deltanet", "ladder-gated-deltanet", "ladder-retention")  # linear in what is not bounded
 OUT_OF_BOUNDS = {"ladder-rwkv7": DECAY_HAZARDS, "gla-bounded": ("cliffs",)}  # whose decays are asserted to be elsewhere
 # Not in the ladder, but with the most to lose: decays without the bound that the ladder's file has, or of other axes.
@@ -123,7 +123,8 @@ class Kernels(Plan):
             kinds = kinds_of(self.r)
             profiles = DECAY_HAZARDS if "decay" in kinds else ()
             profiles += KEY_HAZARDS if "key" in kinds else ()
-            profiles += ("reflections",) if {"key", "beta"} <= kinds else ()
+            rounds = self.types.name.startswith("bf16")  # where nothing contracts, what operands lose adds up
+            profiles += ("reflections",) if {"key", "beta"} <= kinds and not rounds else ()
             profiles += SIZE_HAZARDS if self.r.name in ANY_SIZE else ()
             result += [("hazard", p) for p in profiles if p not in OUT_OF_BOUNDS.get(self.r.name, ())]
             result.append(("nan", None))
@@ -205,7 +206,7 @@ def plans(full, kinds):
 
 # Key and value axes of states that warps share: 32 columns for a warp, and no powers of two.
 # Tokens of a chunk, keys and values: many of them, odd ones, as many values as tokens, and the short chunks of what is large.
-WARP_SIZES = ((16, 128, 128), (16, 48, 80), (16, 80, 96), (16, 32, 16), (8, 64, 64), (8, 256, 64))
+WARP_SIZES = ((16, 128, 128), (8, 128, 128), (16, 48, 80), (16, 80, 96), (16, 32, 16), (8, 64, 64), (8, 256, 64))
 WARP_LAYERS = {f"ladder-{layer}" for layer in ("delta-product", "gla", "kda", "mamba2", "rwkv7")}
 
 
@@ -214,7 +215,8 @@ def plans_of_warps():
     for r in ALL:
         if r.name in LADDER and (not r.types or r.types[0] == Types()) and legality(r.name, "chunk") != "no":
             for tokens, keys, values in ((16, 64, 64), *(WARP_SIZES if r.name in WARP_LAYERS else ())):
-                yield Kernels(r, sixteen_bits(r), scaled(r, keys, values), Schedule("chunk", tokens), lengths=(17, 33))
+                plan = scaled(r, keys, values), Schedule("chunk", tokens)
+                yield Kernels(r, sixteen_bits(r), *plan, lengths=(17, 33), hazards=True)
             if r.name in CUT_ON_WARPS:
                 yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16, fill=60), lengths=(17, 400))
                 # Transitions are as large as the masks of a chunk.
