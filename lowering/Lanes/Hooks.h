@@ -24,6 +24,8 @@ public:
   /// One that rounds no more, if operands are multiplied by powers of two that bring them into the range of f16, which
   /// has as many significant bits as some other types, in half the memory; null: there is none. Operands are pairs.
   virtual const MatrixInstruction *findPairProduct(tile::Precision) const { return nullptr; }
+  /// One that differs from this one in that it has half the depth; null: there is none.
+  virtual const MatrixInstruction *findHalf(const MatrixInstruction &) const { return nullptr; }
   /// A number (f32) as operands of matrix instructions must be, still as an f32. `isLast`: nothing else needs the
   /// number.
   virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast) const = 0;

@@ -175,6 +175,12 @@ private:
     return plan.moved == 0 || canMove || refuse("registers that cannot be moved");
   }
 
+  /// Whether a product is as deep as instructions are.
+  bool hasDepth(tile::DotOp dot, const MatrixInstruction &instruction) {
+    const MatrixInstruction *half = machine.hooks->findHalf(instruction);
+    return getExtent(dot.getLhs()).columns % (half ? half->k : instruction.k) == 0;
+  }
+
   /// Whether products of one phase can be made of pairs: where operands are whole blocks, which are read at once.
   bool canBePairs(const MatrixInstruction &pairs, bool applied) {
     constexpr int64_t kBlock = 8;
@@ -185,14 +191,17 @@ private:
       return !isInSlot || (shape.rows % kBlock == 0 && shape.columns % kBlock == 0);
     };
     return llvm::all_of(plan.findProducts(), [&](tile::DotOp dot) {
-      return plan.isApplied(dot) != applied ||
-             (isWhole(dot.getLhs()) && isWhole(dot.getRhs()) && getExtent(dot.getLhs()).columns % pairs.k == 0);
+      return plan.isApplied(dot) != applied || (isWhole(dot.getLhs()) && isWhole(dot.getRhs()) && hasDepth(dot, pairs));
     });
   }
 
-  /// Whether those that are prepared can: what is made in a branch could not be looked at behind it.
+  /// Whether those that are prepared can: what is made in a branch could not be looked at behind it. Products of fewer
+  /// rows than the instruction has would mostly be copies; otherwise two of them are made as one.
   bool canPreparePairs(const MatrixInstruction &pairs) {
-    return plan.op.getPrepare().getOps<scf::IfOp>().empty() && canBePairs(pairs, /*applied=*/false);
+    bool areHigh = llvm::all_of(plan.findProducts(), [&](tile::DotOp dot) {
+      return plan.isApplied(dot) || getExtent(dot.getResult()).rows >= pairs.m;
+    });
+    return areHigh && plan.op.getPrepare().getOps<scf::IfOp>().empty() && canBePairs(pairs, /*applied=*/false);
   }
 
   void usePairs(const MatrixInstruction &pairs) {
@@ -204,18 +213,22 @@ private:
   /// small ones costs more than it saves), and what is carried leaves registers for itself as operand and for what it
   /// was, until the chunk is known to be in range.
   bool usesPairs(const MatrixInstruction &pairs) {
-    constexpr size_t kMostOperands = 12; // that are prepared: with more, registers of a lane are spilled
+    // Of what is prepared: with more, registers of a lane are spilled.
+    constexpr size_t kMostOperands = 12;
+    constexpr int64_t kMostWords = 160;
     const bool preparesPairs = canPreparePairs(pairs);
-    llvm::SmallPtrSet<void *, 16> prepared;
+    llvm::SmallDenseSet<Value> prepared;
+    int64_t words = 0;
     for (tile::DotOp dot : plan.findProducts()) {
       for (Value operand : {dot.getLhs(), dot.getRhs()}) {
         Value tile = skipTransposes(operand).first;
-        if (!isMadeByAppliers(tile) && (preparesPairs || plan.isApplied(dot))) {
-          prepared.insert(tile::PipelineOp::getPrepared(tile).getAsOpaquePointer());
+        if (!isMadeByAppliers(tile) && (preparesPairs || plan.isApplied(dot)) &&
+            prepared.insert(tile::PipelineOp::getPrepared(tile)).second) {
+          words += getExtent(tile).rows * getExtent(tile).columns / machine.hooks->getWarp();
         }
       }
     }
-    return prepared.size() <= kMostOperands && canBePairs(pairs, /*applied=*/true) &&
+    return prepared.size() <= kMostOperands && words <= kMostWords && canBePairs(pairs, /*applied=*/true) &&
            countCarried() * 3 / 2 + kReading + kChecking <= countRegisters();
   }
 
@@ -243,11 +256,10 @@ private:
       bool isSplit = plan.roles.split.contains(dot.getResult()), isApplied = plan.isApplied(dot);
       const MatrixInstruction &instruction = isApplied ? *plan.instruction : *plan.prepared;
       auto [rows, columns] = isApplied ? plan.getAppliedExtent(dot.getResult()) : getExtent(dot.getResult());
-      int64_t depth = getExtent(dot.getLhs()).columns;
       bool fits = isSplit     ? columns % instruction.m == 0 && rows % instruction.n == 0
                   : isApplied ? holds(columns, instruction.m) && rows % instruction.n == 0
                               : holds(rows, instruction.m) && holds(columns, instruction.n);
-      if (dot.getPrecision() != precision || !fits || depth % instruction.k != 0) {
+      if (dot.getPrecision() != precision || !fits || !hasDepth(dot, instruction)) {
         return refuse("a product that is not made of matrix instructions");
       }
     }

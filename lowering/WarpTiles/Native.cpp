@@ -165,7 +165,7 @@ bool WarpTiles::isExact(Value operand) {
 /// A fragment of an operand, as a part of the tile behind transposes.
 Placement WarpTiles::getFragment(Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks) {
   Extent shape = outside.getShape(operand);
-  const Fragments &source = inBlocks ? blocks : fragments;
+  const Fragments &source = inBlocks ? blocks : fragmentsOf(getDepth(operand, isLeft));
   Placement placement = isLeft ? source.getLeft(at, depth) : source.getRight(depth, at);
   placement = placement.clipped(shape.rows, shape.columns);
   return skipTransposes(operand).second ? placement.turned() : placement;
@@ -262,7 +262,7 @@ void WarpTiles::computeStacked(tile::DotOp first, tile::DotOp second) {
 }
 
 bool WarpTiles::hasParts(Value left) {
-  const MatrixInstruction &instruction = fragments.instruction;
+  const MatrixInstruction &instruction = fragmentsOf(getDepth(left, /*isLeft=*/true)).instruction;
   auto place = places.find(skipTransposes(left).first);
   bool isMade = place == places.end() || !(place->second.isPairs || place->second.isExact);
   return turned && isMade && 2 * outside.getShape(left).columns <= instruction.m &&
@@ -280,9 +280,8 @@ SmallVector<bool> WarpTiles::findSecondPart(const FragmentBases &bases, int64_t 
 }
 
 /// Of elements of fragments, one after the other: the first part has the bits that all operands have.
-void WarpTiles::makeParts(MutableArrayRef<Value> values) {
+void WarpTiles::makeParts(MutableArrayRef<Value> values, const MatrixInstruction &instruction) {
   constexpr int64_t kLeft = ~int64_t(0x1fff); // 11 significant bits
-  const MatrixInstruction &instruction = fragments.instruction;
   SmallVector<bool> second = findSecondPart(instruction.a, instruction.m);
   Type i32 = b.getI32Type();
   for (auto [i, value] : llvm::enumerate(values)) {
@@ -307,15 +306,14 @@ void WarpTiles::addParts(MutableArrayRef<Value> sums, ArrayRef<Coord> registers)
   }
 }
 
-/// Of `count` fragments side by side.
-SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks,
-                                         int64_t count) {
+SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, ArrayRef<Start> starts, bool inBlocks) {
   Value tile = skipTransposes(operand).first;
   auto place = places.find(tile);
-  Placement all = getFragment(operand, isLeft, at, depth, inBlocks);
-  for (int64_t i = 1; i < count; ++i) {
-    int64_t next = at + i * (isLeft ? fragments.instruction.m : fragments.instruction.n);
-    llvm::append_range(all.registers, getFragment(operand, isLeft, next, depth, inBlocks).registers);
+  Placement all;
+  for (auto [at, depth] : starts) {
+    Placement fragment = getFragment(operand, isLeft, at, depth, inBlocks);
+    all.lanes = fragment.lanes;
+    llvm::append_range(all.registers, fragment.registers);
   }
   SmallVector<Value> values;
   bool keep = isLeft && turned;
@@ -328,7 +326,7 @@ SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, int64_t at,
                                             : get(tile, all);
   }
   if (isLeft && hasParts(operand)) {
-    makeParts(values);
+    makeParts(values, fragments.instruction);
     return values;
   }
   if (!isExact(tile)) {
@@ -346,8 +344,8 @@ void WarpTiles::computeProducts(tile::DotOp first) {
   if (usesPairs() && scaled) {
     return computeScaledProduct(first);
   }
-  const MatrixInstruction &instruction = fragments.instruction;
   auto depthOf = [&](tile::DotOp dot) { return outside.getShape(dot.getLhs()).columns; };
+  const MatrixInstruction &instruction = fragmentsOf(depthOf(first)).instruction;
   Extent shape = outside.getShape(first.getResult());
   SmallVector<tile::DotOp> group{first};
   const bool inBlocks = !usesPairs() && isReadInBlocks(first);
@@ -381,26 +379,33 @@ void WarpTiles::computeProducts(tile::DotOp first) {
       }
     }
   }
-  auto read = [&](Value operand, bool isLeft, int64_t at, int64_t k, int64_t count) {
-    return usesPairs() ? getPairs(operand, isLeft, at, k, count) : getOperand(operand, isLeft, at, k, inBlocks, count);
+  auto read = [&](Value operand, bool isLeft, ArrayRef<Start> starts) {
+    return usesPairs() ? getPairs(operand, isLeft, starts) : getOperand(operand, isLeft, starts, inBlocks);
   };
-  for (int64_t k = 0; k < depthOf(first); k += instruction.k) {
-    std::map<std::pair<void *, int64_t>, SmallVector<Value>> lefts, rights;
+  const int64_t depth = depthOf(first);
+  std::map<std::pair<void *, Start>, SmallVector<Value>> lefts, rights;
+  for (int64_t k = 0; k < depth; k += instruction.k) {
     for (auto [dot, sum] : llvm::zip_equal(group, sums)) {
       Value left = turned ? dot.getRhs() : dot.getLhs(), right = turned ? dot.getLhs() : dot.getRhs();
       for (int64_t m = 0; m < tall; ++m) {
-        SmallVector<Value> &x = lefts[{left.getAsOpaquePointer(), m}];
+        const Start start(m * instruction.m, k);
+        SmallVector<Value> &x = lefts[{left.getAsOpaquePointer(), start}];
         if (x.empty()) {
-          x = read(left, /*isLeft=*/true, m * instruction.m, k, 1);
+          x = read(left, /*isLeft=*/true, start);
         }
         for (int64_t n = 0; n < wide; ++n) {
-          SmallVector<Value> &y = rights[{right.getAsOpaquePointer(), n}];
+          SmallVector<Start> starts{{n * instruction.n, k}};
+          SmallVector<Value> &y = rights[{right.getAsOpaquePointer(), starts[0]}];
           if (y.empty()) { // blocks of two fragments are loaded at once
-            int64_t count = (usesPairs() || inBlocks) && n + 1 < wide ? 2 : 1;
-            y = read(right, /*isLeft=*/false, n * instruction.n, k, count);
-            if (count > 1) {
+            if ((usesPairs() || inBlocks) && n + 1 < wide) {
+              starts.push_back({(n + 1) * instruction.n, k});
+            } else if ((usesPairs() || inBlocks) && wide == 1 && k + instruction.k < depth) {
+              starts.push_back({0, k + instruction.k});
+            }
+            y = read(right, /*isLeft=*/false, starts);
+            if (starts.size() > 1) {
               size_t half = y.size() / 2;
-              rights[{right.getAsOpaquePointer(), n + 1}].assign(y.begin() + half, y.end());
+              rights[{right.getAsOpaquePointer(), starts[1]}].assign(y.begin() + half, y.end());
               y.truncate(half);
             }
           }
@@ -414,6 +419,7 @@ void WarpTiles::computeProducts(tile::DotOp first) {
     if (hasParts(dot.getRhs())) {
       addParts(sum, result.registers);
     }
+    checkProduct(dot, sum, result);
     hold(dot.getResult(), result, sum);
   }
 }

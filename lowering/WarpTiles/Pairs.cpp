@@ -29,10 +29,36 @@ void WarpTiles::checkRange(ArrayRef<Value> pairs) {
   sizes.push_back(pairs.size() == 1 ? larger(pairs[0], pairs[0]) : combineAll(pairs, larger));
 }
 
+/// Of a product of a left operand that has been looked at in part: what is too large in it, or no number, makes a whole
+/// row of the product infinite or no number.
+void WarpTiles::checkProduct(tile::DotOp dot, ArrayRef<Value> sums, const Placement &placement) {
+  auto made = operands.find({(turned ? dot.getRhs() : dot.getLhs()).getAsOpaquePointer(), /*isLeft=*/true});
+  if (made == operands.end() || !made->second.isSampled) {
+    return;
+  }
+  made->second.isSampled = false;
+  llvm::SmallDenseSet<uint32_t> seen;
+  Value nothing = zero(); // or no number
+  for (auto [sum, c] : llvm::zip_equal(sums, placement.registers)) {
+    if (seen.insert(turned ? c.column : c.row).second) {
+      nothing = math::FmaOp::create(b, loc, sum, zero(), nothing);
+    }
+  }
+  others.push_back(hooks.emitPair(b, loc, nothing, nothing));
+}
+
 Value WarpTiles::areInRange() {
   constexpr size_t kTogether = 31;          // bits of a word, one of which is for what is too large
   constexpr int64_t kInfinity = 0x7c000000; // or NaN: as large, or larger
   constexpr int64_t kEnough = 0x60006000;   // bits of exponents from 2^-7 on: elements lose 2^-18 of it then
+  for (auto &[ignored, made] : operands) {
+    if (made.isSampled) { // no product of it has been made
+      for (const auto &[key, pairs] : made.fragments) {
+        llvm::append_range(others, pairs);
+      }
+      made.isSampled = false;
+    }
+  }
   Value all;
   for (ArrayRef<Value> rest = sizes; !rest.empty(); rest = rest.drop_front(std::min(rest.size(), kTogether))) {
     ArrayRef<Value> group = rest.take_front(kTogether);
@@ -45,7 +71,9 @@ Value WarpTiles::areInRange() {
       Value bits = arith::AndIOp::create(b, loc, size, constantBits(b, loc, kEnough));
       flags.push_back(flag(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, bits, none), i));
     }
-    Value largest = combineAll(group, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
+    SmallVector<Value> bounded(group);
+    bounded.append(std::exchange(others, {}));
+    Value largest = combineAll(bounded, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
     Value low = arith::ShLIOp::create(b, loc, largest, constantBits(b, loc, 16));
     largest = arith::MaxUIOp::create(b, loc, largest, low);
     Value tooLarge = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, largest, constantBits(b, loc, kInfinity));
@@ -185,17 +213,17 @@ SmallVector<Value> WarpTiles::unpackPairs(ArrayRef<Value> words) {
 
 /// Fragments of an operand that is no pairs in memory; all of it, as they have one unit.
 const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
+  constexpr size_t kMany = 32; // words of a lane
   Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
   if (!made.fragments.empty()) {
     return made;
   }
-  const MatrixInstruction &instruction = fragments.instruction;
   Extent shape = outside.getShape(operand);
-  bool depthIsRows = isLeft == turned;
-  int64_t depth = depthIsRows ? shape.rows : shape.columns, other = depthIsRows ? shape.columns : shape.rows;
+  const int64_t depth = getDepth(operand, isLeft), other = isLeft == turned ? shape.columns : shape.rows;
+  const MatrixInstruction &instruction = fragmentsOf(depth).instruction;
   Value tile = skipTransposes(operand).first;
   SmallVector<Value> values;
-  SmallVector<std::pair<int64_t, int64_t>> keys;
+  SmallVector<Start> keys;
   for (int64_t at = 0; at < other; at += isLeft ? instruction.m : instruction.n) {
     for (int64_t k = 0; k < depth; k += instruction.k) {
       Placement placement = getFragment(operand, isLeft, at, k);
@@ -208,7 +236,7 @@ const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
   values = scaled ? scale(values, made.unit) : values;
   const bool inParts = isLeft && hasParts(operand);
   if (inParts) {
-    makeParts(values);
+    makeParts(values, instruction);
   }
   SmallVector<bool> second = inParts ? findSecondPart(instruction.a, instruction.m) : SmallVector<bool>{false};
   SmallVector<Value> pairs, firstPart;
@@ -218,23 +246,30 @@ const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
       firstPart.push_back(pairs.back());
     }
   }
+  size_t each = pairs.size() / keys.size();
+  // Of many, it is enough that one of some is large enough. That none is too large will be seen in a product.
+  made.isSampled = !scaled && isLeft && !inParts && pairs.size() >= kMany;
+  if (made.isSampled) {
+    for (size_t i = 0; i < keys.size(); ++i) {
+      firstPart[i] = pairs[i * each + i % each]; // another one of each fragment
+    }
+    firstPart.truncate(keys.size());
+  }
   if (!scaled) {
     checkRange(firstPart);
   }
-  size_t each = pairs.size() / keys.size();
   for (auto [i, key] : llvm::enumerate(keys)) {
     made.fragments[key] = SmallVector<Value>(ArrayRef(pairs).slice(i * each, each));
   }
   return made;
 }
 
-/// Of `count` fragments side by side.
-SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, int64_t at, int64_t depth, int64_t count) {
+SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, ArrayRef<Start> starts) {
   auto place = places.find(skipTransposes(operand).first);
   bool isMade = place == places.end() || !place->second.isPairs;
   SmallVector<Value> pairs;
   Placement all;
-  for (int64_t i = 0; i < count; ++i, at += isLeft ? fragments.instruction.m : fragments.instruction.n) {
+  for (auto [at, depth] : starts) {
     if (isMade) {
       llvm::append_range(pairs, makeOperand(operand, isLeft).fragments.find({at, depth})->second);
       continue;
@@ -286,10 +321,10 @@ Value WarpTiles::getUnit(Value operand, bool isLeft) {
 /// A product whose operands have units. One fragment after the other: this is rare, and is to take few registers. The
 /// smaller unit comes first, so that nothing becomes infinite that is not in the end.
 void WarpTiles::computeScaledProduct(tile::DotOp dot) {
-  const MatrixInstruction &instruction = fragments.instruction;
   Extent shape = outside.getShape(dot.getResult());
   int64_t tall = turned ? shape.columns : shape.rows, wide = turned ? shape.rows : shape.columns,
           depth = outside.getShape(dot.getLhs()).columns;
+  const MatrixInstruction &instruction = fragmentsOf(depth).instruction;
   Value left = turned ? dot.getRhs() : dot.getLhs(), right = turned ? dot.getLhs() : dot.getRhs();
   Placement placement = getFragments(dot.getResult());
   SmallVector<Value> results = dot.getAcc() ? get(dot.getAcc(), placement) : SmallVector<Value>();
@@ -302,8 +337,8 @@ void WarpTiles::computeScaledProduct(tile::DotOp dot) {
     for (int64_t n = 0; n < wide; n += instruction.n) {
       SmallVector<Value> sums(instruction.m * instruction.n / warp(), zero());
       for (int64_t k = 0; k < depth; k += instruction.k) {
-        sums = hooks.emitProduct(b, loc, instruction, getPairs(left, /*isLeft=*/true, m, k, 1),
-                                 getPairs(right, /*isLeft=*/false, n, k, 1), sums);
+        sums = hooks.emitProduct(b, loc, instruction, getPairs(left, /*isLeft=*/true, {{m, k}}),
+                                 getPairs(right, /*isLeft=*/false, {{n, k}}), sums);
       }
       if (hasParts(left)) {
         addParts(sums, ArrayRef(placement.registers).slice(next - results.begin(), sums.size()));

@@ -60,7 +60,11 @@ public:
   WarpTiles(mlir::OpBuilder &b, mlir::OpBuilder &entry, mlir::Location loc, const lanes::Hooks &hooks, mlir::Value lane,
             const MatrixInstruction &instruction, bool turned, Outside outside, bool scaled = false)
       : b(b), entry(entry), loc(loc), hooks(hooks), lane(lane), turned(turned), scaled(scaled),
-        outside(std::move(outside)), fragments(instruction, turned), blocks(instruction, turned, /*inMemory=*/true) {}
+        outside(std::move(outside)), fragments(instruction, turned), blocks(instruction, turned, /*inMemory=*/true) {
+    if (const MatrixInstruction *half = hooks.findHalf(instruction)) {
+      halves.emplace(*half, turned);
+    }
+  }
   /// Whether a machine reads fragments in blocks.
   static bool hasBlocks(const lanes::Hooks &hooks) { return hooks.findPairProduct(tile::Precision::tf32); }
   /// Whether both operands of a product that is prepared are made of such blocks of f32, none of which is read twice.
@@ -169,8 +173,17 @@ private:
   void computeProducts(tile::DotOp op);
   bool isReady(mlir::Value operand);
   bool isExact(mlir::Value operand);
-  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks,
-                                            int64_t count);
+  using Start = std::pair<int64_t, int64_t>; // of a fragment: row or column, and depth
+  llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, bool isLeft, llvm::ArrayRef<Start> starts,
+                                            bool inBlocks);
+  /// The fragments of products of this depth, and the depth of an operand.
+  const Fragments &fragmentsOf(int64_t depth) const {
+    return halves && depth % fragments.instruction.k != 0 ? *halves : fragments;
+  }
+  int64_t getDepth(mlir::Value operand, bool isLeft) {
+    Extent shape = outside.getShape(operand);
+    return isLeft == turned ? shape.rows : shape.columns;
+  }
   Placement getFragment(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks = false);
   bool isReadInBlocks(tile::DotOp dot);
   bool canStack(tile::DotOp first, tile::DotOp second);
@@ -180,22 +193,24 @@ private:
   // rounding leaves and what it takes away.
   bool hasParts(mlir::Value left);
   static llvm::SmallVector<bool> findSecondPart(const FragmentBases &bases, int64_t rows);
-  void makeParts(llvm::MutableArrayRef<mlir::Value> values);
+  void makeParts(llvm::MutableArrayRef<mlir::Value> values, const MatrixInstruction &instruction);
   void addParts(llvm::MutableArrayRef<mlir::Value> sums, llvm::ArrayRef<Coord> registers);
 
   // Operands as pairs of f16.
   struct Operand {
-    std::map<std::pair<int64_t, int64_t>, llvm::SmallVector<mlir::Value>> fragments; // by row or column, and depth
+    std::map<Start, llvm::SmallVector<mlir::Value>> fragments;
     mlir::Value unit;
+    bool isSampled = false; // only some of its elements have been looked at so far
   };
   bool usesPairs() const { return fragments.instruction.operandBits == 16; }
-  llvm::SmallVector<mlir::Value> getPairs(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, int64_t count);
+  llvm::SmallVector<mlir::Value> getPairs(mlir::Value operand, bool isLeft, llvm::ArrayRef<Start> starts);
   const Operand &makeOperand(mlir::Value operand, bool isLeft);
   llvm::SmallVector<mlir::Value> loadBlocks(const Place &from, const Placement &placement,
                                             const Place *oddFrom = nullptr);
   llvm::SmallVector<mlir::Value> unpackPairs(llvm::ArrayRef<mlir::Value> words);
   llvm::SmallVector<mlir::Value> scale(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
   void checkRange(llvm::ArrayRef<mlir::Value> pairs);
+  void checkProduct(tile::DotOp dot, llvm::ArrayRef<mlir::Value> sums, const Placement &placement);
   mlir::Value getUnit(mlir::Value operand, bool isLeft);
   void computeScaledProduct(tile::DotOp dot);
   void writePairs(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
@@ -220,7 +235,8 @@ private:
   bool turned; // products have rows as columns: columns of tiles along the rows of fragments
   bool scaled; // pairs have units
   Outside outside;
-  Fragments fragments, blocks; // which lie as they are read in blocks
+  Fragments fragments, blocks;     // which lie as they are read in blocks
+  std::optional<Fragments> halves; // of half the depth
   llvm::SmallVector<mlir::Operation *> products;
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Held>> held;
@@ -230,9 +246,10 @@ private:
   std::map<std::pair<void *, bool>, Operand> operands;
   llvm::DenseMap<mlir::Value, mlir::Value> units; // of tiles in memory
   mlir::Value withoutUnits;
-  llvm::SmallVector<mlir::Value> sizes; // of each operand, the largest elements of this lane
-  bool unsettled = false;               // lanes wrote what others may read
-  bool exchanged = false;               // the memory for exchanges has been used
+  llvm::SmallVector<mlir::Value> sizes;  // of each operand, the largest elements of this lane
+  llvm::SmallVector<mlir::Value> others; // pairs that may be small, but not too large
+  bool unsettled = false;                // lanes wrote what others may read
+  bool exchanged = false;                // the memory for exchanges has been used
 };
 
 } // namespace rwkv::warps

@@ -11,6 +11,10 @@ static constexpr double kLargestSum = 640;
 /// together they stay far from the largest f32 where the state enters in the middle of the chunk.
 static constexpr double kLargestEntry = 40;
 
+/// With factors up to this, keys of the whole chunk are as well seen from its start, and the state enters as it is: as
+/// large as they are in the middle of a longer chunk, and in the range of f16 where keys are of ordinary size.
+static constexpr double kLargestFromStart = 5;
+
 int64_t KeyFrames::chooseBlock() const {
   SmallVector<double> perToken(axes(), 0.0);
   double all = 0;
@@ -102,6 +106,8 @@ KeyFrames::Carried KeyFrames::emitBlocks(Carried init, int64_t length, ArrayRef<
 KeyFrames::Carried KeyFrames::emitDecays(Carried init, ArrayRef<unsigned> reads) {
   int64_t length = chooseBlock();
   entersMiddle = length == batch.tokens && leftOfEntry([](auto axis) { return axis != StateStep::Axis::all; }) >= 0;
+  double ofKeys = kLargestEntry - leftOfEntry([](auto axis) { return axis == StateStep::Axis::key; });
+  entersAtStart = entersMiddle && 2 * ofKeys <= kLargestFromStart;
   double mildness = length == batch.tokens || !llvm::is_contained(decays, true) ? 0 : chooseMildness();
   return mildness > 0 ? emitMildOrNot(init, length, mildness, reads) : emitBlocks(init, length, reads);
 }
@@ -216,7 +222,8 @@ Value KeyFrames::middleKeys(Value keys, unsigned axis, unsigned position, Value 
   if (!decays[axis]) {
     return rows;
   }
-  if (onlyScores && blockLength == batch.tokens) { // rather at the start: those of reads are there for the state, too
+  // At the start, where keys of reads meet the state.
+  if (entersAtStart || (onlyScores && blockLength == batch.tokens)) {
     Value log = logs[axis][position];
     return e.mul(keys, batch.exp(isRead ? log : arith::NegFOp::create(e.b, e.loc, log).getResult()));
   }
@@ -353,8 +360,8 @@ void KeyFrames::emitBlock(Carried &carried, Value first, ArrayRef<unsigned> read
     }
     Value start = blockMiddle(axis, first), end = blockEnd(axis, first);
     if (entersMiddle) {
-      carried.enter[axis] = batch.exp(start);
-      carried.leave[axis] = batch.exp(e.sub(end, start));
+      carried.enter[axis] = entersAtStart ? Value() : batch.exp(start);
+      carried.leave[axis] = batch.exp(entersAtStart ? end : e.sub(end, start));
     } else {
       Value factor = batch.exp(end);
       carried.totals[axis] = single ? factor : e.mul(carried.totals[axis], factor);

@@ -130,8 +130,9 @@ private:
   /// what decays all elements (last); empty where nothing decays.
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> logs;
   int64_t blockLength = 1;
-  bool entersMiddle = false; // the state, in the middle of the chunk, and writes are added to it there
-  bool onlyScores = false;   // are made, and not masked
+  bool entersMiddle = false;  // the state, in the middle of the chunk, and writes are added to it there
+  bool entersAtStart = false; // rather than there
+  bool onlyScores = false;    // are made, and not masked
   std::map<std::pair<unsigned, unsigned>, mlir::Value> transposed; // (write, axis): [K, C]
 
   // Results.

@@ -58,6 +58,9 @@ public:
   const MatrixInstruction *findPairProduct(tile::Precision precision) const override {
     return shape.findPairProduct(precision);
   }
+  const MatrixInstruction *findHalf(const MatrixInstruction &instruction) const override {
+    return shape.findHalf(instruction);
+  }
   unsigned getSharedSpace() const override { return 0; }
   unsigned getGlobalSpace() const override { return 0; }
 

@@ -110,6 +110,9 @@ public:
   const MatrixInstruction *findPairProduct(tile::Precision precision) const override {
     return precision == tile::Precision::f32 ? nullptr : findRow("mma.m16n8k16.f16");
   }
+  const MatrixInstruction *findHalf(const MatrixInstruction &instruction) const override {
+    return instruction.name == "mma.m16n8k16.f16" ? findRow("mma.m16n8k8.f16") : nullptr;
+  }
   Value emitRounded(OpBuilder &b, Location loc, Value value, bool isLast) const override {
     // The instruction leaves out the low 13 bits. Three quarters of what half a unit is at most are added first: a
     // product instead of a conversion (four instructions, one of them for NaN), with errors of either sign up to 3/4
@@ -134,7 +137,9 @@ public:
       }
     }
     llvm::append_range(operands, c);
-    StringRef name = pairs ? "llvm.nvvm.mma.m16n8k16.row.col.f32.f32" : "llvm.nvvm.mma.m16n8k8.row.col.tf32";
+    StringRef name = !pairs                ? "llvm.nvvm.mma.m16n8k8.row.col.tf32"
+                     : instruction.k == 16 ? "llvm.nvvm.mma.m16n8k16.row.col.f32.f32"
+                                           : "llvm.nvvm.mma.m16n8k8.row.col.f32.f32";
     return callAll(b, loc, b.getF32Type(), 4, name, operands);
   }
 

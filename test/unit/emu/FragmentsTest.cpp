@@ -149,7 +149,7 @@ double findError(const Golden &golden, const rwkv_emu_product &product, bool rou
 constexpr double kTolerance = 0x1p-22;
 
 TEST(FragmentsTest, AreThoseOfTheDevice) {
-  ASSERT_EQ(data().products.size(), 2u);
+  ASSERT_EQ(data().products.size(), 3u);
   for (const Golden &golden : data().products) {
     SCOPED_TRACE(golden.name);
     const MatrixInstruction *row = golden.find();

@@ -24,7 +24,7 @@
 
 constexpr int kMostWords = 16; // of a lane: A, B, C and the result
 
-enum Kind { F16_K16, TF32_K8 };
+enum Kind { F16_K16, F16_K8, TF32_K8 };
 
 struct Row {
   const char *name;
@@ -34,6 +34,7 @@ struct Row {
 
 const Row rows[] = {
     {"mma.m16n8k16.f16", F16_K16, 32, 4, 2, 4},
+    {"mma.m16n8k8.f16", F16_K8, 32, 2, 1, 4},
     {"mma.m16n8k8.tf32", TF32_K8, 32, 4, 2, 4},
 };
 
@@ -51,6 +52,11 @@ __global__ void execute(Kind kind, int inputs, uint32_t *words) {
                  : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
                  : "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]), "r"(w[4]), "r"(w[5]), "f"(c[0]), "f"(c[1]), "f"(c[2]),
                    "f"(c[3]));
+    break;
+  case F16_K8:
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%7,%8,%9,%10};"
+                 : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+                 : "r"(w[0]), "r"(w[1]), "r"(w[2]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
     break;
   case TF32_K8:
     asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
