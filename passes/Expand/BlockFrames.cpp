@@ -50,17 +50,20 @@ double KeyFrames::leftOfEntry(llvm::function_ref<bool(StateStep::Axis)> isCounte
 /// found out chunk by chunk; 0 if not. Where lanes share a task, and products are rounded, a warp prepares a chunk
 /// alone, and one block is a fraction of the work of many.
 double KeyFrames::chooseMildness() const {
-  double sums = 0; // of all axes: more than any of them has
+  SmallVector<double> sums(axes() + 1, 0.0); // of the logarithms of each factor: of an axis, and of all elements (last)
   for (const StateStep &step : state.path) {
-    bool decays = step.kind == StateStep::Kind::decay;
-    if (decays && step.axis == StateStep::Axis::key && step.bound && step.bound->second > 0) {
+    bool decaysKey = step.axis == StateStep::Axis::key;
+    if (step.kind != StateStep::Kind::decay || step.axis == StateStep::Axis::value) {
+      continue;
+    }
+    if (decaysKey && step.bound && step.bound->second > 0) {
       return 0; // sums that grow and fall are largest anywhere
     }
-    sums += decays && step.axis != StateStep::Axis::value ? getLargestLog(step) * batch.tokens : 0;
+    sums[decaysKey ? step.key : axes()] += getLargestLog(step) * batch.tokens;
   }
   double left = leftOfEntry([](StateStep::Axis axis) { return axis == StateStep::Axis::value; });
   bool pays = e.writesOut && e.precision != tile::Precision::f32 && left >= kLargestEntry / 2;
-  return pays && sums <= kLargestSum ? left : 0;
+  return pays && *llvm::max_element(sums) <= kLargestSum ? left : 0;
 }
 
 /// Sums within blocks of this length.

@@ -8,6 +8,12 @@
 !X = tensor<?x?x2x16xf32>
 !S = tensor<?x2x16x16xf32>
 !s = !rwkv.state<16|16xf32>
+!A = tensor<?x?x2x8xbf16>
+!B = tensor<?x?x2x4xbf16>
+!S1 = tensor<?x2x8x16xf32>
+!S2 = tensor<?x2x8x4x16xf32>
+!s1 = !rwkv.state<8|16xf32>
+!s2 = !rwkv.state<8x4|16xf32>
 
 module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers = 64, scratch = 232448, lanes = 256>} {
 
@@ -67,7 +73,6 @@ func.func @unbounded(%q: !V, %k: !V, %v: !V, %g: !V, %s0: !S) -> (!V, !S) {
 // With operands of 32 bits there is no warp that prepares a chunk alone.
 // CHECK-LABEL: tile.kernel @heads_1(
 // CHECK-NOT: scf.if
-// CHECK: return
 func.func @exact(%q: !X, %k: !X, %v: !X, %g: !X, %s0: !S) -> (!X, !S) {
   %0:2 = rwkv.fused heads -> (!X, !S) {
     %r:2 = rwkv.recurrence over(%qt = %q : !X, %kt = %k : !X, %vt = %v : !X, %gt = %g : !X)
@@ -80,6 +85,47 @@ func.func @exact(%q: !X, %k: !X, %v: !X, %g: !X, %s0: !S) -> (!X, !S) {
     rwkv.yield %r#0, %r#1 : !X, !S
   }
   return %0#0, %0#1 : !X, !S
+}
+
+// Each key axis has sums of its own: 16 tokens of either are not too many.
+// CHECK-LABEL: tile.kernel @heads_2(
+// CHECK: %[[FIRST:.*]] = tile.reduce max %{{.*}} over 0 : tensor<8xf32> -> f32
+// CHECK: %[[SECOND:.*]] = tile.reduce max %{{.*}} over 0 : tensor<4xf32> -> f32
+// CHECK: %[[BOTH:.*]] = arith.addf %[[FIRST]], %[[SECOND]] : f32
+// CHECK: %[[IS_MILD:.*]] = arith.cmpf ole, %[[BOTH]], %cst{{.*}} : f32
+// CHECK: scf.if %[[IS_MILD]] -> (tensor<16x16xf32>) {
+func.func @two_axes(%a: !A, %b: !B, %v: !V, %f: !A, %g: !B, %s0: !S2) -> (!V, !S2) {
+  %0:2 = rwkv.fused heads -> (!V, !S2) {
+    %r:2 = rwkv.recurrence over(%at = %a : !A, %bt = %b : !B, %vt = %v : !V, %ft = %f : !A, %gt = %g : !B)
+        init(%S = %s0 : !S2) -> (!V, !S2) {
+      %S1 = rwkv.decay %S, %ft on "key0" : !s2
+      %S2 = rwkv.decay %S1, %gt on "key1" : !s2
+      %S3 = rwkv.write %S2[%at, %bt], %vt : !s2
+      %o = rwkv.read %S3[%at, %bt] : !s2
+      rwkv.yield %o, %S3 : tensor<16xf32>, !s2
+    } attributes {schedule = #rwkv.schedule<chunk, C = 16>}
+    rwkv.yield %r#0, %r#1 : !V, !S2
+  }
+  return %0#0, %0#1 : !V, !S2
+}
+
+// Two decays of one axis are: their sums lose more than 640 * 2^-24.
+// CHECK-LABEL: tile.kernel @heads_3(
+// CHECK-NOT: scf.if
+// CHECK: return
+func.func @twice(%a: !A, %v: !V, %f: !A, %g: !A, %s0: !S1) -> (!V, !S1) {
+  %0:2 = rwkv.fused heads -> (!V, !S1) {
+    %r:2 = rwkv.recurrence over(%at = %a : !A, %vt = %v : !V, %ft = %f : !A, %gt = %g : !A)
+        init(%S = %s0 : !S1) -> (!V, !S1) {
+      %S1 = rwkv.decay %S, %ft on "key0" : !s1
+      %S2 = rwkv.decay %S1, %gt on "key0" : !s1
+      %S3 = rwkv.write %S2[%at], %vt : !s1
+      %o = rwkv.read %S3[%at] : !s1
+      rwkv.yield %o, %S3 : tensor<16xf32>, !s1
+    } attributes {schedule = #rwkv.schedule<chunk, C = 16>}
+    rwkv.yield %r#0, %r#1 : !V, !S1
+  }
+  return %0#0, %0#1 : !V, !S1
 }
 
 }
