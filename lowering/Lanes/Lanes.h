@@ -21,6 +21,12 @@ struct Machine {
   int64_t lanes;       // at most, per task
   int64_t sharedBytes; // per task
   const Hooks *hooks;
+
+  /// Bytes of a multiprocessor's memory that every task takes beside its own.
+  static constexpr int64_t kReserved = 1024;
+  /// How many tasks with so much shared memory each run at once on a multiprocessor; how much each of so many may have.
+  int64_t countTasks(int64_t bytes) const { return (sharedBytes + kReserved) / (bytes + kReserved); }
+  int64_t shareMemory(int64_t tasks) const { return (sharedBytes + kReserved) / tasks - kReserved; }
 };
 
 /// Makes the first loop over chunks of a kernel that can be one a pipeline of warps. Remarks say which, and what is in

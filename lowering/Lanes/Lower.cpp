@@ -22,6 +22,8 @@ constexpr int64_t kStagedBytes = 32 * 1024;
 constexpr int64_t kBufferAlignment = 16;
 /// Points of the largest tile per lane.
 constexpr int64_t kPointsPerLane = 16;
+/// Registers of a lane that are enough for what it computes and what it loads meanwhile.
+constexpr int64_t kEnough = 64;
 
 /// The largest power of two that divides an index whatever the sizes are, at most `most`.
 int64_t getDivisor(Value index, int64_t most) {
@@ -89,8 +91,8 @@ public:
     function->setAttr("tile.shared", b.getI64IntegerAttr(sizes.shared));
     function->setAttr("tile.scratch", b.getI64IntegerAttr(sizes.scratch));
     SmallVector<Attribute> passed{b.getStrArrayAttr({"rwkv-lanes", std::to_string(e.lanes)})};
-    if (pipeline) {
-      passed.push_back(b.getStrArrayAttr({"rwkv-blocks", std::to_string(pipeline->tasksAtOnce)}));
+    if (int64_t tasks = countTasks(sizes.shared)) {
+      passed.push_back(b.getStrArrayAttr({"rwkv-blocks", std::to_string(tasks)}));
     }
     function->setAttr("passthrough", b.getArrayAttr(passed));
     function.walk([&](math::Exp2Op op) {
@@ -102,6 +104,16 @@ public:
   }
 
 private:
+  /// How many tasks a multiprocessor is to run at once; 0: as many as the assembler likes. Where memory allows for few,
+  /// registers that it would leave to others are free for loads that are on their way.
+  int64_t countTasks(int64_t shared) {
+    if (pipeline) {
+      return pipeline->tasksAtOnce;
+    }
+    int64_t tasks = std::max<int64_t>(1, machine.countTasks(shared));
+    return machine.hooks->getRegisters() / (tasks * e.lanes) >= kEnough ? tasks : 0;
+  }
+
   /// From the largest tile that is not left in a buffer.
   int64_t chooseLanes() {
     if (pipeline) {

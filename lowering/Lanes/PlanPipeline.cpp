@@ -25,8 +25,6 @@ constexpr int64_t kMostPrepared = 64;
 constexpr int64_t kWorking = 64;
 /// Of those that apply, beside what is carried and the same as operands; and for looking whether operands are in range.
 constexpr int64_t kReading = 40, kChecking = 16;
-/// Bytes of a multiprocessor's memory that every task takes beside its own.
-constexpr int64_t kReserved = 1024;
 /// Fewer slots than this are too few where a task shares a multiprocessor with another.
 constexpr int64_t kFewestSlots = 3;
 
@@ -397,7 +395,7 @@ static std::optional<Pipeline> startPlan(tile::PipelineOp op, const Machine &mac
   plan.op = op;
   plan.roles = *roles;
   plan.tasksAtOnce = tasksAtOnce;
-  plan.sharedBytes = (machine.sharedBytes + kReserved) / tasksAtOnce - kReserved;
+  plan.sharedBytes = machine.shareMemory(tasksAtOnce);
   return plan;
 }
 

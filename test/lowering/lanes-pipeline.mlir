@@ -151,10 +151,10 @@ tile.kernel @much(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<b
 }
 
 // Keys of 64 tokens are 128 registers of the warp that prepares them, too many: all lanes share the work of a chunk, and the
-// state passes through memory.
+// state passes through memory. Of these tasks two fit a multiprocessor's memory, so that a lane may have 128 registers, too.
 // CHECK-LABEL: func.func @long(
-// CHECK-NOT: rwkv-blocks
-// CHECK-NOT: aligned.count
+// CHECK-SAME: ["rwkv-blocks", "2"]
+// CHECK-NOT: mbarrier
 // CHECK: return
 tile.kernel @long(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                   %y: !tile.buffer<bf16>) {
@@ -215,8 +215,8 @@ tile.kernel @system(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
 
 // Products whose operands must not be rounded have no matrix instruction.
 // CHECK-LABEL: func.func @exact(
-// CHECK-NOT: rwkv-blocks
-// CHECK-NOT: aligned.count
+// CHECK-SAME: ["rwkv-blocks", "4"]
+// CHECK-NOT: mbarrier
 // CHECK: return
 tile.kernel @exact(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %z: !tile.buffer<f32>,
                    %y: !tile.buffer<f32>) {
@@ -239,8 +239,8 @@ tile.kernel @exact(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<
 
 // Sixteen columns of 256 rows are 128 registers of a lane: too many.
 // CHECK-LABEL: func.func @tall(
-// CHECK-NOT: rwkv-blocks
-// CHECK-NOT: aligned.count
+// CHECK-SAME: ["rwkv-blocks", "1"]
+// CHECK-NOT: mbarrier
 // CHECK: return
 tile.kernel @tall(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                   %y: !tile.buffer<bf16>) {
