@@ -7,6 +7,8 @@
 using namespace mlir;
 
 void rwkv::addLLVMConversion(OpPassManager &manager) {
+  // Half of what the lowerings write are constants and addresses that are there already: patterns need not see them.
+  manager.addPass(createCSEPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   manager.addPass(createSCFToControlFlowPass());

@@ -116,9 +116,10 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(const TargetInfo &targ
   }
   llvm::TargetOptions options;
   options.MCOptions.AsmVerbose = false;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      backend->createTargetMachine(triple, target.cpu, joinFeatures(target), options, llvm::Reloc::PIC_,
-                                   llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
+  // Text is optimized once more by whoever makes machine code of it: values are not numbered all over again before.
+  llvm::CodeGenOptLevel level = target.isText ? llvm::CodeGenOptLevel::Default : llvm::CodeGenOptLevel::Aggressive;
+  std::unique_ptr<llvm::TargetMachine> machine(backend->createTargetMachine(
+      triple, target.cpu, joinFeatures(target), options, llvm::Reloc::PIC_, llvm::CodeModel::Small, level));
   if (!machine) {
     error = "LLVM cannot generate code for " + target.triple;
   }
