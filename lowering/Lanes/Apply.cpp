@@ -18,9 +18,8 @@ void PipelineEmitter::apply() {
   auto mark = arith::ConstantIndexOp::create(b, loc, 0);
   entry.setInsertionPoint(mark);
   Value applier = arith::SubIOp::create(b, loc, number, e.index(plan.firstApplier()));
-  Value column = arith::MulIOp::create(b, loc, applier, e.index(plan.columns));
+  column = arith::MulIOp::create(b, loc, applier, e.index(plan.columns));
   ArrayRef<BlockArgument> args = pipeline.getCarried();
-  SmallVector<Placement> placements;
   SmallVector<Value> init;
   SmallVector<Place> carried;
   {
@@ -33,21 +32,9 @@ void PipelineEmitter::apply() {
                                                     : tiles.load(carried.back(), placements.back(), b.getF32Type()));
     }
   }
-  auto chunks = scf::ForOp::create(b, loc, word(0), narrow(count), word(1), init);
-  {
-    OpBuilder::InsertionGuard guard(b);
-    if (!chunks.getBody()->empty()) {
-      chunks.getBody()->back().erase();
-    }
-    b.setInsertionPointToEnd(chunks.getBody());
-    Value chunk = toIndex(chunks.getInductionVar());
-    surroundings.forChunk(chunk, [&] {
-      SmallVector<Value> next = applyChunk(entry, chunk, column, placements, chunks.getRegionIterArgs());
-      scf::YieldOp::create(b, loc, next);
-    });
-  }
+  SmallVector<Value> after = plan.usesPairs() ? applyInRange(entry, init) : applyAll(entry, init);
   WarpTiles tiles = makeTiles(entry, column);
-  ValueRange rest = chunks.getResults();
+  ValueRange rest = after;
   for (auto [arg, place, placement] : llvm::zip_equal(args, carried, placements)) {
     SmallVector<Value> values = takeFront(rest, placement.registers.size());
     auto store = [&, &place = place, &placement = placement] { tiles.store(place, placement, values); };
@@ -60,97 +47,179 @@ void PipelineEmitter::apply() {
   mark.erase();
 }
 
-SmallVector<Value> PipelineEmitter::applyChunk(OpBuilder &entry, Value chunk, Value column,
-                                               ArrayRef<Placement> placements, ValueRange carried) {
-  Value slot = slots->slotOf(chunk);
-  auto bindAll = [&](WarpTiles &tiles) {
-    ValueRange rest = carried;
-    for (auto [arg, placement] : llvm::zip_equal(pipeline.getCarried(), placements)) {
-      tiles.hold(arg, placement, takeFront(rest, placement.registers.size()));
-    }
-    tile::PassOp pass = pipeline.getPass();
-    for (OpOperand &operand : pass.getPassed()) {
-      bool isWhole = operand.getOperandNumber() < pass.getWhole().size();
-      BlockArgument arg = pass.getPassedAs(operand);
-      Place place = isWhole ? slots->partAt(slot, plan.getPassed(operand.get()))
-                            : partOf(slot, operand.get().getDefiningOp<tile::LoadOp>());
-      place.isShared = false; // the meeting was a barrier
-      tiles.bind(arg, shifted(place, arg, column));
-    }
-  };
-  slots->await(slot, chunk, Ring::Event::filled);
-  WarpTiles tiles = makeTiles(entry, column);
-  bindAll(tiles);
-  tiles.makeOperands(plan.roles.apply);
-  SmallVector<Placement> resultPlacements;
-  for (auto &[op, part] : plan.results) {
-    resultPlacements.push_back(tiles.prefer(cast<tile::StoreOp>(op).getValue()));
+SmallVector<Value> PipelineEmitter::applyAll(OpBuilder &entry, ValueRange init) {
+  auto chunks = scf::ForOp::create(b, loc, word(0), narrow(count), word(1), init);
+  OpBuilder::InsertionGuard guard(b);
+  if (!chunks.getBody()->empty()) {
+    chunks.getBody()->back().erase();
   }
-  auto getResults = [&](WarpTiles &tiles) {
-    SmallVector<Value> values;
-    for (auto [planned, placement] : llvm::zip_equal(plan.results, resultPlacements)) {
-      llvm::append_range(values, tiles.get(cast<tile::StoreOp>(planned.first).getValue(), placement));
-    }
-    return values;
+  b.setInsertionPointToEnd(chunks.getBody());
+  Value chunk = toIndex(chunks.getInductionVar());
+  surroundings.forChunk(chunk, [&] {
+    Value slot = slots->slotOf(chunk);
+    slots->await(slot, chunk, Ring::Event::filled);
+    WarpTiles tiles = makeTiles(entry, column);
+    bindPassed(tiles, slot);
+    holdCarried(tiles, chunks.getRegionIterArgs());
+    Results results = getResults(tiles);
+    SmallVector<Value> next = getNext(tiles);
+    finishApplied(tiles, slot, results);
+    scf::YieldOp::create(b, loc, next);
+  });
+  return chunks.getResults();
+}
+
+/// Whether a chunk is in range is known before what is carried is replaced. Otherwise the loop is left, all is made
+/// once more, with units, and the loop is entered again: in it nothing is kept for that.
+SmallVector<Value> PipelineEmitter::applyInRange(OpBuilder &entry, ValueRange init) {
+  OpBuilder::InsertionGuard guard(b);
+  Type i1 = b.getI1Type(), i32 = b.getI32Type();
+  SmallVector<Type> types(init.size(), b.getF32Type());
+  auto startWhile = [&](ValueRange values, TypeRange results) {
+    auto loop = scf::WhileOp::create(b, loc, results, values);
+    b.createBlock(&loop.getBefore(), {}, values.getTypes(), SmallVector<Location>(values.size(), loc));
+    b.createBlock(&loop.getAfter(), {}, results, SmallVector<Location>(results.size(), loc));
+    b.setInsertionPointToEnd(loop.getBeforeBody());
+    return loop;
   };
-  auto getNext = [&](WarpTiles &tiles) {
-    SmallVector<Value> values;
-    for (auto [value, placement] : llvm::zip_equal(pipeline.getCarry().getValues(), placements)) {
-      llvm::append_range(values, tiles.get(value, placement));
-    }
-    return values;
+  auto isLess = [&](Value x, Value y) -> Value {
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, x, y);
   };
-  SmallVector<Value> results = getResults(tiles), next;
-  if (plan.usesPairs()) {
-    // What is carried is replaced once it is known that this chunk is in range; otherwise all is made once more.
-    Value flag = LLVM::LoadOp::create(b, loc, b.getI32Type(), slots->wordAt(slot, plan.inRange));
-    Value prepared = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, flag,
-                                           arith::ConstantIntOp::create(b, loc, b.getI32Type(), 0));
+  auto with = [](ValueRange values, ValueRange more) {
+    SmallVector<Value> all(values);
+    llvm::append_range(all, more);
+    return all;
+  };
+  Value end = narrow(count);
+  types.push_back(i32);
+  auto chunks = startWhile(with(init, word(0)), types);
+  Value first = chunks.getBeforeArguments().back();
+  scf::ConditionOp::create(b, loc, isLess(first, end), chunks.getBeforeArguments());
+
+  b.setInsertionPointToEnd(chunks.getAfterBody());
+  SmallVector<Type> found = types;
+  found.push_back(i1);
+  auto inRange = startWhile(chunks.getAfterArguments(), found);
+  Value chunk = inRange.getBeforeArguments().back(), index = toIndex(chunk);
+  surroundings.forChunk(index, [&] {
+    Value slot = slots->slotOf(index);
+    slots->await(slot, index, Ring::Event::filled);
+    WarpTiles tiles = makeTiles(entry, column);
+    bindPassed(tiles, slot);
+    holdCarried(tiles, inRange.getBeforeArguments().drop_back());
+    tiles.makeOperands(plan.roles.apply);
+    Results results = getResults(tiles);
+    Value prepared = arePreparedInRange(slot);
     Value areIn = arith::AndIOp::create(b, loc, prepared, tiles.areInRange());
-    SmallVector<Type> types(results.size() + carried.size(), b.getF32Type());
-    auto branch = scf::IfOp::create(b, loc, types, areIn, /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(b);
+    SmallVector<Value> kept;
+    for (auto [arg, placement] : llvm::zip_equal(pipeline.getCarried(), placements)) {
+      llvm::append_range(kept, tiles.get(findRead(arg), placement));
+    }
+    auto branch = scf::IfOp::create(b, loc, TypeRange(types).drop_back(), areIn, /*withElseRegion=*/true);
     b.setInsertionPointToEnd(&branch.getElseRegion().front());
-    seldom(chunk, [&](OpBuilder &start, Value) {
-      WarpTiles scaledTiles = makeTiles(start, column, /*scaled=*/true);
-      scaledTiles.setWithoutUnits(prepared);
-      scaledTiles.expectWrites(); // to the memory for exchanges
-      bindAll(scaledTiles);
-      llvm::DenseSet<Operation *> ofProducts;
-      for (Operation *op : plan.roles.apply) {
-        bool isOfProducts = isa<tile::DotOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) {
-                              return ofProducts.contains(value.getDefiningOp());
-                            });
-        if (isOfProducts) {
-          ofProducts.insert(op);
-        } else if (op->getNumResults() == 1) { // rather than what it is made of
-          scaledTiles.hold(op->getResult(0), tiles);
-        }
-      }
-      SmallVector<Value> all = getResults(scaledTiles);
-      llvm::append_range(all, getNext(scaledTiles));
-      scf::YieldOp::create(b, loc, all);
-    });
+    scf::YieldOp::create(b, loc, kept);
     b.setInsertionPointToEnd(&branch.getThenRegion().front());
-    surroundings.forChunk(chunk, [&] {
-      SmallVector<Value> all = results;
-      llvm::append_range(all, getNext(tiles));
-      scf::YieldOp::create(b, loc, all);
+    surroundings.forChunk(index, [&] {
+      SmallVector<Value> next = getNext(tiles);
+      finishApplied(tiles, slot, results);
+      scf::YieldOp::create(b, loc, next);
     });
-    ValueRange values = branch.getResults();
-    results = takeFront(values, results.size());
-    next = values;
-  } else {
-    next = getNext(tiles);
+    b.setInsertionPointToEnd(inRange.getBeforeBody());
+    Value following = arith::AddIOp::create(b, loc, chunk, word(1));
+    Value again = arith::AndIOp::create(b, loc, areIn, isLess(following, end));
+    scf::ConditionOp::create(b, loc, again, with(branch.getResults(), {following, areIn}));
+  });
+  b.setInsertionPointToEnd(inRange.getAfterBody());
+  scf::YieldOp::create(b, loc, inRange.getAfterArguments().drop_back());
+
+  b.setInsertionPointAfter(inRange);
+  ValueRange left = inRange.getResults().drop_back(2);
+  Value following = inRange.getResults().drop_back().back(), areIn = inRange.getResults().back();
+  auto branch = scf::IfOp::create(b, loc, TypeRange(types).drop_back(), areIn, /*withElseRegion=*/true);
+  b.setInsertionPointToEnd(&branch.getThenRegion().front());
+  scf::YieldOp::create(b, loc, left);
+  b.setInsertionPointToEnd(&branch.getElseRegion().front());
+  Value last = toIndex(arith::SubIOp::create(b, loc, following, word(1)));
+  seldom(last, [&](OpBuilder &start, Value) {
+    Value slot = slots->slotOf(last); // of the one who has prepared it
+    WarpTiles tiles = makeTiles(start, column, /*scaled=*/true);
+    tiles.setWithoutUnits(arePreparedInRange(slot));
+    tiles.expectWrites(); // to the memory for exchanges
+    bindPassed(tiles, slot);
+    ValueRange rest = left;
+    for (auto [arg, placement] : llvm::zip_equal(pipeline.getCarried(), placements)) {
+      tiles.hold(findRead(arg), placement, takeFront(rest, placement.registers.size()));
+    }
+    Results results = getResults(tiles);
+    SmallVector<Value> next = getNext(tiles);
+    finishApplied(tiles, slot, results);
+    scf::YieldOp::create(b, loc, next);
+  });
+  b.setInsertionPointToEnd(chunks.getAfterBody());
+  scf::YieldOp::create(b, loc, with(branch.getResults(), following));
+  return SmallVector<Value>(chunks.getResults().drop_back());
+}
+
+/// What a state is read as, if that is all that is ever done with it: what it has been multiplied by.
+Value PipelineEmitter::findRead(Value carried) {
+  if (carried.hasOneUse()) {
+    Operation *user = *carried.user_begin();
+    bool isElementwise = user->getNumResults() == 1 && programs::isElementwise(user);
+    if (isElementwise && user->getResult(0).getType() == carried.getType()) {
+      return user->getResult(0);
+    }
   }
-  // Other lanes have read what is overwritten.
-  e.hooks.emitWarpBarrier(b, loc);
-  ValueRange rest = results;
-  for (auto [planned, placement] : llvm::zip_equal(plan.results, resultPlacements)) {
+  return carried;
+}
+
+void PipelineEmitter::bindPassed(WarpTiles &tiles, Value slot) {
+  tile::PassOp pass = pipeline.getPass();
+  for (OpOperand &operand : pass.getPassed()) {
+    bool isWhole = operand.getOperandNumber() < pass.getWhole().size();
+    BlockArgument arg = pass.getPassedAs(operand);
+    Place place = isWhole ? slots->partAt(slot, plan.getPassed(operand.get()))
+                          : partOf(slot, operand.get().getDefiningOp<tile::LoadOp>());
+    place.isShared = false; // the meeting was a barrier
+    tiles.bind(arg, shifted(place, arg, column));
+  }
+}
+
+void PipelineEmitter::holdCarried(WarpTiles &tiles, ValueRange values) {
+  for (auto [arg, placement] : llvm::zip_equal(pipeline.getCarried(), placements)) {
+    tiles.hold(arg, placement, takeFront(values, placement.registers.size()));
+  }
+}
+
+PipelineEmitter::Results PipelineEmitter::getResults(WarpTiles &tiles) {
+  Results results;
+  for (auto &[op, part] : plan.results) {
+    Value value = cast<tile::StoreOp>(op).getValue();
+    Placement placement = tiles.prefer(value);
+    SmallVector<Value> values = tiles.get(value, placement);
+    results.push_back({placement, values});
+  }
+  return results;
+}
+
+SmallVector<Value> PipelineEmitter::getNext(WarpTiles &tiles) {
+  SmallVector<Value> values;
+  for (auto [value, placement] : llvm::zip_equal(pipeline.getCarry().getValues(), placements)) {
+    llvm::append_range(values, tiles.get(value, placement));
+  }
+  return values;
+}
+
+Value PipelineEmitter::arePreparedInRange(Value slot) {
+  Value flag = LLVM::LoadOp::create(b, loc, b.getI32Type(), slots->wordAt(slot, plan.inRange));
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, flag, word(0));
+}
+
+/// Results go to the slot, over what has been read there.
+void PipelineEmitter::finishApplied(WarpTiles &tiles, Value slot, const Results &results) {
+  e.hooks.emitWarpBarrier(b, loc); // other lanes have read it
+  for (auto [planned, result] : llvm::zip_equal(plan.results, results)) {
     Value value = cast<tile::StoreOp>(planned.first).getValue();
-    tiles.store(shifted(slots->partAt(slot, planned.second), value, column), placement,
-                takeFront(rest, placement.registers.size()));
+    tiles.store(shifted(slots->partAt(slot, planned.second), value, column), result.first, result.second);
   }
   slots->come(slot, Ring::Event::applied);
-  return next;
 }

@@ -98,8 +98,17 @@ private:
   // ---- applying
 
   void apply();
-  llvm::SmallVector<mlir::Value> applyChunk(mlir::OpBuilder &entry, mlir::Value chunk, mlir::Value column,
-                                            llvm::ArrayRef<warps::Placement> placements, mlir::ValueRange carried);
+  /// What is carried after all chunks, which are in range or do not have to be.
+  llvm::SmallVector<mlir::Value> applyAll(mlir::OpBuilder &entry, mlir::ValueRange init);
+  llvm::SmallVector<mlir::Value> applyInRange(mlir::OpBuilder &entry, mlir::ValueRange init);
+  mlir::Value findRead(mlir::Value carried);
+  void bindPassed(warps::WarpTiles &tiles, mlir::Value slot);
+  void holdCarried(warps::WarpTiles &tiles, mlir::ValueRange values);
+  using Results = llvm::SmallVector<std::pair<warps::Placement, llvm::SmallVector<mlir::Value>>>; // of stores
+  Results getResults(warps::WarpTiles &tiles);
+  llvm::SmallVector<mlir::Value> getNext(warps::WarpTiles &tiles);
+  mlir::Value arePreparedInRange(mlir::Value slot);
+  void finishApplied(warps::WarpTiles &tiles, mlir::Value slot, const Results &results);
 
   Emitter &e;
   mlir::OpBuilder &b;
@@ -109,7 +118,9 @@ private:
   llvm::ArrayRef<programs::Memory> places, placesAhead; // of what is carried
   mlir::Value count;
   LoopSurroundings &surroundings;
-  mlir::Value number, lane; // of the warp in the task, of the lane in the warp
+  mlir::Value number, lane;                       // of the warp in the task, of the lane in the warp
+  mlir::Value column;                             // the first of a warp that applies
+  llvm::SmallVector<warps::Placement> placements; // of what is carried
   std::optional<Ring> slots;
   mlir::Value ring, exchange, exchangeStart; // memory
   mlir::arith::ConstantIndexOp exchangeSize;

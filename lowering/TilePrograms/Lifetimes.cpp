@@ -2,7 +2,7 @@
 #include "lowering/TilePrograms/Lifetimes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace rwkv;
@@ -34,15 +34,15 @@ public:
       Operation *outer = user;
       double weight = 1;
       for (Operation *at = user->getParentOp(); at && at != common; at = at->getParentOp()) {
-        outer = isa<scf::ForOp>(at) ? at : outer;
-        weight *= isa<scf::ForOp>(at) ? 16 : 1;
+        outer = isa<LoopLikeOpInterface>(at) ? at : outer;
+        weight *= isa<LoopLikeOpInterface>(at) ? 16 : 1;
       }
       interval.from = std::min(interval.from, starts.lookup(outer));
       interval.to = std::max(interval.to, ends.lookup(outer));
       interval.uses += weight;
     }
     for (Operation *at = common; at; at = at->getParentOp()) {
-      interval.uses *= isa<scf::ForOp>(at) ? 16 : 1;
+      interval.uses *= isa<LoopLikeOpInterface>(at) ? 16 : 1;
     }
   }
 
