@@ -6,6 +6,7 @@
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/Extensions/InlinerExtension.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -85,7 +86,8 @@ LogicalResult rwkv::runCodegen(ModuleOp module, llvm::StringMap<KernelInfo> &inf
     }
   }
   PassManager convert(module.getContext());
+  convert.enableVerifier(false); // a dozen times: what comes out is verified
   convert.addPass(createTileOutlineLoopsPass());
   addLLVMConversion(convert);
-  return convert.run(module);
+  return failure(failed(convert.run(module)) || failed(verify(module)));
 }
