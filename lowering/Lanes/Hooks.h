@@ -67,6 +67,9 @@ public:
 
   /// 2 to the power of a number (f32), within a few units of the last place; subnormal results may be zero.
   virtual mlir::Value emitExp2(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) const = 0;
+  /// The number (i32), which all lanes of this warp have, so that the machine knows that: it computes with it once for
+  /// the warp, in registers of its own.
+  virtual mlir::Value emitUniform(mlir::OpBuilder &, mlir::Location, mlir::Value number) const { return number; }
   /// The number (i32), as code from which nothing is computed ahead: what is seldom done keeps no registers then.
   virtual mlir::Value emitHidden(mlir::OpBuilder &, mlir::Location, mlir::Value number) const { return number; }
   /// Whether warps of a task may have different numbers of registers, and what these are made of.

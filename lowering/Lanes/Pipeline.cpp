@@ -24,7 +24,7 @@ void PipelineEmitter::run() {
   pipeline.getPrepare().walk(findOutside);
   pipeline.getApply().walk(findOutside);
   int64_t warp = e.hooks.getWarp();
-  number = e.laneDivided(warp);
+  number = toIndex(e.hooks.emitUniform(b, loc, narrow(e.laneDivided(warp))));
   lane = e.laneModulo(warp);
   ring = surroundings.allocateShared(plan.ringBytes());
   slots.emplace(e, plan, ring);

@@ -64,8 +64,7 @@ public:
                        ".reg .pred done;\n"
                        "wait:\n"
                        "mbarrier." +
-                       std::string(isFrom90 ? "try" : "test") +
-                       "_wait.parity.shared.b64 done, [$0+" +
+                       std::string(isFrom90 ? "try" : "test") + "_wait.parity.shared.b64 done, [$0+" +
                        std::to_string(offset) +
                        "], $1;\n"
                        "@!done bra wait;\n"
@@ -83,6 +82,10 @@ public:
     return call(b, loc, value.getType(), name, operands);
   }
 
+  Value emitUniform(OpBuilder &b, Location loc, Value number) const override {
+    Value operands[] = {constant(b, loc, -1), number, constant(b, loc, 0), constant(b, loc, 31)};
+    return call(b, loc, b.getI32Type(), "llvm.nvvm.shfl.sync.idx.i32", operands);
+  }
   Value emitHidden(OpBuilder &b, Location loc, Value number) const override {
     return LLVM::InlineAsmOp::create(b, loc, number.getType(), number, /*asm_string=*/"// seldom",
                                      /*constraints=*/"=r,0",
