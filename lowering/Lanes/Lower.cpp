@@ -23,7 +23,7 @@ constexpr int64_t kBufferAlignment = 16;
 /// Points of the largest tile per lane.
 constexpr int64_t kPointsPerLane = 16;
 /// Registers of a lane that are enough for what it computes and what it loads meanwhile.
-constexpr int64_t kEnough = 64;
+constexpr int64_t kEnough = 80;
 
 /// The largest power of two that divides an index whatever the sizes are, at most `most`.
 int64_t getDivisor(Value index, int64_t most) {
