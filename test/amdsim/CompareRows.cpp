@@ -13,6 +13,14 @@ namespace {
       lanes("v_cmp_ne_" type, [](T x, T y) { return x != y; }),                                                        \
       lanes("v_cmp_ge_" type, [](T x, T y) { return x >= y; })
 
+#define HALVES(T, type)                                                                                                \
+  lanes("v_cmp_lt_" type, [](Half x, Half y) { return T(x.bits) < T(y.bits); }),                                       \
+      lanes("v_cmp_eq_" type, [](Half x, Half y) { return x.bits == y.bits; }),                                        \
+      lanes("v_cmp_le_" type, [](Half x, Half y) { return T(x.bits) <= T(y.bits); }),                                  \
+      lanes("v_cmp_gt_" type, [](Half x, Half y) { return T(x.bits) > T(y.bits); }),                                   \
+      lanes("v_cmp_ne_" type, [](Half x, Half y) { return x.bits != y.bits; }),                                        \
+      lanes("v_cmp_ge_" type, [](Half x, Half y) { return T(x.bits) >= T(y.bits); })
+
 bool isOrdered(float x, float y) { return x == x && y == y; }
 
 constexpr Row rows[] = {
@@ -20,13 +28,8 @@ constexpr Row rows[] = {
     INTEGERS(int32_t, "i32"),
     INTEGERS(uint64_t, "u64"),
     INTEGERS(int64_t, "i64"),
-
-    lanes("v_cmp_lt_u16", [](Half x, Half y) { return x.bits < y.bits; }),
-    lanes("v_cmp_eq_u16", [](Half x, Half y) { return x.bits == y.bits; }),
-    lanes("v_cmp_le_u16", [](Half x, Half y) { return x.bits <= y.bits; }),
-    lanes("v_cmp_gt_u16", [](Half x, Half y) { return x.bits > y.bits; }),
-    lanes("v_cmp_ne_u16", [](Half x, Half y) { return x.bits != y.bits; }),
-    lanes("v_cmp_ge_u16", [](Half x, Half y) { return x.bits >= y.bits; }),
+    HALVES(uint16_t, "u16"),
+    HALVES(int16_t, "i16"),
 
     lanes("v_cmp_lt_f32", [](float x, float y) { return x < y; }),
     lanes("v_cmp_eq_f32", [](float x, float y) { return x == y; }),

@@ -272,6 +272,10 @@ TEST(VectorTest, Comparisons) {
   EXPECT_EQ(machine.wave.readMask(kVcc), 0x3u);
   machine.run("v_cmp_eq_u16 vcc, -1, v3");
   EXPECT_EQ(machine.wave.readMask(kVcc), 0x2u);
+  machine.run("v_cmp_gt_i16 vcc, 0, v3"); // -2, -1, 0, 1
+  EXPECT_EQ(machine.wave.readMask(kVcc), 0x3u);
+  machine.run("v_cmp_le_i16 vcc, -1, v3");
+  EXPECT_EQ(machine.wave.readMask(kVcc), 0xeu);
   machine.fill(4, 1);
   machine.fill(5, [](unsigned lane) { return lane == 2 ? 0x80000000 : 0; });
   machine.run("v_cmp_lt_i64 vcc, v[4:5], 0");
