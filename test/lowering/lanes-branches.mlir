@@ -7,7 +7,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 
 // The lanes of a warp agree on the way to go, by exchanges of what each of them has found. Either side leaves keys and scores
 // where those who apply the chunk find them, whichever it was; keys lie there before they are multiplied.
-// REMARK: [[#@LINE+40]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
+// REMARK: [[#@LINE+45]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
 // CHECK-LABEL: func.func @sides(
 // CHECK: scf.for
 // CHECK:   shfl.sync.bfly
@@ -30,14 +30,19 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:   mbarrier.arrive
 // CHECK:   mbarrier.try_wait
 // Those who apply it do not know of the branch: theirs is whether pairs are in range.
-// CHECK: scf.for
+// CHECK: scf.while
+// CHECK: scf.while
 // CHECK-NOT: scf.if
 // CHECK:   mbarrier.try_wait
 // CHECK-NOT: scf.if
 // CHECK:   mma.m16n8k16
 // CHECK:   scf.if
-// CHECK:   llvm.inline_asm has_side_effects "// seldom"
 // CHECK-NOT: scf.if
+// CHECK:   mbarrier.arrive
+// CHECK-NOT: "// seldom"
+// CHECK:   scf.condition
+// CHECK:   scf.if
+// CHECK:   llvm.inline_asm has_side_effects "// seldom"
 // CHECK:   mbarrier.arrive
 tile.kernel @sides(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                    %y: !tile.buffer<bf16>) {

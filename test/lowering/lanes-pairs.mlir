@@ -10,7 +10,8 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // of what is written 8.
 // CHECK-LABEL: func.func @short(
 // CHECK: mbarrier.arrive
-// CHECK: scf.for {{.*}} iter_args(
+// CHECK: scf.while
+// CHECK: scf.while
 // CHECK-COUNT-64: nvvm.ff2f16x2.rn
 // CHECK-NOT:      nvvm.ff2f16x2.rn
 // CHECK-COUNT-15: llvm.intr.maximum
@@ -27,7 +28,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:          scf.if
 // CHECK-COUNT-32: mma.m16n8k8.row.col.f32.f32
 // CHECK-NOT:      mma
-// CHECK:          else
+// CHECK:          scf.condition
 tile.kernel @short(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,
                    %y: !tile.buffer<bf16>) {
   %c0 = arith.constant 0 : index

@@ -23,7 +23,10 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-DAG: %[[C5:.*]] = arith.constant 5 : index
 // CHECK-DAG: %[[C8:.*]] = arith.constant 8 : index
 // CHECK-DAG: %[[C31:.*]] = arith.constant 31 : index
-// CHECK: %[[WARP:.*]] = arith.shrui %[[THREAD:.*]], %[[C5]]
+// CHECK: %[[DIVIDED:.*]] = arith.shrui %[[THREAD:.*]], %[[C5]]
+// CHECK: %[[NARROW:.*]] = arith.index_cast %[[DIVIDED]]
+// CHECK: %[[UNIFORM:.*]] = llvm.call_intrinsic "llvm.nvvm.shfl.sync.idx.i32"(%{{[a-z0-9_-]+}}, %[[NARROW]],
+// CHECK: %[[WARP:.*]] = arith.index_castui %[[UNIFORM]]
 // CHECK: arith.andi %[[THREAD]], %[[C31]]
 // CHECK: %[[IS_ONE:.*]] = arith.cmpi eq, %[[THREAD]], %[[C0]]
 // CHECK: scf.if %[[IS_ONE]] {
@@ -69,8 +72,11 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK: arith.cmpi ult, %[[WARP]], %[[C8]]
 // CHECK: scf.if
 // CHECK:   %[[BEFORE:[0-9]+]] = llvm.load %[[STATE:[0-9]+]] {{.*}} : !llvm.ptr -> f32
-// CHECK:   %[[AFTER:[0-9]+]]:32 = scf.for %{{[a-z0-9]+}} = %{{.*}} step %[[ONE]] iter_args(%[[CARRIED:[a-z0-9]+]] = %[[BEFORE]],
-// CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32) {{.*}}{
+// Those that are in range are applied one after the other; the loop is left where one is not, which is applied outside of it.
+// CHECK:   %[[AFTER:[0-9]+]]:33 = scf.while (%{{[a-z0-9]+}} = %[[BEFORE]],
+// CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, i32) {{.*}}{
+// CHECK:   scf.condition
+// CHECK:   scf.while (%[[CARRIED:[a-z0-9]+]] =
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
 // CHECK:     arith.remui %[[WORD:[0-9]+]], %[[FOUR]]
 // CHECK:     %[[ROUND:.*]] = arith.divui %[[WORD]], %[[FOUR]]
@@ -78,11 +84,17 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:     mbarrier.try_wait.parity.shared.b64 done, [$0+0], $1;{{.*}} %[[PARITY]] :
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
 // CHECK:     nvvm.redux.sync.or
-// CHECK:     scf.if %{{[0-9]+}} -> (f32,
+// CHECK:     scf.if %[[IN_RANGE:[0-9]+]] -> (f32,
 // CHECK:       %[[PRODUCT:.*]] = llvm.call_intrinsic "llvm.nvvm.mma.m16n8k16.row.col.f32.f32"({{.*}}, %[[CARRIED]], %{{[a-z0-9]+}}, %{{[a-z0-9]+}}, %{{[a-z0-9]+}})
+// CHECK:       nvvm.bar.warp.sync
+// CHECK:       llvm.store %{{.*}} : bf16, !llvm.ptr{{$}}
+// CHECK:       mbarrier.arrive.shared
 // CHECK:     } else {
-// CHECK:       llvm.inline_asm has_side_effects "// seldom"
-// CHECK:       nvvm.redux.sync.umax
+// CHECK-NOT:   "// seldom"
+// CHECK:     %[[AGAIN:.*]] = arith.andi %[[IN_RANGE]],
+// CHECK:     scf.condition(%[[AGAIN]])
+// CHECK:     llvm.inline_asm has_side_effects "// seldom"
+// CHECK:     nvvm.redux.sync.umax
 // CHECK-NOT: {{llvm.load %[0-9]+ .*ptr<1>|%}}[[STATE]]{{[ ,]}}
 // CHECK:     nvvm.bar.warp.sync
 // CHECK:     llvm.store %{{.*}} : bf16, !llvm.ptr{{$}}
