@@ -162,6 +162,7 @@ private:
   std::optional<llvm::SmallVector<mlir::Value>> pick(mlir::Value tile, const Placement &placement);
   llvm::SmallVector<mlir::Value> compute(mlir::Operation *op, const Placement &placement);
   llvm::SmallVector<mlir::Value> computeElementwise(mlir::Operation *op, const Placement &placement);
+  std::optional<llvm::SmallVector<mlir::Value>> computeMask(mlir::Operation *comparison, const Placement &placement);
   void computeNative(mlir::Operation *op);
   llvm::SmallVector<mlir::Value> computeInsert(tile::InsertOp op, const Placement &placement);
   llvm::SmallVector<mlir::Value> exchange(mlir::Value tile, const Placement &placement);
@@ -222,6 +223,7 @@ private:
   int64_t getPiece(const Place &from, const Place &to, Extent shape);
   void forEachPiece(int64_t width, Extent shape, llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value)> body);
   mlir::Value laneOffset(llvm::ArrayRef<int64_t> bases, bool isXor = false);
+  mlir::Value combineBits(mlir::Value number, llvm::ArrayRef<int64_t> bases, bool isXor = false);
   mlir::Value laneAddress(llvm::ArrayRef<Coord> bases, const Rows &rows, uint32_t firstRow);
   static uint32_t placesOfLanes(llvm::ArrayRef<Coord> bases, const Rows &rows);
   mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
