@@ -10,6 +10,12 @@
 
 namespace rwkv::lanes {
 
+/// Registers that lanes of a task may give to other lanes of it.
+struct RegisterPool {
+  int64_t warps; // in a row, from a multiple of them on, that give and take together
+  int64_t piece; // what a lane has is a multiple of this
+};
+
 /// A task is run by lanes; lanes of a warp run in step, all lanes of a task share fast memory.
 class Shape {
 public:
@@ -19,6 +25,8 @@ public:
   /// Registers of 32 bits of a multiprocessor, which all lanes that run on it at once share, and of a lane at most.
   virtual int64_t getRegisters() const = 0;
   virtual int64_t getMostRegisters() const = 0;
+  /// Whether warps of a task may have different numbers of registers, and what these are made of.
+  virtual std::optional<RegisterPool> getRegisterPool() const { return std::nullopt; }
   /// The matrix instruction of a warp for products whose operands may be rounded like this; null: there is none.
   virtual const MatrixInstruction *findProduct(tile::Precision precision) const = 0;
   /// One that rounds no more, if operands are multiplied by powers of two that bring them into the range of f16, which
@@ -29,12 +37,6 @@ public:
   /// A number (f32) as operands of matrix instructions must be, still as an f32. `isLast`: nothing else needs the
   /// number.
   virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast) const = 0;
-};
-
-/// Registers that lanes of a task may give to other lanes of it.
-struct RegisterPool {
-  int64_t warps; // in a row, from a multiple of them on, that give and take together
-  int64_t piece; // what a lane has is a multiple of this
 };
 
 class Hooks : public Shape {
@@ -72,8 +74,6 @@ public:
   virtual mlir::Value emitUniform(mlir::OpBuilder &, mlir::Location, mlir::Value number) const { return number; }
   /// The number (i32), as code from which nothing is computed ahead: what is seldom done keeps no registers then.
   virtual mlir::Value emitHidden(mlir::OpBuilder &, mlir::Location, mlir::Value number) const { return number; }
-  /// Whether warps of a task may have different numbers of registers, and what these are made of.
-  virtual std::optional<RegisterPool> getRegisterPool() const { return std::nullopt; }
   /// From here on a lane has `count` registers; `more`: it had fewer, and waits until they have been given.
   virtual void emitRegisters(mlir::OpBuilder &, mlir::Location, int64_t /*count*/, bool /*more*/) const {}
   /// Whether a conversion from f32 to bf16 is an instruction of the machine.

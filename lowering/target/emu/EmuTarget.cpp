@@ -52,6 +52,7 @@ public:
   int64_t getWarp() const override { return shape.getWarp(); }
   int64_t getRegisters() const override { return shape.getRegisters(); }
   int64_t getMostRegisters() const override { return shape.getMostRegisters(); }
+  std::optional<lanes::RegisterPool> getRegisterPool() const override { return shape.getRegisterPool(); }
   const MatrixInstruction *findProduct(tile::Precision precision) const override {
     return shape.findProduct(precision);
   }
