@@ -329,7 +329,8 @@ def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects, AttrSizedOper
     chunk to the next, and `prepare` passes its next value.
 
     `idle` warps lie between those that prepare and those that apply, where machines have registers for whole groups of warps:
-    those of a lane that applies are `moved` fewer, those of one that prepares as many more. `tasks` share a multiprocessor.
+    those of a lane that applies are `moved` fewer, those of one that prepares as many more, or the other way around if that is
+    negative. `tasks` share a multiprocessor.
     With `pairs` operands of products lie in slots as pairs of 16 bits.
 
     Constraints
@@ -367,7 +368,7 @@ def Tile_PipelineOp : Tile_Op<"pipeline", [RecursiveMemoryEffects, AttrSizedOper
   }];
   let arguments = (ins Index:$from, Index:$to, Index:$step, Variadic<Tile_Tile>:$init, Variadic<Tile_Tile>:$ahead,
                        Tile_Count:$preparers, Tile_PerhapsNone:$idle, Tile_Count:$appliers, Tile_Count:$columns,
-                       Tile_Count:$tasks, Tile_PerhapsNone:$moved, UnitAttr:$pairs);
+                       Tile_Count:$tasks, DefaultValuedAttr<I64Attr, "0">:$moved, UnitAttr:$pairs);
   let results = (outs Variadic<Tile_Tile>:$results);
   let regions = (region SizedRegion<1>:$prepare, SizedRegion<1>:$apply);
   let assemblyFormat = [{

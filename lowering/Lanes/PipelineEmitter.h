@@ -106,9 +106,22 @@ private:
   void holdCarried(warps::WarpTiles &tiles, mlir::ValueRange values);
   using Results = llvm::SmallVector<std::pair<warps::Placement, llvm::SmallVector<mlir::Value>>>; // of stores
   Results getResults(warps::WarpTiles &tiles);
-  llvm::SmallVector<mlir::Value> getNext(warps::WarpTiles &tiles);
+  llvm::SmallVector<mlir::Value> getNext(warps::WarpTiles &tiles, mlir::Value factor = {});
   mlir::Value arePreparedInRange(mlir::Value slot);
   void finishApplied(warps::WarpTiles &tiles, mlir::Value slot, const Results &results);
+  // What is carried and may be multiplied, as operands that are pairs: by a power of two for each chunk, which keeps
+  // it in their range. Beside it goes the exponent of all of these, and whether it is nothing but zeros (i32).
+  void findMultiplied();
+  void findUniform();
+  bool hasUnit() const { return !operandsOfIt.empty(); }
+  mlir::Value getFactor(warps::WarpTiles &tiles, mlir::Value &exponent);
+  void multiplyAhead(warps::WarpTiles &tiles, mlir::Value factor);
+  llvm::SmallVector<mlir::Value> multiply(warps::WarpTiles &tiles, mlir::Value next, const warps::Placement &placement,
+                                          mlir::Value factor);
+  llvm::SmallVector<mlir::Value> multiplyProduct(warps::WarpTiles &tiles, mlir::arith::MulFOp product,
+                                                 const warps::Placement &placement, mlir::Value factor);
+  mlir::Value areZero(llvm::ArrayRef<mlir::Value> values);
+  void divide(llvm::MutableArrayRef<mlir::Value> values, mlir::Value exponent);
 
   Emitter &e;
   mlir::OpBuilder &b;
@@ -128,7 +141,11 @@ private:
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> statesAhead; // as this chunk has them
   llvm::DenseMap<mlir::Value, warps::Place> outside;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> alike; // initial values
-  llvm::SmallPtrSet<mlir::Operation *, 8> ahead; // loads that are read while the chunk before is waited for
+  llvm::SmallPtrSet<mlir::Operation *, 8> ahead;             // loads that are read while the chunk before is waited for
+  llvm::DenseSet<mlir::Value> multiplied;                    // what is multiplied alike; of that
+  llvm::SmallVector<mlir::Value> operandsOfIt, lastOperands; // operands of products; those that are added last
+  llvm::MapVector<mlir::Value, mlir::arith::MulFOp> decayed; // by arguments: what these are added to, and of that
+  mlir::Value uniform;                                       // the number that all are multiplied by
 };
 
 } // namespace rwkv::lanes

@@ -25,6 +25,8 @@ constexpr int64_t kMostPrepared = 64;
 constexpr int64_t kWorking = 64;
 /// Of those that apply, beside what is carried and the same as operands; and for looking whether operands are in range.
 constexpr int64_t kReading = 40, kChecking = 16;
+/// That are moved from those that apply to those that prepare, or back.
+constexpr int64_t kEnough = 24;
 /// Fewer slots than this are too few where a task shares a multiprocessor with another.
 constexpr int64_t kFewestSlots = 3;
 
@@ -167,9 +169,10 @@ private:
       return refuse("more warps than a task has");
     }
     std::optional<RegisterPool> pool = machine.hooks->getRegisterPool();
-    bool canMove = pool && plan.moved % pool->piece == 0 && plan.firstApplier() == plan.appliers &&
-                   plan.appliers % pool->warps == 0 && plan.moved < plan.registers &&
-                   plan.registers + plan.moved <= machine.hooks->getMostRegisters();
+    const int64_t most = std::abs(plan.moved);
+    bool canMove = pool && most % pool->piece == 0 && plan.firstApplier() == plan.appliers &&
+                   plan.appliers % pool->warps == 0 && most < plan.registers &&
+                   plan.registers + most <= machine.hooks->getMostRegisters();
     return plan.moved == 0 || canMove || refuse("registers that cannot be moved");
   }
 
@@ -209,7 +212,7 @@ private:
 
   /// Whether products are better made so: if operands are few (each is looked at whether it is in range, which of many
   /// small ones costs more than it saves), and what is carried leaves registers for itself as operand and for what it
-  /// was, until the chunk is known to be in range.
+  /// was, until the chunk is known to be in range. Those that prepare may give some of theirs.
   bool usesPairs(const MatrixInstruction &pairs) {
     // Of what is prepared: with more, registers of a lane are spilled.
     constexpr size_t kMostOperands = 12;
@@ -227,7 +230,51 @@ private:
       }
     }
     return prepared.size() <= kMostOperands && words <= kMostWords && canBePairs(pairs, /*applied=*/true) &&
-           countCarried() * 3 / 2 + kReading + kChecking <= countRegisters();
+           countPairing() <= countRegisters() + countGiven();
+  }
+
+  /// Registers of a lane that applies pairs: of what is carried, of fragments of that which are operands, and of
+  /// others.
+  int64_t countPairing() {
+    llvm::DenseSet<Value> operands;
+    for (tile::DotOp dot : plan.findProducts()) {
+      operands.insert(skipTransposes(dot.getRhs()).first);
+    }
+    int64_t registers = countCarried();
+    for (Value arg : plan.op.getCarried()) {
+      llvm::SetVector<Value> made; // element by element
+      made.insert(arg);
+      for (size_t i = 0; i < made.size(); ++i) {
+        for (Operation *user : made[i].getUsers()) {
+          if (isElementwise(user) || isa<tile::TransposeOp>(user)) {
+            made.insert(user->getResult(0));
+          }
+        }
+      }
+      bool isOperand = llvm::any_of(made, [&](Value tile) { return operands.contains(tile); });
+      registers += isOperand ? plan.getCarriedPlacement(arg).registers.size() / 2 : 0;
+    }
+    return registers + kReading + kChecking;
+  }
+
+  /// Registers of a lane that prepares which it can do without: those that apply may have them if they carry several
+  /// states, each of which is an operand in its turn. All pairs of a state alone are kept, as several products read it.
+  int64_t countGiven() {
+    if (plan.op.getCarried().size() < 2) {
+      return 0;
+    }
+    int64_t largest = 0;
+    for (Value tile : plan.op.getPass().getWhole()) {
+      Extent shape = getExtent(tile);
+      largest = std::max(largest, shape.rows * shape.columns / machine.hooks->getWarp());
+    }
+    return canMove() ? std::clamp<int64_t>(countRegisters() - kWorking - largest, 0, kEnough) : 0;
+  }
+
+  /// Whether whole groups of warps prepare and apply, of two tasks, and may have different numbers of registers.
+  bool canMove() {
+    std::optional<RegisterPool> pool = machine.hooks->getRegisterPool();
+    return pool && plan.tasksAtOnce > 1 && 2 * plan.appliers == kWarps && plan.appliers % pool->warps == 0;
   }
 
   /// Whether those who apply have a tile in registers, not in a slot.
@@ -303,21 +350,23 @@ private:
     return true;
   }
 
-  /// Where all registers are taken and can be moved, lanes that apply leave some to those that prepare: whole groups of
-  /// warps do the one or the other then.
+  /// Where all registers are taken and can be moved, lanes that apply leave some to those that prepare, or the other
+  /// way around: whole groups of warps do the one or the other then.
   bool moveRegisters() {
-    constexpr int64_t kEnough = 24; // for those that prepare
-    constexpr int64_t kMuch = 64;   // words that are read for a chunk: with fewer, registers are not short
-    if (countWords() < kMuch) {
+    constexpr int64_t kMuch = 64; // words that are read for a chunk: with fewer, registers are not short
+    if (!canMove()) {
       return true;
     }
-    std::optional<RegisterPool> pool = machine.hooks->getRegisterPool();
-    if (pool && plan.tasksAtOnce > 1 && 2 * plan.appliers == kWarps && plan.appliers % pool->warps == 0) {
+    const int64_t piece = machine.hooks->getRegisterPool()->piece;
+    int64_t pairing = plan.usesPairs() ? countPairing() : 0;
+    if (pairing > plan.registers) {
+      plan.moved = -llvm::alignTo(pairing - plan.registers, piece);
+    } else if (countWords() >= kMuch) {
       int64_t checking = plan.usesPairs() ? kChecking : 0;
       int64_t free = std::clamp<int64_t>(plan.registers - 2 * countCarried() - kReading - checking, 0, kEnough);
-      plan.moved = free / pool->piece * pool->piece;
-      plan.idle = plan.moved > 0 ? plan.appliers - plan.preparers : 0;
+      plan.moved = free / piece * piece;
     }
+    plan.idle = plan.moved != 0 ? plan.appliers - plan.preparers : 0;
     return true;
   }
 

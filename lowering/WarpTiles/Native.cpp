@@ -157,6 +157,24 @@ void WarpTiles::computeSolve(tile::SolveUnitLowerOp op) {
 /// Whether an operand can be read without computing anything.
 bool WarpTiles::isReady(Value operand) { return places.contains(skipTransposes(operand).first); }
 
+/// Whether a tile is there, or is made element by element of what is.
+bool WarpTiles::isAtHand(Value tile) {
+  Operation *op = tile.getDefiningOp();
+  if (getRank(tile) == 0 || held.contains(tile) || places.contains(tile) || !op || isa<arith::ConstantOp>(op)) {
+    return true;
+  }
+  return (isElementwise(op) || isa<tile::BroadcastOp, tile::TransposeOp>(op)) &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isAtHand(operand); });
+}
+
+/// Whether a product that is applied can be made together with another one that reads the same prepared operand.
+bool WarpTiles::canJoin(tile::DotOp first, tile::DotOp other) {
+  auto isThere = [&](tile::DotOp dot) {
+    return isReady(dot.getLhs()) && isAtHand(dot.getRhs()) && (!dot.getAcc() || isAtHand(dot.getAcc()));
+  };
+  return turned && first.getLhs() == other.getLhs() && isThere(first) && isThere(other);
+}
+
 bool WarpTiles::isExact(Value operand) {
   auto place = places.find(skipTransposes(operand).first);
   return place != places.end() && (place->second.isExact || place->second.memory.element.getIntOrFloatBitWidth() <= 16);
@@ -349,16 +367,18 @@ void WarpTiles::computeProducts(tile::DotOp first) {
   Extent shape = outside.getShape(first.getResult());
   SmallVector<tile::DotOp> group{first};
   const bool inBlocks = !usesPairs() && isReadInBlocks(first);
-  if (isReady(first.getLhs()) && isReady(first.getRhs()) && !first.getAcc()) {
-    for (Operation *op : products) {
-      auto dot = cast<tile::DotOp>(op);
-      Extent other = outside.getShape(dot.getResult());
-      if (dot != first && !held.contains(dot.getResult()) && !dot.getAcc() && isReady(dot.getLhs()) &&
-          isReady(dot.getRhs()) && other.rows == shape.rows && other.columns == shape.columns &&
-          depthOf(dot) == depthOf(first) && (usesPairs() || isReadInBlocks(dot) == inBlocks)) {
-        group.push_back(dot);
-      }
+  auto isReadyDot = [&](tile::DotOp dot) { return isReady(dot.getLhs()) && isReady(dot.getRhs()) && !dot.getAcc(); };
+  for (Operation *op : products) {
+    auto dot = cast<tile::DotOp>(op);
+    Extent other = outside.getShape(dot.getResult());
+    bool isAlike = dot != first && !held.contains(dot.getResult()) && other.rows == shape.rows &&
+                   other.columns == shape.columns && depthOf(dot) == depthOf(first) &&
+                   (usesPairs() || isReadInBlocks(dot) == inBlocks);
+    if (isAlike && ((isReadyDot(first) && isReadyDot(dot)) || canJoin(first, dot))) {
+      group.push_back(dot);
     }
+  }
+  if (isReadyDot(first)) {
     tile::DotOp partner = turned || usesPairs() ? tile::DotOp() : findStacked(first, instruction, hooks);
     if (partner && llvm::is_contained(group, partner) && canStack(first, partner)) {
       return computeStacked(first, partner);

@@ -24,9 +24,17 @@ static Value constantBits(OpBuilder &b, Location loc, int64_t bits) {
 
 // ---- the range of f16
 
-void WarpTiles::checkRange(ArrayRef<Value> pairs) {
-  auto larger = [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); };
-  sizes.push_back(pairs.size() == 1 ? larger(pairs[0], pairs[0]) : combineAll(pairs, larger));
+/// Of the operand whose size has this number, if it has one yet.
+void WarpTiles::checkRange(ArrayRef<Value> pairs, std::optional<size_t> &number) {
+  SmallVector<Value> all(pairs);
+  all.insert(all.begin(), number ? sizes[*number] : pairs.front());
+  Value size = combineAll(pairs.size() > 1 && !number ? pairs : ArrayRef<Value>(all),
+                          [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
+  if (!number) {
+    number = sizes.size();
+    sizes.push_back(size);
+  }
+  sizes[*number] = size;
 }
 
 /// Of a product of a left operand that has been looked at in part: what is too large in it, or no number, makes a whole
@@ -47,7 +55,24 @@ void WarpTiles::checkProduct(tile::DotOp dot, ArrayRef<Value> sums, const Placem
   others.push_back(hooks.emitPair(b, loc, nothing, nothing));
 }
 
-Value WarpTiles::areInRange() {
+/// Which of the sizes is that of an operand that is a tile.
+std::optional<size_t> WarpTiles::findSize(Value tile) {
+  for (const auto &[key, operand] : operands) {
+    if (operand.size && skipTransposes(Value::getFromOpaquePointer(key.first)).first == tile) {
+      return operand.size;
+    }
+  }
+  return std::nullopt;
+}
+
+Value WarpTiles::getLargest(ArrayRef<Value> tiles) {
+  SmallVector<Value> mine = llvm::map_to_vector(tiles, [&](Value tile) { return sizes[*findSize(tile)]; });
+  Value largest = combineAll(mine, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
+  Value low = arith::ShLIOp::create(b, loc, largest, constantBits(b, loc, 16));
+  return hooks.emitLargest(b, loc, arith::MaxUIOp::create(b, loc, largest, low));
+}
+
+Value WarpTiles::areInRange(const llvm::MapVector<Value, Value> &exempt) {
   constexpr size_t kTogether = 31;          // bits of a word, one of which is for what is too large
   constexpr int64_t kInfinity = 0x7c000000; // or NaN: as large, or larger
   constexpr int64_t kEnough = 0x60006000;   // bits of exponents from 2^-7 on: elements lose 2^-18 of it then
@@ -60,16 +85,23 @@ Value WarpTiles::areInRange() {
     }
   }
   Value all;
-  for (ArrayRef<Value> rest = sizes; !rest.empty(); rest = rest.drop_front(std::min(rest.size(), kTogether))) {
-    ArrayRef<Value> group = rest.take_front(kTogether);
+  for (size_t first = 0; first < sizes.size(); first += kTogether) {
+    ArrayRef<Value> group = ArrayRef(sizes).slice(first, std::min(sizes.size() - first, kTogether));
     Value none = constantBits(b, loc, 0);
+    auto maskOf = [&](size_t bit) { return constantBits(b, loc, int64_t(int32_t(1u << bit))); };
     auto flag = [&](Value condition, unsigned bit) -> Value {
-      return arith::SelectOp::create(b, loc, condition, constantBits(b, loc, int64_t(int32_t(1u << bit))), none);
+      return arith::SelectOp::create(b, loc, condition, maskOf(bit), none);
     };
     SmallVector<Value> flags;
     for (auto [i, size] : llvm::enumerate(group)) {
       Value bits = arith::AndIOp::create(b, loc, size, constantBits(b, loc, kEnough));
       flags.push_back(flag(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, bits, none), i));
+    }
+    for (auto [tile, word] : exempt) {
+      std::optional<size_t> number = findSize(tile);
+      if (number && *number >= first && *number - first < group.size()) {
+        flags.push_back(arith::AndIOp::create(b, loc, word, maskOf(*number - first)));
+      }
     }
     SmallVector<Value> bounded(group);
     bounded.append(std::exchange(others, {}));
@@ -144,7 +176,8 @@ void WarpTiles::writePairs(const Place &to, const Placement &placement, ArrayRef
     store(single, placement, halves);
   }
   if (!scaled) {
-    checkRange(pairs);
+    std::optional<size_t> number;
+    checkRange(pairs, number);
   }
 }
 
@@ -211,57 +244,97 @@ SmallVector<Value> WarpTiles::unpackPairs(ArrayRef<Value> words) {
 
 // ---- operands
 
-/// Fragments of an operand that is no pairs in memory; all of it, as they have one unit.
-const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
-  constexpr size_t kMany = 32; // words of a lane
-  Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
-  if (!made.fragments.empty()) {
-    return made;
-  }
-  Extent shape = outside.getShape(operand);
-  const int64_t depth = getDepth(operand, isLeft), other = isLeft == turned ? shape.columns : shape.rows;
-  const MatrixInstruction &instruction = fragmentsOf(depth).instruction;
+/// The elements of a fragment of an operand that is no pairs in memory.
+SmallVector<Value> WarpTiles::getElements(Value operand, bool isLeft, Start start) {
+  Placement placement = getFragment(operand, isLeft, start.first, start.second);
   Value tile = skipTransposes(operand).first;
-  SmallVector<Value> values;
-  SmallVector<Start> keys;
-  for (int64_t at = 0; at < other; at += isLeft ? instruction.m : instruction.n) {
-    for (int64_t k = 0; k < depth; k += instruction.k) {
-      Placement placement = getFragment(operand, isLeft, at, k);
-      auto place = places.find(tile);
-      bool isBF16 = place != places.end() && place->second.hasBlocks && place->second.memory.element.isBF16();
-      llvm::append_range(values, isBF16 ? unpackPairs(loadBlocks(place->second, placement)) : get(tile, placement));
-      keys.push_back({at, k});
+  auto place = places.find(tile);
+  bool isBF16 = place != places.end() && place->second.hasBlocks && place->second.memory.element.isBF16();
+  SmallVector<Value> values = isBF16 ? unpackPairs(loadBlocks(place->second, placement)) : get(tile, placement);
+  if (Value factor = factors.lookup(tile)) {
+    for (Value &value : values) {
+      value = arith::MulFOp::create(b, loc, value, factor);
     }
   }
-  values = scaled ? scale(values, made.unit) : values;
+  return values;
+}
+
+/// Makes a fragment of elements, whose range is looked at unless they have a unit.
+void WarpTiles::makeFragment(Value operand, bool isLeft, Start start, ArrayRef<Value> values) {
+  constexpr int64_t kMany = 32; // words of a lane
+  Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
+  const MatrixInstruction &instruction = fragmentsOf(getDepth(operand, isLeft)).instruction;
+  SmallVector<Value> parts(values), firstPart;
+  SmallVector<bool> second{false};
   const bool inParts = isLeft && hasParts(operand);
   if (inParts) {
-    makeParts(values, instruction);
+    makeParts(parts, instruction);
+    second = findSecondPart(instruction.a, instruction.m);
   }
-  SmallVector<bool> second = inParts ? findSecondPart(instruction.a, instruction.m) : SmallVector<bool>{false};
-  SmallVector<Value> pairs, firstPart;
-  for (size_t i = 0; i < values.size(); i += 2) {
-    pairs.push_back(hooks.emitPair(b, loc, values[i], values[i + 1]));
+  const size_t number = made.fragments.size();
+  SmallVector<Value> &pairs = made.fragments[start];
+  for (size_t i = 0; i < parts.size(); i += 2) {
+    pairs.push_back(hooks.emitPair(b, loc, parts[i], parts[i + 1]));
     if (!second[i % second.size()]) {
       firstPart.push_back(pairs.back());
     }
   }
-  size_t each = pairs.size() / keys.size();
+  if (scaled) {
+    return;
+  }
   // Of many, it is enough that one of some is large enough. That none is too large will be seen in a product.
-  made.isSampled = !scaled && isLeft && !inParts && pairs.size() >= kMany;
-  if (made.isSampled) {
-    for (size_t i = 0; i < keys.size(); ++i) {
-      firstPart[i] = pairs[i * each + i % each]; // another one of each fragment
+  Extent shape = outside.getShape(operand);
+  made.isSampled = isLeft && !inParts && shape.rows * shape.columns >= 2 * kMany * warp() &&
+                   !wholly.contains(skipTransposes(operand).first);
+  checkRange(made.isSampled ? pairs[number % pairs.size()] : ArrayRef<Value>(firstPart), made.size);
+}
+
+/// Where the fragments of an operand start.
+SmallVector<WarpTiles::Start> WarpTiles::getStarts(Value operand, bool isLeft) {
+  Extent shape = outside.getShape(operand);
+  const int64_t depth = getDepth(operand, isLeft), other = isLeft == turned ? shape.columns : shape.rows;
+  const MatrixInstruction &instruction = fragmentsOf(depth).instruction;
+  SmallVector<Start> starts;
+  for (int64_t at = 0; at < other; at += isLeft ? instruction.m : instruction.n) {
+    for (int64_t k = 0; k < depth; k += instruction.k) {
+      starts.push_back({at, k});
     }
-    firstPart.truncate(keys.size());
   }
+  return starts;
+}
+
+/// Fragments of an operand that is no pairs in memory, all of it: as they have one unit if they have any.
+const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
+  Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
+  const SmallVector<Start> starts = getStarts(operand, isLeft);
   if (!scaled) {
-    checkRange(firstPart);
-  }
-  for (auto [i, key] : llvm::enumerate(keys)) {
-    made.fragments[key] = SmallVector<Value>(ArrayRef(pairs).slice(i * each, each));
+    for (Start start : starts) {
+      (void)getMade(operand, isLeft, start);
+    }
+  } else if (made.fragments.empty()) {
+    SmallVector<Value> values;
+    for (Start start : starts) {
+      llvm::append_range(values, getElements(operand, isLeft, start));
+    }
+    values = scale(values, made.unit);
+    size_t each = values.size() / starts.size();
+    for (auto [i, start] : llvm::enumerate(starts)) {
+      makeFragment(operand, isLeft, start, ArrayRef(values).slice(i * each, each));
+    }
   }
   return made;
+}
+
+/// One fragment of an operand that is no pairs in memory: where there are no units, others need not be there.
+ArrayRef<Value> WarpTiles::getMade(Value operand, bool isLeft, Start start) {
+  if (scaled) {
+    return makeOperand(operand, isLeft).fragments.find(start)->second;
+  }
+  Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
+  if (!made.fragments.count(start)) {
+    makeFragment(operand, isLeft, start, getElements(operand, isLeft, start));
+  }
+  return made.fragments.find(start)->second;
 }
 
 SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, ArrayRef<Start> starts) {
@@ -271,7 +344,7 @@ SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, ArrayRef<Star
   Placement all;
   for (auto [at, depth] : starts) {
     if (isMade) {
-      llvm::append_range(pairs, makeOperand(operand, isLeft).fragments.find({at, depth})->second);
+      llvm::append_range(pairs, getMade(operand, isLeft, {at, depth}));
       continue;
     }
     Placement placement = getFragment(operand, isLeft, at, depth);
@@ -281,16 +354,35 @@ SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, ArrayRef<Star
   return isMade ? pairs : loadBlocks(place->second, all);
 }
 
-void WarpTiles::makeOperands(ArrayRef<Operation *> ops) {
+llvm::DenseSet<Operation *> WarpTiles::findOfProducts(ArrayRef<Operation *> ops) {
+  llvm::DenseSet<Operation *> found;
+  for (Operation *op : ops) {
+    bool isOfProducts = isa<tile::DotOp>(op) || llvm::any_of(op->getOperands(), [&](Value value) {
+                          return found.contains(value.getDefiningOp());
+                        });
+    if (isOfProducts) {
+      found.insert(op);
+    }
+  }
+  return found;
+}
+
+void WarpTiles::makeOperands(ArrayRef<Operation *> ops, ArrayRef<Value> without) {
   if (!usesPairs()) {
     return;
   }
-  for (Operation *op : ops) {
-    if (auto dot = dyn_cast<tile::DotOp>(op)) {
+  // Those that are made of products come first: what these need is made fragment by fragment as they go on.
+  const llvm::DenseSet<Operation *> ofProducts = findOfProducts(ops);
+  for (bool areOfProducts : {true, false}) {
+    for (Operation *op : ops) {
+      auto dot = dyn_cast<tile::DotOp>(op);
       for (bool isLeft : {false, true}) {
-        Value operand = isLeft == turned ? dot.getRhs() : dot.getLhs();
-        auto place = places.find(skipTransposes(operand).first);
-        if (place == places.end() || !place->second.isPairs) {
+        Value operand = dot ? isLeft == turned ? dot.getRhs() : dot.getLhs() : Value();
+        Value tile = operand ? skipTransposes(operand).first : Value();
+        auto place = places.find(tile);
+        bool isMade =
+            operand && !llvm::is_contained(without, tile) && (place == places.end() || !place->second.isPairs);
+        if (isMade && ofProducts.contains(tile.getDefiningOp()) == areOfProducts) {
           (void)makeOperand(operand, isLeft);
         }
       }

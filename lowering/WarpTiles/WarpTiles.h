@@ -8,6 +8,7 @@
 #include "lowering/Lanes/Hooks.h"
 #include "lowering/Layout/Placement.h"
 #include "lowering/TilePrograms/Memory.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <functional>
@@ -115,11 +116,21 @@ public:
   Placement getFragments(mlir::Value tile);
   /// Whether the results of an op have a placement of their own.
   static bool isNative(mlir::Operation *op);
-  /// Makes the operands of products that are not in memory as these want them.
-  void makeOperands(llvm::ArrayRef<mlir::Operation *> products);
+  /// Makes the operands of products that are not in memory as these want them, but for some tiles.
+  void makeOperands(llvm::ArrayRef<mlir::Operation *> products, llvm::ArrayRef<mlir::Value> without = {});
+  /// Operands that are this tile, and no pairs in memory, are multiplied by a number before.
+  void multiplyOperand(mlir::Value tile, mlir::Value factor) { factors[tile] = factor; }
+  /// All elements of these tiles are looked at, however many they are.
+  void lookAtAll(llvm::ArrayRef<mlir::Value> tiles) { wholly.insert(tiles.begin(), tiles.end()); }
+  /// Those of the ops that need the results of products among them, which they are themselves.
+  static llvm::DenseSet<mlir::Operation *> findOfProducts(llvm::ArrayRef<mlir::Operation *> ops);
   /// i1, the same in all lanes: whether all operands that were made of f16 so far are in its range, none of them too
-  /// large and none without an element that is large enough.
-  mlir::Value areInRange();
+  /// large and none without an element that is large enough. Of tiles that are `exempt` none need be, if all bits of
+  /// the word (i32) are set, or none.
+  mlir::Value areInRange(const llvm::MapVector<mlir::Value, mlir::Value> &exempt = {});
+  /// i32, the same in all lanes: the size of the largest element of the operands that are some tiles, as f16, in the
+  /// upper half. Before it is asked whether all are in range.
+  mlir::Value getLargest(llvm::ArrayRef<mlir::Value> tiles);
   /// If this is true, the units of tiles in memory have not been written: they are one.
   void setWithoutUnits(mlir::Value condition) { withoutUnits = condition; }
   /// The number that a value is which is no tile.
@@ -173,6 +184,8 @@ private:
   void computeSolve(tile::SolveUnitLowerOp op);
   void computeProducts(tile::DotOp op);
   bool isReady(mlir::Value operand);
+  bool isAtHand(mlir::Value tile);
+  bool canJoin(tile::DotOp first, tile::DotOp other);
   bool isExact(mlir::Value operand);
   using Start = std::pair<int64_t, int64_t>; // of a fragment: row or column, and depth
   llvm::SmallVector<mlir::Value> getOperand(mlir::Value operand, bool isLeft, llvm::ArrayRef<Start> starts,
@@ -201,16 +214,22 @@ private:
   struct Operand {
     std::map<Start, llvm::SmallVector<mlir::Value>> fragments;
     mlir::Value unit;
-    bool isSampled = false; // only some of its elements have been looked at so far
+    std::optional<size_t> size; // its number in `sizes`
+    bool isSampled = false;     // only some of its elements have been looked at so far
   };
   bool usesPairs() const { return fragments.instruction.operandBits == 16; }
   llvm::SmallVector<mlir::Value> getPairs(mlir::Value operand, bool isLeft, llvm::ArrayRef<Start> starts);
+  llvm::SmallVector<mlir::Value> getElements(mlir::Value operand, bool isLeft, Start start);
+  void makeFragment(mlir::Value operand, bool isLeft, Start start, llvm::ArrayRef<mlir::Value> values);
+  llvm::SmallVector<Start> getStarts(mlir::Value operand, bool isLeft);
   const Operand &makeOperand(mlir::Value operand, bool isLeft);
+  llvm::ArrayRef<mlir::Value> getMade(mlir::Value operand, bool isLeft, Start start);
+  std::optional<size_t> findSize(mlir::Value tile);
   llvm::SmallVector<mlir::Value> loadBlocks(const Place &from, const Placement &placement,
                                             const Place *oddFrom = nullptr);
   llvm::SmallVector<mlir::Value> unpackPairs(llvm::ArrayRef<mlir::Value> words);
   llvm::SmallVector<mlir::Value> scale(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
-  void checkRange(llvm::ArrayRef<mlir::Value> pairs);
+  void checkRange(llvm::ArrayRef<mlir::Value> pairs, std::optional<size_t> &number);
   void checkProduct(tile::DotOp dot, llvm::ArrayRef<mlir::Value> sums, const Placement &placement);
   mlir::Value getUnit(mlir::Value operand, bool isLeft);
   void computeScaledProduct(tile::DotOp dot);
@@ -248,6 +267,8 @@ private:
   std::map<std::pair<void *, bool>, Operand> operands;
   llvm::DenseMap<mlir::Value, mlir::Value> units; // of tiles in memory
   mlir::Value withoutUnits;
+  llvm::DenseMap<mlir::Value, mlir::Value> factors; // of operands
+  llvm::DenseSet<mlir::Value> wholly;
   llvm::SmallVector<mlir::Value> sizes;  // of each operand, the largest elements of this lane
   llvm::SmallVector<mlir::Value> others; // pairs that may be small, but not too large
   bool unsettled = false;                // lanes wrote what others may read
