@@ -54,7 +54,7 @@ OUT_OF_BOUNDS = {"ladder-rwkv7": DECAY_HAZARDS, "gla-bounded": ("cliffs",)}  # w
 ALSO_IN_FULL = ("wkv7", "simple-gla", "gla-bounded", "gated-both-axes", "value-decay", "each")
 DRIFT = ("ladder-kda", "ladder-gla", "ladder-hgrn")
 DRIFT_LENGTH = 100_000
-CUT_ON_WARPS = ("ladder-rwkv7", "ladder-gated-deltanet", "ladder-rwkv6", "ladder-delta-product")
+CUT_ON_WARPS = ("ladder-rwkv7", "ladder-gated-deltanet", "ladder-rwkv6", "ladder-delta-product", "ladder-kda")
 LONGEST = {"crosswise": 33}  # it grows without limit
 # These carry an exponent m as large as their keys and add to it with every token. The rounding of m is a relative error
 # of everything scaled by e^m: about u |m| per token until the next larger key, in any schedule. So they may err as much
@@ -218,9 +218,11 @@ def plans_of_warps():
                 plan = scaled(r, keys, values), Schedule("chunk", tokens)
                 yield Kernels(r, sixteen_bits(r), *plan, lengths=(17, 33), hazards=True)
             if r.name in CUT_ON_WARPS:
-                yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), Schedule("chunk", 16, fill=60), lengths=(17, 400))
+                # What segments do to any state is in units of its own: it hardly decays, or is forgotten at once.
+                cut, hazards = Schedule("chunk", 16, fill=60), r.name != "ladder-delta-product"  # whose errors add up
+                yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), cut, lengths=(17, 400), hazards=hazards)
                 # Transitions are as large as the masks of a chunk.
-                yield Kernels(r, sixteen_bits(r), scaled(r, 16, 32), Schedule("chunk", 16, fill=60), lengths=(17, 400))
+                yield Kernels(r, sixteen_bits(r), scaled(r, 16, 32), cut, lengths=(17, 400))
 
 
 # ---- the reference
