@@ -26,15 +26,20 @@ static Value constantBits(OpBuilder &b, Location loc, int64_t bits) {
 
 /// Of the operand whose size has this number, if it has one yet.
 void WarpTiles::checkRange(ArrayRef<Value> pairs, std::optional<size_t> &number) {
-  SmallVector<Value> all(pairs);
-  all.insert(all.begin(), number ? sizes[*number] : pairs.front());
-  Value size = combineAll(pairs.size() > 1 && !number ? pairs : ArrayRef<Value>(all),
-                          [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
-  if (!number) {
+  auto larger = [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); };
+  Value size = pairs.size() == 1 ? larger(pairs[0], pairs[0]) : combineAll(pairs, larger);
+  if (number) {
+    sizes[*number] = larger(sizes[*number], size);
+  } else {
     number = sizes.size();
     sizes.push_back(size);
   }
-  sizes[*number] = size;
+}
+
+void WarpTiles::checkRange(Operand &operand) {
+  if (!operand.looked.empty()) {
+    checkRange(std::exchange(operand.looked, {}), operand.size);
+  }
 }
 
 /// Of a product of a left operand that has been looked at in part: what is too large in it, or no number, makes a whole
@@ -57,9 +62,10 @@ void WarpTiles::checkProduct(tile::DotOp dot, ArrayRef<Value> sums, const Placem
 
 /// Which of the sizes is that of an operand that is a tile.
 std::optional<size_t> WarpTiles::findSize(Value tile) {
-  for (const auto &[key, operand] : operands) {
-    if (operand.size && skipTransposes(Value::getFromOpaquePointer(key.first)).first == tile) {
-      return operand.size;
+  for (auto [value, operand] : begun) {
+    checkRange(*operand);
+    if (operand->size && skipTransposes(value).first == tile) {
+      return operand->size;
     }
   }
   return std::nullopt;
@@ -76,12 +82,13 @@ Value WarpTiles::areInRange(const llvm::MapVector<Value, Value> &exempt) {
   constexpr size_t kTogether = 31;          // bits of a word, one of which is for what is too large
   constexpr int64_t kInfinity = 0x7c000000; // or NaN: as large, or larger
   constexpr int64_t kEnough = 0x60006000;   // bits of exponents from 2^-7 on: elements lose 2^-18 of it then
-  for (auto &[ignored, made] : operands) {
-    if (made.isSampled) { // no product of it has been made
-      for (const auto &[key, pairs] : made.fragments) {
+  for (auto [ignored, made] : begun) {
+    checkRange(*made);
+    if (made->isSampled) { // no product of it has been made
+      for (const auto &[key, pairs] : made->fragments) {
         llvm::append_range(others, pairs);
       }
-      made.isSampled = false;
+      made->isSampled = false;
     }
   }
   Value all;
@@ -244,6 +251,14 @@ SmallVector<Value> WarpTiles::unpackPairs(ArrayRef<Value> words) {
 
 // ---- operands
 
+WarpTiles::Operand &WarpTiles::findOrMake(Value operand, bool isLeft) {
+  auto [at, isNew] = operands.try_emplace({operand.getAsOpaquePointer(), isLeft});
+  if (isNew) {
+    begun.push_back({operand, &at->second});
+  }
+  return at->second;
+}
+
 /// The elements of a fragment of an operand that is no pairs in memory.
 SmallVector<Value> WarpTiles::getElements(Value operand, bool isLeft, Start start) {
   Placement placement = getFragment(operand, isLeft, start.first, start.second);
@@ -262,7 +277,7 @@ SmallVector<Value> WarpTiles::getElements(Value operand, bool isLeft, Start star
 /// Makes a fragment of elements, whose range is looked at unless they have a unit.
 void WarpTiles::makeFragment(Value operand, bool isLeft, Start start, ArrayRef<Value> values) {
   constexpr int64_t kMany = 32; // words of a lane
-  Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
+  Operand &made = findOrMake(operand, isLeft);
   const MatrixInstruction &instruction = fragmentsOf(getDepth(operand, isLeft)).instruction;
   SmallVector<Value> parts(values), firstPart;
   SmallVector<bool> second{false};
@@ -286,7 +301,10 @@ void WarpTiles::makeFragment(Value operand, bool isLeft, Start start, ArrayRef<V
   Extent shape = outside.getShape(operand);
   made.isSampled = isLeft && !inParts && shape.rows * shape.columns >= 2 * kMany * warp() &&
                    !wholly.contains(skipTransposes(operand).first);
-  checkRange(made.isSampled ? pairs[number % pairs.size()] : ArrayRef<Value>(firstPart), made.size);
+  llvm::append_range(made.looked, made.isSampled ? pairs[number % pairs.size()] : ArrayRef<Value>(firstPart));
+  if (made.fragments.size() == getStarts(operand, isLeft).size()) {
+    checkRange(made);
+  }
 }
 
 /// Where the fragments of an operand start.
@@ -305,7 +323,7 @@ SmallVector<WarpTiles::Start> WarpTiles::getStarts(Value operand, bool isLeft) {
 
 /// Fragments of an operand that is no pairs in memory, all of it: as they have one unit if they have any.
 const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
-  Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
+  Operand &made = findOrMake(operand, isLeft);
   const SmallVector<Start> starts = getStarts(operand, isLeft);
   if (!scaled) {
     for (Start start : starts) {
@@ -330,7 +348,7 @@ ArrayRef<Value> WarpTiles::getMade(Value operand, bool isLeft, Start start) {
   if (scaled) {
     return makeOperand(operand, isLeft).fragments.find(start)->second;
   }
-  Operand &made = operands[{operand.getAsOpaquePointer(), isLeft}];
+  Operand &made = findOrMake(operand, isLeft);
   if (!made.fragments.count(start)) {
     makeFragment(operand, isLeft, start, getElements(operand, isLeft, start));
   }

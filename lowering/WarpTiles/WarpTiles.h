@@ -214,8 +214,9 @@ private:
   struct Operand {
     std::map<Start, llvm::SmallVector<mlir::Value>> fragments;
     mlir::Value unit;
-    std::optional<size_t> size; // its number in `sizes`
-    bool isSampled = false;     // only some of its elements have been looked at so far
+    llvm::SmallVector<mlir::Value> looked; // pairs whose range is still to be looked at
+    std::optional<size_t> size;            // its number in `sizes`
+    bool isSampled = false;                // only some of its elements have been looked at so far
   };
   bool usesPairs() const { return fragments.instruction.operandBits == 16; }
   llvm::SmallVector<mlir::Value> getPairs(mlir::Value operand, bool isLeft, llvm::ArrayRef<Start> starts);
@@ -230,6 +231,8 @@ private:
   llvm::SmallVector<mlir::Value> unpackPairs(llvm::ArrayRef<mlir::Value> words);
   llvm::SmallVector<mlir::Value> scale(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
   void checkRange(llvm::ArrayRef<mlir::Value> pairs, std::optional<size_t> &number);
+  void checkRange(Operand &operand);
+  Operand &findOrMake(mlir::Value operand, bool isLeft);
   void checkProduct(tile::DotOp dot, llvm::ArrayRef<mlir::Value> sums, const Placement &placement);
   mlir::Value getUnit(mlir::Value operand, bool isLeft);
   void computeScaledProduct(tile::DotOp dot);
@@ -265,7 +268,8 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> rounded;
   std::map<std::pair<std::vector<int64_t>, bool>, mlir::Value> laneOffsets;
   std::map<std::pair<void *, bool>, Operand> operands;
-  llvm::DenseMap<mlir::Value, mlir::Value> units; // of tiles in memory
+  llvm::SmallVector<std::pair<mlir::Value, Operand *>> begun; // in the order in which they were begun
+  llvm::DenseMap<mlir::Value, mlir::Value> units;             // of tiles in memory
   mlir::Value withoutUnits;
   llvm::DenseMap<mlir::Value, mlir::Value> factors; // of operands
   llvm::DenseSet<mlir::Value> wholly;
