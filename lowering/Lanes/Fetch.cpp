@@ -31,12 +31,6 @@ std::optional<Fetch> lanes::planFetch(const Emitter &e, tile::LoadOp load, bool 
   return fits ? std::optional(fetch) : std::nullopt;
 }
 
-bool lanes::isOverTokens(scf::ForOp loop) {
-  return llvm::any_of(loop.getInitArgs(), isTile) && llvm::all_of(loop.getOps<tile::LoadOp>(), [](tile::LoadOp load) {
-           return !isTile(load.getResult()) || getRank(load.getResult()) == 1;
-         });
-}
-
 /// Where the i-th value of a lane is in the tile.
 static std::pair<Value, Value> getPoint(Emitter &e, const Fetch &fetch, int64_t i) {
   bool isVector = getRank(fetch.load.getResult()) == 1;

@@ -20,8 +20,6 @@ struct Fetch {
 
 /// Null: it has too many elements for the lanes, or cannot be dealt out evenly.
 std::optional<Fetch> planFetch(const Emitter &e, tile::LoadOp load, bool isOwn);
-/// Whether a loop goes from token to token: its tiles of buffers are vectors. Such loops fetch a token ahead.
-bool isOverTokens(mlir::scf::ForOp loop);
 
 /// Asks for everything, if `guard` (null: always); otherwise gives `instead`, or with none anything. `access` says
 /// where a load's elements are.

@@ -22,6 +22,8 @@ constexpr int64_t kStagedBytes = 32 * 1024;
 constexpr int64_t kBufferAlignment = 16;
 /// Points of the largest tile per lane.
 constexpr int64_t kPointsPerLane = 16;
+/// Values of a lane that are on their way for the next iteration of a loop.
+constexpr int64_t kMostAhead = 32;
 /// Registers of a lane that are enough for what it computes and what it loads meanwhile.
 constexpr int64_t kEnough = 80;
 
@@ -378,11 +380,12 @@ private:
   SmallVector<Value> fetchFirst(scf::ForOp loop) override {
     const Value bounds[] = {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()};
     auto isReady = [&](Value value) { return isKnown(value, /*mayRead=*/true); };
-    if (pipeline || !isOverTokens(loop) || !llvm::all_of(bounds, isReady)) {
+    if (pipeline || !llvm::any_of(loop.getInitArgs(), isTile) || !llvm::all_of(bounds, isReady)) {
       return {};
     }
     Value from = getScalar(loop.getLowerBound()), to = getScalar(loop.getUpperBound());
     SmallVector<Fetch> &fetches = ahead[loop];
+    int64_t values = 0;
     Value &number = scalars[loop.getInductionVar()];
     number = from;
     for (Operation &op : *loop.getBody()) {
@@ -391,7 +394,9 @@ private:
       }
       auto load = dyn_cast<tile::LoadOp>(op);
       if (load && !load.getResult().use_empty() && isReady(load.getOffset())) {
-        if (std::optional<Fetch> fetch = planLoad(load)) {
+        std::optional<Fetch> fetch = planLoad(load);
+        if (fetch && values + fetch->count <= kMostAhead) {
+          values += fetch->count;
           fetches.push_back(*fetch);
         }
       }

@@ -143,7 +143,32 @@ tile.kernel @others(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
   tile.store %4, %y[%t] : tensor<64xf32>, <f32>
 }
 
-// A loop that loads matrices, as one over chunks does, fetches nothing ahead.
+// A loop over chunks, which loads matrices, fetches the next one ahead, too.
+// CHECK-LABEL: func.func @matrices(
+// CHECK-SAME: tile.lanes = 256 : i64
+// CHECK: %[[FIRST:.*]]:4 = scf.if %{{.*}} -> (bf16, bf16, bf16, bf16) {
+// CHECK: scf.for %{{.*}} iter_args(%[[NOW:.*]] = %[[FIRST]]#0, %{{.*}} = %[[FIRST]]#1, %{{.*}} = %[[FIRST]]#2, %{{.*}} = %[[FIRST]]#3)
+// CHECK: arith.bitcast %[[NOW]]
+// CHECK: %[[NEXT:.*]]:4 = scf.if %{{.*}} -> (bf16, bf16, bf16, bf16) {
+// CHECK: barrier
+// CHECK: scf.yield %[[NEXT]]#0, %[[NEXT]]#1, %[[NEXT]]#2, %[[NEXT]]#3
+// CHECK: return
+tile.kernel @matrices(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %a: !tile.buffer<f32>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c1024 = arith.constant 1024 : index
+  %init = tile.load %a[%c0] : <f32> -> tensor<64x64xf32>
+  %last = scf.for %i = %c0 to %n step %c1 iter_args(%S = %init) -> (tensor<64x64xf32>) {
+    %o = arith.muli %i, %c1024 : index
+    %k = tile.load %x[%o] : <bf16> -> tensor<16x64xf32>
+    %kt = tile.transpose %k : tensor<16x64xf32> -> tensor<64x16xf32>
+    %1 = tile.dot %kt, %k precision tf32 acc %S : tensor<64x64xf32> : tensor<64x16xf32>, tensor<16x64xf32> -> tensor<64x64xf32>
+    scf.yield %1 : tensor<64x64xf32>
+  }
+  tile.store %last, %z[%c0] : tensor<64x64xf32>, <f32>
+}
+
+// But not more than eight elements of a tile for a lane.
 // CHECK-LABEL: func.func @chunks(
 // CHECK: scf.for
 // CHECK-NOT: -> (bf16
