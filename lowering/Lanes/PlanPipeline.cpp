@@ -2,6 +2,7 @@
 // Which loops become pipelines, and how many warps they get. Loops are looked at as pipelines whose numbers of warps
 // are still open.
 #include "lowering/Lanes/Pipeline.h"
+#include "lowering/TilePrograms/Homogeneous.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
@@ -228,6 +229,13 @@ private:
           words += getExtent(tile).rows * getExtent(tile).columns / machine.hooks->getWarp();
         }
       }
+    }
+    // The unit of what is homogeneous takes what instructions of half the depth save.
+    bool isShort = llvm::any_of(plan.findProducts(), [&](tile::DotOp dot) {
+      return plan.isApplied(dot) && getExtent(dot.getLhs()).columns % pairs.k != 0;
+    });
+    if (isShort && !findHomogeneous(plan.op).empty()) {
+      return false;
     }
     return prepared.size() <= kMostOperands && words <= kMostWords && canBePairs(pairs, /*applied=*/true) &&
            countPairing() <= countRegisters() + countGiven();

@@ -12,12 +12,9 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK: mbarrier.arrive
 // CHECK: scf.while
 // CHECK: scf.while
-// CHECK-COUNT-4:  nvvm.ff2f16x2.rn
+// CHECK-COUNT-64: nvvm.ff2f16x2.rn
 // CHECK-NOT:      nvvm.ff2f16x2.rn
-// CHECK:          llvm.intr.maximum
-// CHECK-NOT:      llvm.intr.maximum
-// CHECK-COUNT-60: nvvm.ff2f16x2.rn
-// CHECK:          llvm.intr.maximum
+// CHECK-COUNT-15: llvm.intr.maximum
 // CHECK-NOT:      {{llvm.intr.maximum|nvvm.ff2f16x2.rn}}
 // CHECK:          nvvm.ldmatrix.sync.aligned.m8n8.x2.trans.b16.p3
 // CHECK-COUNT-4:  nvvm.ff2f16x2.rn
