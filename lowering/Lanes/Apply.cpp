@@ -111,8 +111,6 @@ SmallVector<Value> PipelineEmitter::applyInRange(OpBuilder &entry, ValueRange in
   found.append({b.getF32Type(), i1});
   auto inRange = startWhile(chunks.getAfterArguments(), found);
   Value chunk = inRange.getBeforeArguments().back(), index = toIndex(chunk);
-  SmallVector<Operation *> products;
-  llvm::copy_if(plan.roles.apply, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
   surroundings.forChunk(index, [&] {
     Value slot = slots->slotOf(index);
     slots->await(slot, index, Ring::Event::filled);
@@ -120,7 +118,7 @@ SmallVector<Value> PipelineEmitter::applyInRange(OpBuilder &entry, ValueRange in
     bindPassed(tiles, slot);
     ValueRange carried = inRange.getBeforeArguments().drop_back();
     holdCarried(tiles, carried);
-    tiles.setProducts(products);
+    tiles.setProducts(plan.roles.apply);
     tiles.lookAtAll(operandsOfIt);
     tiles.makeOperands(plan.roles.apply, lastOperands);
     SmallVector<Value> unit(carried.drop_front(size));

@@ -171,10 +171,10 @@ private:
     }
     std::optional<RegisterPool> pool = machine.hooks->getRegisterPool();
     const int64_t most = std::abs(plan.moved);
-    bool canMove = pool && most % pool->piece == 0 && plan.firstApplier() == plan.appliers &&
-                   plan.appliers % pool->warps == 0 && most < plan.registers &&
-                   plan.registers + most <= machine.hooks->getMostRegisters();
-    return plan.moved == 0 || canMove || refuse("registers that cannot be moved");
+    bool fits = pool && most % pool->piece == 0 && plan.firstApplier() == plan.appliers &&
+                plan.appliers % pool->warps == 0 && most < plan.registers &&
+                plan.registers + most <= machine.hooks->getMostRegisters();
+    return plan.moved == 0 || fits || refuse("registers that cannot be moved");
   }
 
   /// Whether a product is as deep as instructions are.

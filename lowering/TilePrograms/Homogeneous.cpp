@@ -88,8 +88,8 @@ private:
 llvm::DenseSet<Value> programs::findHomogeneous(tile::PipelineOp pipeline) {
   auto carried = llvm::to_vector(llvm::zip_equal(pipeline.getCarried(), pipeline.getCarry().getValues()));
   llvm::DenseSet<Value> chosen(pipeline.getCarried().begin(), pipeline.getCarried().end());
+  Degrees degrees(pipeline, chosen);
   for (bool isDone = false; !isDone;) {
-    Degrees degrees(pipeline, chosen);
     isDone = true;
     for (auto [arg, next] : carried) {
       Degree degree = degrees.of(next);
@@ -98,9 +98,9 @@ llvm::DenseSet<Value> programs::findHomogeneous(tile::PipelineOp pipeline) {
         isDone = false;
       }
     }
+    degrees = isDone ? degrees : Degrees(pipeline, chosen);
   }
   // With the factor nobody else may change.
-  Degrees degrees(pipeline, chosen);
   auto isFree = [&](Value value) { return degrees.of(value) == Degree::none || degrees.of(value) == Degree::zero; };
   bool isAlone =
       llvm::all_of(carried, [&](auto both) { return chosen.contains(std::get<0>(both)) || isFree(std::get<1>(both)); });

@@ -189,6 +189,16 @@ Placement WarpTiles::getFragment(Value operand, bool isLeft, int64_t at, int64_t
   return skipTransposes(operand).second ? placement.turned() : placement;
 }
 
+Placement WarpTiles::joinFragments(Value operand, bool isLeft, ArrayRef<Start> starts, bool inBlocks) {
+  Placement all;
+  for (auto [at, depth] : starts) {
+    Placement fragment = getFragment(operand, isLeft, at, depth, inBlocks);
+    all.lanes = fragment.lanes;
+    llvm::append_range(all.registers, fragment.registers);
+  }
+  return all;
+}
+
 bool WarpTiles::suitBlocks(tile::DotOp dot, const MatrixInstruction &instruction, const lanes::Hooks &hooks) {
   Fragments blocks(instruction, /*turned=*/false, /*inMemory=*/true);
   auto areBlocks = [&](Value operand, Placement placement) {
@@ -327,12 +337,7 @@ void WarpTiles::addParts(MutableArrayRef<Value> sums, ArrayRef<Coord> registers)
 SmallVector<Value> WarpTiles::getOperand(Value operand, bool isLeft, ArrayRef<Start> starts, bool inBlocks) {
   Value tile = skipTransposes(operand).first;
   auto place = places.find(tile);
-  Placement all;
-  for (auto [at, depth] : starts) {
-    Placement fragment = getFragment(operand, isLeft, at, depth, inBlocks);
-    all.lanes = fragment.lanes;
-    llvm::append_range(all.registers, fragment.registers);
-  }
+  const Placement all = joinFragments(operand, isLeft, starts, inBlocks);
   SmallVector<Value> values;
   bool keep = isLeft && turned;
   if (inBlocks) {

@@ -63,7 +63,6 @@ void WarpTiles::checkProduct(tile::DotOp dot, ArrayRef<Value> sums, const Placem
 /// Which of the sizes is that of an operand that is a tile.
 std::optional<size_t> WarpTiles::findSize(Value tile) {
   for (auto [value, operand] : begun) {
-    checkRange(*operand);
     if (operand->size && skipTransposes(value).first == tile) {
       return operand->size;
     }
@@ -71,11 +70,18 @@ std::optional<size_t> WarpTiles::findSize(Value tile) {
   return std::nullopt;
 }
 
+/// Of the two sizes in a word, the larger one is in the upper half then.
+Value WarpTiles::largerHalf(Value sizes) {
+  return arith::MaxUIOp::create(b, loc, sizes, arith::ShLIOp::create(b, loc, sizes, constantBits(b, loc, 16)));
+}
+
 Value WarpTiles::getLargest(ArrayRef<Value> tiles) {
+  for (auto [ignored, operand] : begun) {
+    checkRange(*operand);
+  }
   SmallVector<Value> mine = llvm::map_to_vector(tiles, [&](Value tile) { return sizes[*findSize(tile)]; });
   Value largest = combineAll(mine, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
-  Value low = arith::ShLIOp::create(b, loc, largest, constantBits(b, loc, 16));
-  return hooks.emitLargest(b, loc, arith::MaxUIOp::create(b, loc, largest, low));
+  return hooks.emitLargest(b, loc, largerHalf(largest));
 }
 
 Value WarpTiles::areInRange(const llvm::MapVector<Value, Value> &exempt) {
@@ -113,9 +119,8 @@ Value WarpTiles::areInRange(const llvm::MapVector<Value, Value> &exempt) {
     SmallVector<Value> bounded(group);
     bounded.append(std::exchange(others, {}));
     Value largest = combineAll(bounded, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
-    Value low = arith::ShLIOp::create(b, loc, largest, constantBits(b, loc, 16));
-    largest = arith::MaxUIOp::create(b, loc, largest, low);
-    Value tooLarge = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, largest, constantBits(b, loc, kInfinity));
+    Value tooLarge =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, largerHalf(largest), constantBits(b, loc, kInfinity));
     flags.push_back(flag(tooLarge, kTogether));
     auto unite = [&](Value x, Value y) -> Value { return arith::OrIOp::create(b, loc, x, y); };
     Value seen = hooks.emitUnion(b, loc, combineAll(flags, unite));
@@ -357,19 +362,14 @@ ArrayRef<Value> WarpTiles::getMade(Value operand, bool isLeft, Start start) {
 
 SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, ArrayRef<Start> starts) {
   auto place = places.find(skipTransposes(operand).first);
-  bool isMade = place == places.end() || !place->second.isPairs;
-  SmallVector<Value> pairs;
-  Placement all;
-  for (auto [at, depth] : starts) {
-    if (isMade) {
-      llvm::append_range(pairs, getMade(operand, isLeft, {at, depth}));
-      continue;
-    }
-    Placement placement = getFragment(operand, isLeft, at, depth);
-    all.lanes = placement.lanes;
-    llvm::append_range(all.registers, placement.registers);
+  if (place != places.end() && place->second.isPairs) {
+    return loadBlocks(place->second, joinFragments(operand, isLeft, starts));
   }
-  return isMade ? pairs : loadBlocks(place->second, all);
+  SmallVector<Value> pairs;
+  for (Start start : starts) {
+    llvm::append_range(pairs, getMade(operand, isLeft, start));
+  }
+  return pairs;
 }
 
 llvm::DenseSet<Operation *> WarpTiles::findOfProducts(ArrayRef<Operation *> ops) {

@@ -75,8 +75,11 @@ public:
   /// of blocks of their left operands in turn.
   static tile::DotOp findStacked(tile::DotOp dot, const MatrixInstruction &instruction, const lanes::Hooks &hooks);
 
-  /// Products that may be made together with others.
-  void setProducts(llvm::ArrayRef<mlir::Operation *> ops) { products.assign(ops.begin(), ops.end()); }
+  /// Those of the ops that are products may be made together with others.
+  void setProducts(llvm::ArrayRef<mlir::Operation *> ops) {
+    products.clear();
+    llvm::copy_if(ops, std::back_inserter(products), [](mlir::Operation *op) { return mlir::isa<tile::DotOp>(op); });
+  }
 
   /// Emits code that is not always run: what it has made is forgotten.
   void inBranch(llvm::function_ref<void()> body);
@@ -199,6 +202,7 @@ private:
     return isLeft == turned ? shape.rows : shape.columns;
   }
   Placement getFragment(mlir::Value operand, bool isLeft, int64_t at, int64_t depth, bool inBlocks = false);
+  Placement joinFragments(mlir::Value operand, bool isLeft, llvm::ArrayRef<Start> starts, bool inBlocks = false);
   bool isReadInBlocks(tile::DotOp dot);
   bool canStack(tile::DotOp first, tile::DotOp second);
   void computeStacked(tile::DotOp first, tile::DotOp second);
@@ -232,6 +236,7 @@ private:
   llvm::SmallVector<mlir::Value> scale(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
   void checkRange(llvm::ArrayRef<mlir::Value> pairs, std::optional<size_t> &number);
   void checkRange(Operand &operand);
+  mlir::Value largerHalf(mlir::Value sizes);
   Operand &findOrMake(mlir::Value operand, bool isLeft);
   void checkProduct(tile::DotOp dot, llvm::ArrayRef<mlir::Value> sums, const Placement &placement);
   mlir::Value getUnit(mlir::Value operand, bool isLeft);

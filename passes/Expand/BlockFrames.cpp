@@ -36,14 +36,13 @@ int64_t KeyFrames::chooseBlock() const {
   return 1;
 }
 
-/// What is left of the largest factor of an entry in the middle of the chunk, after what decays these axes has taken as
-/// much as it may.
-double KeyFrames::leftOfEntry(llvm::function_ref<bool(StateStep::Axis)> isCounted) const {
-  double left = kLargestEntry, half = (batch.tokens + 1) / 2;
+/// The largest factor, as a logarithm, of what decays these axes over half of the chunk.
+double KeyFrames::getLargestOfHalf(llvm::function_ref<bool(StateStep::Axis)> isCounted) const {
+  double sum = 0, half = (batch.tokens + 1) / 2;
   for (const StateStep &step : state.path) {
-    left -= step.kind == StateStep::Kind::decay && isCounted(step.axis) ? getLargestLog(step) * half : 0;
+    sum += step.kind == StateStep::Kind::decay && isCounted(step.axis) ? getLargestLog(step) * half : 0;
   }
-  return left;
+  return sum;
 }
 
 /// What the factors of the key axes may be for scores to be made relative to the start of the chunk, if that is to be
@@ -61,7 +60,7 @@ double KeyFrames::chooseMildness() const {
     }
     sums[decaysKey ? step.key : axes()] += getLargestLog(step) * batch.tokens;
   }
-  double left = leftOfEntry([](StateStep::Axis axis) { return axis == StateStep::Axis::value; });
+  double left = kLargestEntry - getLargestOfHalf([](auto axis) { return axis == StateStep::Axis::value; });
   bool pays = e.writesOut && e.precision != tile::Precision::f32 && left >= kLargestEntry / 2;
   return pays && *llvm::max_element(sums) <= kLargestSum ? left : 0;
 }
@@ -108,8 +107,9 @@ KeyFrames::Carried KeyFrames::emitBlocks(Carried init, int64_t length, ArrayRef<
 
 KeyFrames::Carried KeyFrames::emitDecays(Carried init, ArrayRef<unsigned> reads) {
   int64_t length = chooseBlock();
-  entersMiddle = length == batch.tokens && leftOfEntry([](auto axis) { return axis != StateStep::Axis::all; }) >= 0;
-  double ofKeys = kLargestEntry - leftOfEntry([](auto axis) { return axis == StateStep::Axis::key; });
+  double ofEntry = getLargestOfHalf([](auto axis) { return axis != StateStep::Axis::all; });
+  double ofKeys = getLargestOfHalf([](auto axis) { return axis == StateStep::Axis::key; });
+  entersMiddle = length == batch.tokens && ofEntry <= kLargestEntry;
   entersAtStart = entersMiddle && 2 * ofKeys <= kLargestFromStart;
   double mildness = length == batch.tokens || !llvm::is_contained(decays, true) ? 0 : chooseMildness();
   return mildness > 0 ? emitMildOrNot(init, length, mildness, reads) : emitBlocks(init, length, reads);

@@ -77,7 +77,7 @@ private:
 
   // Block by block: decays alone.
   int64_t chooseBlock() const;
-  double leftOfEntry(llvm::function_ref<bool(StateStep::Axis)> isCounted) const;
+  double getLargestOfHalf(llvm::function_ref<bool(StateStep::Axis)> isCounted) const;
   double chooseMildness() const;
   void sumLogs(int64_t length);
   Carried emitDecays(Carried init, llvm::ArrayRef<unsigned> reads);

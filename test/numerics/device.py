@@ -82,19 +82,18 @@ class DeviceSchedules(schedules.Schedules):
         self.packs = args.packs
         self.checked = {}
         self.work = [(plan, self.within(plan, cases, longest)) for plan, cases in self.work if plan.answer != "no"]
-        if self.precision == "bf16":  # of 8 bits, keys that are almost the same leave few
-            kept = lambda plan, kind: kind != "hazard" or not plan.types.name.startswith("bf16")
-            self.work = [(plan, [case for case in cases if kept(plan, case[0])]) for plan, cases in self.work]
         self.work = [(plan, cases) for plan, cases in self.work if cases]
 
     def plans(self, full, kinds):
         return [*super().plans(full, kinds), *schedules.plans_of_warps()]
 
-    @staticmethod
-    def within(plan, cases, longest):
+    def within(self, plan, cases, longest):
         """The cases that a device has, of no more tokens than `longest`."""
         plan.lengths = [n for n in plan.lengths if n <= longest]
-        allowed = lambda kind, what: kind not in SKIPPED and (kind != "tokens" or what <= longest)
+        skipped = set(SKIPPED)
+        if self.precision == "bf16" and plan.types.name.startswith("bf16"):
+            skipped.add("hazard")  # of 8 bits, keys that are almost the same leave few
+        allowed = lambda kind, what: kind not in skipped and (kind != "tokens" or what <= longest)
         return [case for case in cases if allowed(*case)] if plan.lengths else []
 
     def path(self, plan):

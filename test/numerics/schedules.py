@@ -215,11 +215,12 @@ def plans_of_warps():
     for r in ALL:
         if r.name in LADDER and (not r.types or r.types[0] == Types()) and legality(r.name, "chunk") != "no":
             for tokens, keys, values in ((16, 64, 64), *(WARP_SIZES if r.name in WARP_LAYERS else ())):
-                plan = scaled(r, keys, values), Schedule("chunk", tokens)
-                yield Kernels(r, sixteen_bits(r), *plan, lengths=(17, 33), hazards=True)
+                sizes = scaled(r, keys, values)
+                yield Kernels(r, sixteen_bits(r), sizes, Schedule("chunk", tokens), lengths=(17, 33), hazards=True)
             if r.name in CUT_ON_WARPS:
                 # What segments do to any state is in units of its own: it hardly decays, or is forgotten at once.
-                cut, hazards = Schedule("chunk", 16, fill=60), r.name != "ladder-delta-product"  # whose errors add up
+                cut = Schedule("chunk", 16, fill=60)
+                hazards = r.name != "ladder-delta-product"  # whose errors add up
                 yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), cut, lengths=(17, 400), hazards=hazards)
                 # Transitions are as large as the masks of a chunk.
                 yield Kernels(r, sixteen_bits(r), scaled(r, 16, 32), cut, lengths=(17, 400))
