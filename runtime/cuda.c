@@ -179,11 +179,12 @@ static size_t set_parameters(const rwkvi_cuda *c, const rwkvi_launch *launch,
   }
   parameters[n++] = c->scratch;
   parameters[n++] = c->words + (c->begun ? sizeof(int32_t) : 0);
-  parameters[n++] = 0; /* the first task */
+  ++n; /* the number of a grid's first task */
   return n;
 }
 
-static cu_result launch_grids(const rwkvi_cuda *c, const rwkvi_launch *launch,
+static cu_result launch_grids(const rwkvi_cuda *c, cu_stream stream,
+                              const rwkvi_launch *launch,
                               const int64_t *sizes) {
   const rwkvi_kernel *kernel = launch->kernel;
   uint64_t parameters[MAX_PARAMETERS];
@@ -193,16 +194,43 @@ static cu_result launch_grids(const rwkvi_cuda *c, const rwkvi_launch *launch,
                    CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
   int64_t most = grid_tasks(kernel, launch->tasks);
   cu_result result = CU_SUCCESS;
-  for (int64_t first = 0; first < launch->tasks && result == CU_SUCCESS;
-       first += most) {
-    int64_t left = launch->tasks - first;
-    parameters[count - 1] = (uint64_t)first;
+  for (int64_t done = 0; done < launch->tasks && result == CU_SUCCESS;
+       done += most) {
+    int64_t left = launch->tasks - done;
+    parameters[count - 1] = (uint64_t)(launch->first + done);
     result = c->driver.LaunchKernel(
         kernel->code, (unsigned)(left < most ? left : most), 1, 1,
-        (unsigned)kernel->threads, 1, 1, (unsigned)kernel->shared, c->stream,
-        NULL, extra);
+        (unsigned)kernel->threads, 1, 1, (unsigned)kernel->shared, stream, NULL,
+        extra);
   }
   return result;
+}
+
+/* Of launches that may run beside each other every other one goes to a second
+ * stream, but for those that use the scratch, of which there is one. */
+static bool goes_aside(const rwkvi_launch *launches, size_t i) {
+  size_t before = 0;
+  for (size_t j = 0; j < i; ++j) {
+    before += launches[j].tasks > 0;
+  }
+  return launches[i].tasks > 0 && launches[i].kernel->scratch == 0 &&
+         before % 2 == 1;
+}
+
+static bool any_goes_aside(const rwkvi_launch *launches, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (goes_aside(launches, i)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* What comes next on `to` comes after all that is on `from` now. */
+static cu_result pass(const rwkvi_cuda *c, cu_event event, cu_stream from,
+                      cu_stream to) {
+  cu_result result = c->driver.EventRecord(event, from);
+  return result ? result : c->driver.StreamWaitEvent(to, event, 0);
 }
 
 static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
@@ -214,6 +242,12 @@ static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
   }
   rwkv_status status = rwkvi_cuda_status(rt, rwkvi_cuda_follow(c, c->stream),
                                          "cuStreamWaitEvent");
+  bool forks = status == RWKV_OK && any_goes_aside(launches, count);
+  if (forks) {
+    result = pass(c, c->turns[0], c->stream, c->side);
+    status = rwkvi_cuda_status(rt, result, "a second stream");
+    forks = status == RWKV_OK;
+  }
   for (size_t i = 0; i < count && status == RWKV_OK; ++i) {
     const rwkvi_launch *one = &launches[i];
     if (one->buffer_count + OWN_PARAMETERS > MAX_PARAMETERS) {
@@ -224,7 +258,8 @@ static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
                           one->buffer_count);
       break;
     }
-    result = launch_grids(c, one, sizes);
+    result = launch_grids(c, goes_aside(launches, i) ? c->side : c->stream, one,
+                          sizes);
     if (result != CU_SUCCESS) {
       char text[400];
       status = rwkvi_fail(
@@ -235,6 +270,14 @@ static rwkv_status launch(rwkv_runtime *rt, rwkvi_launch *launches,
           (long long)one->kernel->threads, (long long)one->kernel->shared,
           rwkvi_cuda_error(c, result, text, sizeof(text)));
     }
+  }
+  if (forks) { /* whatever became of them */
+    result = pass(c, c->turns[1], c->side, c->stream);
+    if (result != CU_SUCCESS) {
+      c->driver.StreamSynchronize(c->side);
+    }
+    status =
+        status ? status : rwkvi_cuda_status(rt, result, "a second stream");
   }
   rwkvi_cuda_leave(c);
   return status;
@@ -302,6 +345,14 @@ static void destroy(rwkv_runtime *rt) {
     }
     if (c->recorder) {
       c->driver.StreamDestroy(c->recorder);
+    }
+    if (c->side) {
+      c->driver.StreamDestroy(c->side);
+    }
+    for (int i = 0; i < 2; ++i) {
+      if (c->turns[i]) {
+        c->driver.EventDestroy(c->turns[i]);
+      }
     }
     if (c->event) {
       c->driver.EventDestroy(c->event);
@@ -418,6 +469,7 @@ static rwkv_status examine(rwkv_runtime *rt, rwkvi_cuda *c, int32_t number) {
       {CU_DEVICE_COMPUTE_CAPABILITY_MINOR, &minor},
       {CU_DEVICE_MAX_THREADS_PER_BLOCK, &c->threads},
       {CU_DEVICE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &c->shared},
+      {CU_DEVICE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, &c->shared_of_all},
   };
   for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); ++i) {
     result =
@@ -457,6 +509,11 @@ rwkv_status rwkvi_cuda_open(rwkv_runtime *rt, int32_t number, int32_t threads) {
   cu_result result = c->driver.StreamCreate(&c->own, CU_STREAM_DEFAULT);
   c->stream = c->last = c->own;
   result = result ? result : c->driver.EventCreate(&c->event, CU_EVENT_DEFAULT);
+  result = result ? result
+                  : c->driver.StreamCreate(&c->side, CU_STREAM_NON_BLOCKING);
+  for (int i = 0; i < 2 && result == CU_SUCCESS; ++i) {
+    result = c->driver.EventCreate(&c->turns[i], CU_EVENT_DISABLE_TIMING);
+  }
   result = result ? result : c->driver.MemAlloc(&c->words, 2 * sizeof(int32_t));
   result = result ? result
                   : c->driver.MemsetD8Async(c->words, 0, 2 * sizeof(int32_t),

@@ -29,10 +29,13 @@ typedef struct rwkvi_cuda {
   char name[128];          /* of the device */
   int32_t version;         /* of the driver's interface: 12040 is 12.4 */
   int32_t capability;      /* 90 is 9.0 */
-  int32_t threads, shared; /* the most of a block; shared: bytes */
+  int32_t threads, shared; /* the most of a block; shared: bytes, and */
+  int32_t shared_of_all;   /* those that blocks on a multiprocessor share */
   cu_context context;      /* the device's primary one */
   cu_stream own, stream;   /* stream: of the work being queued */
   cu_stream recorder;      /* where work is recorded; NULL before the first */
+  cu_stream side;          /* for what runs beside what is on `stream`, */
+  cu_event turns[2];       /* from one to the other and back */
   bool recording;          /* the stream is the recorder, or a caller's that
                               captures what is queued */
   cu_event event;          /* after the last work between begin and end */

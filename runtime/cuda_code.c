@@ -11,6 +11,7 @@
 
 enum {
   DEFAULT_SHARED = 48 << 10, /* bytes that need no attribute */
+  RESERVED_SHARED = 1024,    /* bytes that a block takes besides */
   LOG_BYTES = 2048
 };
 
@@ -154,6 +155,44 @@ static rwkv_status check_limits(rwkv_runtime *rt, const rwkv_pack *pack,
   return rwkvi_cuda_status(rt, result, "cuFuncSetAttribute");
 }
 
+/* ---- kernels beside each other ------------------------------------------- */
+
+/* Makes room for a block of `other` on a multiprocessor where the kernel runs:
+ * of its memory the driver gives to blocks what those of one kernel need, and
+ * the rest to the cache, and another kernel waits until they are done. */
+static cu_result make_room(const rwkvi_cuda *c, const rwkvi_kernel *kernel,
+                           const rwkvi_kernel *other) {
+  const int64_t own = kernel->shared + RESERVED_SHARED;
+  const int64_t wanted = own + other->shared + RESERVED_SHARED;
+  int blocks = 0;
+  cu_result result = c->driver.OccupancyBlocks(
+      &blocks, kernel->code, (int)kernel->threads, (size_t)kernel->shared);
+  if (result != CU_SUCCESS || wanted <= blocks * own ||
+      wanted > c->shared_of_all) {
+    return result;
+  }
+  int64_t percent =
+      wanted * 100 / c->shared_of_all + (wanted * 100 % c->shared_of_all != 0);
+  return c->driver.FuncSetAttribute(
+      kernel->code, CU_FUNC_PREFERRED_SHARED_CARVEOUT, (int)percent);
+}
+
+static cu_result make_rooms(const rwkvi_cuda *c, const rwkv_pack *pack,
+                            const rwkvi_step *steps, size_t count) {
+  cu_result result = CU_SUCCESS;
+  for (size_t i = 0; i < count && result == CU_SUCCESS; ++i) {
+    if (steps[i].kind == RWKVI_REPEAT) {
+      result = make_rooms(c, pack, steps[i].steps, steps[i].step_count);
+    } else if (steps[i].kind == RWKVI_LAUNCH && steps[i].beside) {
+      const rwkvi_kernel *one = &pack->kernels[steps[i].kernel],
+                         *next = &pack->kernels[steps[i + 1].kernel];
+      result = make_room(c, one, next);
+      result = result ? result : make_room(c, next, one);
+    }
+  }
+  return result;
+}
+
 static rwkv_status resolve(rwkv_runtime *rt, rwkv_pack *pack,
                            const rwkvi_target *target) {
   const rwkvi_cuda *c = rwkvi_cuda_of(rt);
@@ -173,7 +212,12 @@ static rwkv_status resolve(rwkv_runtime *rt, rwkv_pack *pack,
     kernel->code = function;
     RWKVI_TRY(check_limits(rt, pack, kernel));
   }
-  return RWKV_OK;
+  cu_result result = CU_SUCCESS;
+  for (size_t i = 0; i < pack->function_count && result == CU_SUCCESS; ++i) {
+    const rwkvi_function *function = &pack->functions[i];
+    result = make_rooms(c, pack, function->steps, function->step_count);
+  }
+  return rwkvi_cuda_status(rt, result, "cuFuncSetAttribute");
 }
 
 rwkv_status rwkvi_cuda_load(rwkv_runtime *rt, rwkv_pack *pack,

@@ -54,11 +54,13 @@ enum {
   CU_DEVICE_MAX_THREADS_PER_BLOCK = 1,
   CU_DEVICE_COMPUTE_CAPABILITY_MAJOR = 75,
   CU_DEVICE_COMPUTE_CAPABILITY_MINOR = 76,
+  CU_DEVICE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR = 81,
   CU_DEVICE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97,
   CU_DEVICE_MEMORY_POOLS_SUPPORTED = 115,
   CU_FUNC_MAX_THREADS_PER_BLOCK = 0,
   CU_FUNC_SHARED_SIZE_BYTES = 1, /* that the code declares */
-  CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
+  CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
+  CU_FUNC_PREFERRED_SHARED_CARVEOUT = 9 /* percent; a hint */
 };
 
 /* Options of cuModuleLoadDataEx. */
@@ -115,6 +117,9 @@ enum {
     "cuFuncGetAttribute")                                                      \
   X(FuncSetAttribute, (cu_function function, int attribute, int value),        \
     "cuFuncSetAttribute")                                                      \
+  X(OccupancyBlocks,                                                           \
+    (int *blocks, cu_function function, int threads, size_t shared),           \
+    "cuOccupancyMaxActiveBlocksPerMultiprocessor")                             \
   X(MemAlloc, (cu_pointer * pointer, size_t bytes), "cuMemAlloc_v2")           \
   X(MemFree, (cu_pointer pointer), "cuMemFree_v2")                             \
   X(MemHostAlloc, (void **memory, size_t bytes, unsigned flags),               \

@@ -88,7 +88,7 @@ static rwkv_status launch_one(rwkv_runtime *rt, const rwkvi_launch *launch,
   }
   parameters[n++] = (uintptr_t)c->scratch;
   parameters[n++] = (uintptr_t)&bits;
-  parameters[n++] = 0; /* the first task */
+  parameters[n++] = (uint64_t)launch->first;
   rwkvi_emu_grid grid = {.name = kernel->symbol,
                          .parameters = parameters,
                          .tasks = launch->tasks,

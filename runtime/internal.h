@@ -258,6 +258,7 @@ typedef struct rwkvi_step {
   size_t kernel;    /* launch */
   bool beside;      /* launch: runs at the same time as the next step */
   rwkvi_expr tasks; /* launch */
+  rwkvi_expr first_task; /* launch; of no operations: 0 */
   size_t ref_count; /* launch: buffers; copy: to, from */
   rwkvi_ref *refs;
   int64_t from, to;  /* repeat */
@@ -351,7 +352,8 @@ typedef struct rwkvi_launch {
   void *const *buffers;
   const int64_t *buffer_bytes; /* of each */
   size_t buffer_count;
-  int64_t tasks, chunk, chunks;
+  int64_t first, tasks; /* number of the first one; how many there are */
+  int64_t chunk, chunks;
 } rwkvi_launch;
 
 /*

@@ -185,13 +185,17 @@ static rwkv_status check_step(const sizing *s, const rwkvi_step *step,
                             "copies between buffers of different sizes");
   }
   /* Without the layer index one evaluation is enough. */
-  int64_t end = step->tasks.symbols & 1u << RWKV_SIZE_L ? to : from + 1;
-  int64_t sizes[RWKV_SIZE_COUNT], tasks;
+  uint32_t symbols = step->tasks.symbols | step->first_task.symbols;
+  int64_t end = symbols & 1u << RWKV_SIZE_L ? to : from + 1;
+  int64_t sizes[RWKV_SIZE_COUNT], tasks, first = 0;
   memcpy(sizes, s->class->sizes, sizeof(sizes));
   for (sizes[RWKV_SIZE_L] = from; sizes[RWKV_SIZE_L] < end;
        ++sizes[RWKV_SIZE_L]) {
     const char *reason = rwkvi_expr_size(&step->tasks, sizes, &tasks);
-    if (reason || tasks > MAX_TASKS) {
+    if (!reason && step->first_task.count > 0) {
+      reason = rwkvi_expr_size(&step->first_task, sizes, &first);
+    }
+    if (reason || tasks > MAX_TASKS || first > MAX_TASKS - tasks) {
       return size_error(s, "step", index,
                         reason ? "has a number of tasks that overflows, is "
                                  "negative or divides by 0"

@@ -175,13 +175,30 @@ static rwkv_status read_steps(planner *p, const rwkvi_where *where,
                               const json_t *json, rwkvi_step **steps,
                               size_t *count);
 
+/* Of a task, or of tasks. */
+static rwkv_status read_number(planner *p, const rwkvi_where *where,
+                               const char *key, const json_t *json,
+                               rwkvi_expr *number) {
+  const rwkvi_where here = {where, key, 0};
+  RWKVI_TRY(
+      rwkvi_expr_read(p->in, &here, json_object_get(json, key), number));
+  uint32_t open =
+      number->symbols & ~(p->bound | (p->repeat ? 1u << RWKV_SIZE_L : 0));
+  return open == 0
+             ? RWKV_OK
+             : rwkvi_json_fail(
+                   p->in, &here, RWKV_E_FORMAT, "%s",
+                   open & 1u << RWKV_SIZE_L
+                       ? "expected \"l\" inside a repeat only"
+                       : "expected symbols that an argument's shape binds");
+}
+
 static rwkv_status read_launch(planner *p, const rwkvi_where *where,
                                const json_t *json, rwkvi_step *step) {
-  static const char *const keys[] = {"launch", "tasks", "buffers", "?beside",
-                                     NULL};
+  static const char *const keys[] = {"launch",  "tasks",   "?from",
+                                     "buffers", "?beside", NULL};
   RWKVI_TRY(rwkvi_json_object(p->in, where, json, keys));
-  const rwkvi_where launch_where = {where, "launch", 0},
-                    tasks_where = {where, "tasks", 0};
+  const rwkvi_where launch_where = {where, "launch", 0};
   if (p->pack->kernel_count == 0) {
     return rwkvi_json_fail(p->in, where, RWKV_E_FORMAT,
                            "there is no kernel to launch");
@@ -192,16 +209,9 @@ static rwkv_status read_launch(planner *p, const rwkvi_where *where,
                            (int64_t)p->pack->kernel_count - 1, &kernel));
   step->kind = RWKVI_LAUNCH;
   step->kernel = (size_t)kernel;
-  RWKVI_TRY(rwkvi_expr_read(p->in, &tasks_where, json_object_get(json, "tasks"),
-                            &step->tasks));
-  uint32_t open =
-      step->tasks.symbols & ~(p->bound | (p->repeat ? 1u << RWKV_SIZE_L : 0));
-  if (open) {
-    return rwkvi_json_fail(
-        p->in, &tasks_where, RWKV_E_FORMAT, "%s",
-        open & 1u << RWKV_SIZE_L
-            ? "expected \"l\" inside a repeat only"
-            : "expected symbols that an argument's shape binds");
+  RWKVI_TRY(read_number(p, where, "tasks", json, &step->tasks));
+  if (json_object_get(json, "from")) {
+    RWKVI_TRY(read_number(p, where, "from", json, &step->first_task));
   }
   RWKVI_TRY(read_refs(p, &(rwkvi_where){where, "buffers", 0},
                       json_object_get(json, "buffers"), step));

@@ -65,8 +65,12 @@ static rwkv_status run_launches(running *r, const rwkvi_step *step,
     launch->buffers = model->buffers + buffers;
     launch->buffer_bytes = model->buffer_bytes + buffers;
     launch->buffer_count = step[count].ref_count;
-    rwkvi_expr_size(&step[count].tasks, r->sizes,
-                    &launch->tasks); /* cannot fail: see layout.c */
+    /* Neither can fail: see layout.c. */
+    rwkvi_expr_size(&step[count].tasks, r->sizes, &launch->tasks);
+    launch->first = 0;
+    if (step[count].first_task.count > 0) {
+      rwkvi_expr_size(&step[count].first_task, r->sizes, &launch->first);
+    }
     for (size_t i = 0; i < step[count].ref_count; ++i, ++buffers) {
       model->buffers[buffers] =
           resolve(r, &step[count].refs[i], &model->buffer_bytes[buffers]);

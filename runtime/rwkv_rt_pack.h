@@ -26,7 +26,8 @@
  *        arch: as in an LLVM triple (x86_64, aarch64); features: LLVM's names, all needed; on the host the first target that
  *        fits is used, on another device the one closest to it (docs/Pack.md); offset: from the start of the blobs.
  *   plan:  { "temporaries": [ { "dtype": str, "shape": [expr, ..] } ], "steps": [step, ..] }
- *   step:  { "launch": kernel index, "tasks": expr, "buffers": [ref, ..] }
+ *   step:  { "launch": kernel index, "tasks": expr, "from"?: expr, "buffers": [ref, ..] }
+ *          runs tasks 0 .. tasks-1, or from .. from+tasks-1
  *          "beside"?: bool: true lets the launch run at the same time as the next step, which is a launch and reads and
  *          writes nothing that this one writes
  *        | { "copy": [to ref, from ref] }                 same dtype and number of elements

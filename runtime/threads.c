@@ -74,11 +74,12 @@ static void work(rwkvi_threads *pool, int32_t index) {
       position -= launch->chunks;
       ++launch;
     }
-    int64_t begin = position * launch->chunk, left = launch->tasks - begin;
+    int64_t done = position * launch->chunk, left = launch->tasks - done;
+    int64_t begin = launch->first + done;
     args.buffers = launch->buffers;
     launch->kernel->entry(&args, begin,
-                          left > launch->chunk ? begin + launch->chunk
-                                               : launch->tasks);
+                          begin +
+                              (left > launch->chunk ? launch->chunk : left));
   }
   if (status) {
     atomic_fetch_or_explicit(&pool->status, status, memory_order_relaxed);
@@ -163,7 +164,8 @@ int32_t rwkvi_threads_run(rwkvi_threads *pool, rwkvi_launch *launches,
       rwkv_kernel_args args = {launches[i].buffers, sizes, pool->scratch[0],
                                &status};
       if (launches[i].tasks > 0) {
-        launches[i].kernel->entry(&args, 0, launches[i].tasks);
+        launches[i].kernel->entry(&args, launches[i].first,
+                                  launches[i].first + launches[i].tasks);
       }
     }
     return status;

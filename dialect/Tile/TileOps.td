@@ -74,18 +74,20 @@ def Tile_SizeOp : Tile_Op<"size", [Pure]> {
 }
 
 def Tile_LaunchOp : Tile_Op<"launch", [Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "Host side: run all tasks of a kernel";
+  let summary = "Host side: run tasks of a kernel";
   let description = [{
-    `tasks` is their number, computed from `tile.size` by ops of `arith`; none is no launch. The kernel's buffers are the
-    inputs, the weights and the results, in this order. Tasks are independent of each other. With `into` the results are
-    written over these values, which nobody else reads: results of another launch, of which one or the other has tasks.
+    `tasks` is their number, computed from `tile.size` by ops of `arith`; none is no launch. Their numbers start at 0, or
+    at `from`. The kernel's buffers are the inputs, the weights and the results, in this order. Tasks are independent of
+    each other. With `into` the results are written over these values, which nobody else reads: results of another
+    launch, where what the tasks do not write stays, and which they may read.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Index:$tasks, Variadic<AnyRankedTensor>:$inputs,
-                       Variadic<AnyRankedTensor>:$into, FlatSymbolRefArrayAttr:$weights);
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Index:$tasks, Optional<Index>:$from,
+                       Variadic<AnyRankedTensor>:$inputs, Variadic<AnyRankedTensor>:$into,
+                       FlatSymbolRefArrayAttr:$weights);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
-    $kernel `tasks` `(` $tasks `)` `(` $inputs `)` `weights` $weights (`into` `(` $into^ `:` type($into) `)`)? attr-dict
-    `:` functional-type($inputs, $results)
+    $kernel `tasks` `(` $tasks (`from` $from^)? `)` `(` $inputs `)` `weights` $weights
+    (`into` `(` $into^ `:` type($into) `)`)? attr-dict `:` functional-type($inputs, $results)
   }];
 }
 

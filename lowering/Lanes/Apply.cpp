@@ -38,7 +38,9 @@ void PipelineEmitter::apply() {
   if (hasUnit()) {
     init.append(2, word(0));
   }
+  awaitBegin();
   SmallVector<Value> after = plan.usesPairs() ? applyInRange(entry, init) : applyAll(entry, init);
+  awaitEnd();
   WarpTiles tiles = makeTiles(entry, column);
   ValueRange rest = after;
   for (auto [arg, place, placement] : llvm::zip_equal(args, carried, placements)) {

@@ -125,7 +125,8 @@ private:
     kernel.getBody().walk([&](Operation *op) {
       for (Value value : op->getResults()) {
         auto type = dyn_cast<RankedTensorType>(value.getType());
-        if (type && !isa<tile::LoadOp>(op)) {
+        auto load = dyn_cast<tile::LoadOp>(op);
+        if (type && !(load && isLarge(load))) {
           points = std::max(points, type.getNumElements());
         }
       }
@@ -523,6 +524,20 @@ private:
   void growShared(Value memory, int64_t bytes) override {
     auto it = llvm::find_if(allocations, [&](const Allocation &allocation) { return allocation.pointer == memory; });
     it->bytes = bytes;
+  }
+  void overlay(Value memory, ArrayRef<Memory> others) override {
+    auto find = [&](Value pointer) {
+      return llvm::find_if(allocations, [&](const Allocation &allocation) { return allocation.pointer == pointer; });
+    };
+    int64_t next = 0;
+    for (const Memory &other : others) {
+      auto it = find(other.pointer);
+      it->within = memory;
+      it->at = next;
+      next = llvm::alignTo(next + it->bytes, kBufferAlignment);
+    }
+    auto whole = find(memory);
+    whole->bytes = std::max(whole->bytes, next);
   }
   void emitViolation(Value violated, int32_t statusBit, Value lane) override {
     Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, e.index(0));

@@ -27,26 +27,55 @@ void PipelineEmitter::run() {
   number = toIndex(e.hooks.emitUniform(b, loc, narrow(e.laneDivided(warp))));
   lane = e.laneModulo(warp);
   ring = surroundings.allocateShared(plan.ringBytes());
+  surroundings.overlay(ring, places);
   slots.emplace(e, plan, ring);
   exchange = surroundings.allocateShared(0);
   exchangeSize = arith::ConstantIndexOp::create(b, loc, 0);
   exchangeStart = arith::MulIOp::create(b, loc, number, exchangeSize);
-  beginAhead();
   readAlike();
-  slots->begin();
   auto role = [&](int64_t from, int64_t to, function_ref<void()> body) {
     Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, number, e.index(from));
     Value below = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, e.index(to));
     e.ifTrue(arith::AndIOp::create(b, loc, inside, below), body);
   };
   role(0, plan.firstApplier(), [&] {
-    withRegisters(plan.moved, [&] { plan.idle ? role(0, plan.preparers, [&] { prepare(); }) : prepare(); });
+    withRegisters(plan.moved, [&] {
+      begin();
+      plan.idle ? role(0, plan.preparers, [&] { prepare(); }) : prepare();
+      end();
+    });
   });
   role(plan.firstApplier(), plan.warps(), [&] { withRegisters(-plan.moved, [&] { apply(); }); });
-  slots->end();
-  endAhead();
+  if (int64_t all = e.lanes / warp; all > plan.warps()) {
+    role(plan.warps(), all, [&] {
+      awaitBegin();
+      awaitEnd();
+    });
+  }
   exchangeSize.setValueAttr(b.getIndexAttr(exchangeBytes));
   surroundings.growShared(exchange, exchangeBytes * plan.warps());
+}
+
+// What is carried lies where slots will be: first it is read by those who apply, in the end it is written by them.
+// Roles meet in the middle of their code, which are no moments that lifetimes of other memory could end with.
+
+void PipelineEmitter::begin() {
+  e.hooks.emitBarrier(b, loc);
+  slots->begin();
+  beginAhead();
+  e.hooks.emitBarrier(b, loc);
+}
+
+void PipelineEmitter::end() {
+  e.hooks.emitBarrier(b, loc);
+  endAhead();
+  slots->end();
+  e.hooks.emitBarrier(b, loc);
+}
+
+void PipelineEmitter::awaitBegin() {
+  e.hooks.emitBarrier(b, loc);
+  e.hooks.emitBarrier(b, loc);
 }
 
 void PipelineEmitter::readAlike() {

@@ -20,6 +20,11 @@ public:
   void run();
 
 private:
+  /// All lanes of the task, before and after chunks: those who prepare, and those who wait for them.
+  void begin();
+  void end();
+  void awaitBegin();
+  void awaitEnd() { awaitBegin(); }
   /// States that all who apply have, before one of them writes what becomes of them.
   void readAlike();
   /// What `body` emits has so many registers more than the rest.

@@ -17,8 +17,18 @@ MemorySizes lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> 
   std::vector<Interval> intervals =
       findLifetimes(function, allocations, kAlignment, [&](Operation *op) { return meetings.contains(op); });
   std::vector<Interval *> order;
+  llvm::DenseMap<Value, Interval *> byPointer;
   for (Interval &interval : intervals) {
-    order.push_back(&interval);
+    byPointer[interval.pointer] = &interval;
+  }
+  llvm::DenseMap<Interval *, SmallVector<Interval *, 2>> parts; // at offsets from those that they are parts of
+  for (auto [interval, allocation] : llvm::zip_equal(intervals, allocations)) {
+    if (allocation.within && !interval.pointer.use_empty()) {
+      interval.offset = allocation.at;
+      parts[byPointer.at(allocation.within)].push_back(&interval);
+    } else {
+      order.push_back(&interval);
+    }
   }
   auto getRank = [](const Interval *x) {
     return std::pair(x->isNear, x->isNear ? 0 : x->uses / static_cast<double>(x->bytes));
@@ -34,14 +44,23 @@ MemorySizes lanes::placeAllocations(func::FuncOp function, ArrayRef<Allocation> 
       interval->pointer.getDefiningOp()->erase();
       continue;
     }
-    interval->offset = findOffset(*interval, shared);
+    Interval all = *interval; // with its parts, for which others make room where it is not needed itself
+    for (const Interval *part : parts.lookup(interval)) {
+      all.from = std::min(all.from, part->from);
+      all.to = std::max(all.to, part->to);
+    }
+    interval->offset = findOffset(all, shared);
     bool fits = interval->offset + interval->bytes <= machine.sharedBytes;
     if (!fits) {
-      interval->offset = findOffset(*interval, other);
+      interval->offset = findOffset(all, other);
     }
     int64_t &size = fits ? sizes.shared : sizes.scratch;
     size = std::max(size, interval->offset + interval->bytes);
     (fits ? shared : other).push_back(interval);
+    for (Interval *part : parts.lookup(interval)) {
+      part->offset += interval->offset;
+      (fits ? shared : other).push_back(part);
+    }
   }
   // Generic pointers: the code generator finds out what they point to.
   OpBuilder b = OpBuilder::atBlockBegin(&function.getBody().front());

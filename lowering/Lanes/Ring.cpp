@@ -11,11 +11,9 @@ using namespace rwkv::warps;
 
 void Ring::begin() {
   forEachMeeting([&](Value place, int64_t count) { e.hooks.emitMeeting(b, loc, place, count); });
-  e.barrier();
 }
 
 void Ring::end() {
-  e.barrier();
   forEachMeeting([&](Value place, int64_t) { e.hooks.emitMeetingEnd(b, loc, place); });
 }
 

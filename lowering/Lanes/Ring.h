@@ -14,7 +14,7 @@ public:
 
   Ring(Emitter &e, const Pipeline &plan, mlir::Value memory) : e(e), b(e.b), loc(e.loc), plan(plan), memory(memory) {}
 
-  /// By all lanes of the task, before and after all chunks.
+  /// By the first lane of the task, before and after all chunks.
   void begin();
   void end();
 

@@ -118,10 +118,17 @@ private:
     if (failed(tasks)) {
       return failure();
     }
+    Object step{
+        {"launch", kernels.lookup(launch.getKernel())}, {"tasks", std::move(*tasks)}, {"buffers", std::move(buffers)}};
+    if (launch.getFrom()) {
+      FailureOr<llvm::json::Value> from = spell(launch.getFrom());
+      if (failed(from)) {
+        return failure();
+      }
+      step["from"] = std::move(*from);
+    }
     joinNeighbours(reads, writes);
-    steps.push_back(Object{{"launch", kernels.lookup(launch.getKernel())},
-                           {"tasks", std::move(*tasks)},
-                           {"buffers", std::move(buffers)}});
+    steps.push_back(std::move(step));
     return success();
   }
 
@@ -145,15 +152,16 @@ private:
   static Value findLast(Value result) {
     for (OpOperand &use : result.getUses()) {
       auto over = dyn_cast<tile::LaunchOp>(use.getOwner());
-      auto [first, count] = over ? over.getODSOperandIndexAndLength(2) : std::pair<unsigned, unsigned>(0, 0);
-      if (use.getOperandNumber() >= first && use.getOperandNumber() < first + count) {
+      unsigned first =
+          over && !over.getInto().empty() ? over.getInto().getBeginOperandIndex() : use.getOperandNumber() + 1;
+      if (use.getOperandNumber() >= first) {
         return findLast(over.getResult(use.getOperandNumber() - first));
       }
     }
     return result;
   }
 
-  /// A number of tasks as an expression.
+  /// A number of a task, or of tasks, as an expression.
   FailureOr<llvm::json::Value> spell(Value number) {
     if (APInt constant; matchPattern(number, m_ConstantInt(&constant))) {
       return llvm::json::Value(constant.getSExtValue());

@@ -367,9 +367,19 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
 }
 
 void KernelLowering::lowerPipeline(tile::PipelineOp pipeline, ArrayRef<Operation *> piece) {
-  SmallVector<Memory> places = allocateAll(pipeline.getStates());
-  SmallVector<Value> none(places.size());
-  lowerPiece(piece, pipeline.getStates(), none, places);
+  SmallVector<Memory> places, targets;
+  SmallVector<Value> values;
+  for (Value state : pipeline.getStates()) {
+    // What a branch leaves, and nobody else reads, is carried where it is.
+    bool isThere = state.getDefiningOp<scf::IfOp>() && state.hasOneUse();
+    places.push_back(isThere ? memories.lookup(state) : allocate(state));
+    if (!isThere) {
+      values.push_back(state);
+      targets.push_back(places.back());
+    }
+  }
+  SmallVector<Value> none(values.size());
+  lowerPiece(piece, values, none, targets);
   Value from = getScalar(pipeline.getFrom()), to = getScalar(pipeline.getTo()), step = getScalar(pipeline.getStep());
   meet();
   lowerPhases(pipeline, places, from, to, step);

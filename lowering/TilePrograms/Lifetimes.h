@@ -12,6 +12,8 @@ struct Allocation {
   mlir::Value pointer;
   int64_t bytes;
   bool isNear = false; // what it is for needs the memory close to the units
+  mlir::Value within = {}; // of another one, if that is not null: it begins
+  int64_t at = 0;      // so many bytes behind
 };
 
 /// When an allocation is needed, in numbers of moments, and how often; where it is placed.

@@ -45,33 +45,43 @@ private:
   FailureOr<SmallVector<Value>> emitHeads(FusedOp fused) {
     TypeRange types = fused.getResultTypes();
     ScheduleAttr schedule = (*fused.getBody().getOps<RecurrenceOp>().begin()).getScheduleAttr();
-    SmallVector<Value> few;
-    if (schedule && schedule.getLeast() > 0) {
-      FailureOr<SmallVector<Value>> results = launch(fused, createTokensEmitter, {}, types);
-      if (failed(results)) {
-        return failure();
-      }
-      few = *results;
-    }
     std::optional<Segments> segments = Segments::find(fused);
-    if (!segments) {
-      return launch(fused, createHeadsEmitter, {}, types, few);
-    }
+    FailureOr<SmallVector<Value>> many =
+        segments ? emitSegments(fused, *segments) : launch(fused, createHeadsEmitter, {}, types);
+    bool few = schedule && schedule.getLeast() > 0;
+    return few && succeeded(many) ? launch(fused, createTokensEmitter, {}, types, *many) : many;
+  }
+
+  FailureOr<SmallVector<Value>> emitSegments(FusedOp fused, const Segments &segments) {
     auto run = [&](auto create, ValueRange inputs, TypeRange results, ValueRange into = {}) {
       return launch(
           fused,
           [&](FusedOp group, tile::KernelOp kernel, OpBuilder builder) {
-            return create(group, kernel, builder, *segments, inputs);
+            return create(group, kernel, builder, segments, inputs);
           },
           inputs, results, into);
     };
-    FailureOr<SmallVector<Value>> effects =
-        run(createEffectsEmitter, {}, {segments->getStatesType(), segments->getTransitionsType()});
+    Type states = segments.getStatesType();
+    FailureOr<SmallVector<Value>> effects = run(createEffectsEmitter, {}, {states, segments.getTransitionsType()});
     if (failed(effects)) {
       return failure();
     }
-    FailureOr<SmallVector<Value>> starts = run(createStartsEmitter, *effects, segments->getStatesType());
-    return failed(starts) ? starts : run(createSegmentsEmitter, *starts, types, few);
+    SmallVector<Type> types(fused.getResultTypes());
+    types.push_back(states);
+    FailureOr<SmallVector<Value>> first = run(createFirstEmitter, {}, types);
+    if (failed(first)) {
+      return failure();
+    }
+    FailureOr<SmallVector<Value>> starts = run(createStartsEmitter, *effects, states, first->back());
+    if (failed(starts)) {
+      return failure();
+    }
+    first->back() = starts->front();
+    FailureOr<SmallVector<Value>> all = run(createOthersEmitter, {}, types, *first);
+    if (succeeded(all)) {
+      all->pop_back();
+    }
+    return all;
   }
 
   /// Emits a kernel, or finds the same one, and launches it in front of the group.
@@ -93,8 +103,9 @@ private:
       call->kernel.erase();
     }
     OpBuilder builder(fused);
-    auto launch = tile::LaunchOp::create(builder, fused.getLoc(), results, FlatSymbolRefAttr::get(it->second),
-                                         call->tasks, call->inputs, into, builder.getArrayAttr(call->weights));
+    auto launch =
+        tile::LaunchOp::create(builder, fused.getLoc(), results, FlatSymbolRefAttr::get(it->second), call->tasks,
+                               call->from, call->inputs, into, builder.getArrayAttr(call->weights));
     return SmallVector<Value>(launch.getResults());
   }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Recurrences: a task runs one head of one sequence, with the ops before and after the recurrence that stay within the
-// head, or a part of the head's values. Tokens are taken one by one, or C at a time with what is left over one by one.
+#include "passes/Expand/Heads.h"
+
 #include "passes/AffineState/AffineState.h"
-#include "passes/Expand/Part.h"
-#include "passes/Expand/Segments.h"
 #include "passes/Fuse/Shapes.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -11,452 +9,364 @@
 using namespace mlir;
 using namespace rwkv;
 
-namespace {
-
-class HeadsEmitter : public KernelEmitter {
-public:
-  HeadsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder)
-      : KernelEmitter(fused, kernel, builder), recurrence(*fused.getBody().getOps<RecurrenceOp>().begin()),
-        part(recurrence) {}
-
-protected:
-  LogicalResult run() override {
-    if (failed(part.prepare())) {
-      return failure();
-    }
-    heads = cast<RankedTensorType>(recurrence.getInits().front().getType()).getDimSize(1);
-    row = chooseRow();
-    Value reset = recurrence.getReset(), sequence = over(row, index(heads));
-    head = modulo(row, index(heads));
-
-    precision = getTilePrecision(recurrence.getProductPrecision());
-    auto target = kernel->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
-    writesOut = target && target.getLanes() > 1;
-    SmallVector<Value> consts = loadConsts(), carried = loadStates();
-    if (failed(emitSequence(sequenceStart(sequence, reset), sequenceEnd(sequence, reset), consts, carried))) {
-      return failure();
-    }
-    finish(carried);
-    return success();
+LogicalResult HeadsEmitter::run() {
+  if (failed(part.prepare())) {
+    return failure();
   }
+  heads = cast<RankedTensorType>(recurrence.getInits().front().getType()).getDimSize(1);
+  row = chooseRow();
+  Value reset = recurrence.getReset(), sequence = over(row, index(heads));
+  head = modulo(row, index(heads));
 
-  Value countTasks(TileEmitter &e, Sizes size) override { return e.times(countHeads(e, size), areMany(e, size)); }
-
-  Value countHeads(TileEmitter &e, Sizes size) {
-    int64_t parts = heads * part.getCount();
-    return e.times(size(recurrence.getReset() ? tile::Size::S : tile::Size::B), e.index(parts));
+  precision = getTilePrecision(recurrence.getProductPrecision());
+  auto target = kernel->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>("rwkv.target");
+  writesOut = target && target.getLanes() > 1;
+  SmallVector<Value> consts = loadConsts(), carried = loadStates();
+  if (failed(emitSequence(sequenceStart(sequence, reset), sequenceEnd(sequence, reset), consts, carried))) {
+    return failure();
   }
+  finish(carried);
+  return success();
+}
 
-  /// 1 if sequences have as many tokens as the schedule wants, on average, else 0.
-  Value areMany(TileEmitter &e, Sizes size) {
-    ScheduleAttr schedule = recurrence.getScheduleAttr();
-    if (!schedule || schedule.getLeast() == 0) {
-      return e.index(1);
-    }
-    Value tokens = size(tile::Size::T);
-    if (recurrence.getReset()) {
-      tokens = e.over(tokens, e.most(size(tile::Size::S), e.index(1)));
-    }
-    return e.least(e.over(tokens, e.index(schedule.getLeast())), e.index(1));
+Value HeadsEmitter::countHeads(TileEmitter &e, Sizes size) {
+  int64_t parts = heads * part.getCount();
+  return e.times(size(recurrence.getReset() ? tile::Size::S : tile::Size::B), e.index(parts));
+}
+
+Value HeadsEmitter::areMany(TileEmitter &e, Sizes size) {
+  ScheduleAttr schedule = recurrence.getScheduleAttr();
+  if (!schedule || schedule.getLeast() == 0) {
+    return e.index(1);
   }
-
-  /// In which form tokens run; null: one by one.
-  virtual ScheduleAttr chooseSchedule() { return recurrence.getScheduleAttr(); }
-
-  // ---- what is different where sequences are cut into segments
-
-  /// Which head of which sequence the task runs.
-  virtual Value chooseRow() {
-    if (part.getCount() == 1) {
-      return kernel.getTask();
-    }
-    partNumber = modulo(kernel.getTask(), index(part.getCount()));
-    return over(kernel.getTask(), index(part.getCount()));
+  Value tokens = size(tile::Size::T);
+  if (recurrence.getReset()) {
+    tokens = e.over(tokens, e.most(size(tile::Size::S), e.index(1)));
   }
-  virtual SmallVector<Value> loadStates() {
-    return llvm::map_to_vector(recurrence.getInits(), [&](Value init) { return loadInit(init); });
+  return e.least(e.over(tokens, e.index(schedule.getLeast())), e.index(1));
+}
+
+Value HeadsEmitter::chooseRow() {
+  if (part.getCount() == 1) {
+    return kernel.getTask();
   }
-  /// From which to which token of a sequence of so many chunks it runs these.
-  virtual std::pair<Value, Value> chooseChunks(Value start, Value count, Value size) {
-    return {start, plus(start, times(count, size))};
-  }
-  /// Where it stops to run tokens, of which those behind `rest` are in no chunk; null: it runs none of these.
-  virtual Value chooseEnd(Value rest, Value end) { return end; }
-  /// How many tiles are carried behind the states, which chunks multiply; if there are any, outputs are not wanted.
-  virtual unsigned countTransitions() const { return 0; }
-  virtual void finish(ValueRange carried) { storeStates(carried); }
+  partNumber = modulo(kernel.getTask(), index(part.getCount()));
+  return over(kernel.getTask(), index(part.getCount()));
+}
 
-  RecurrenceOp recurrence;
-  Part part;
-  int64_t heads = 0;
-  Value row, head, partNumber;
+Type HeadsEmitter::stateType(Value init) {
+  return tileType(ofPart(stateShape(init)), getElementTypeOrSelf(init.getType()));
+}
 
-  static tile::Precision getTilePrecision(Precision precision) {
-    switch (precision) {
-    case Precision::f32:
-      return tile::Precision::f32;
-    case Precision::tf32:
-      return tile::Precision::tf32;
-    case Precision::bf16:
-      return tile::Precision::bf16;
-    }
-    llvm_unreachable("all precisions are handled");
-  }
+Value HeadsEmitter::stateOffset(Value init) {
+  ArrayRef<int64_t> shape = stateShape(init);
+  return fromPart(mulAdd(row, llvm::product_of(shape), index(0)), shape.back());
+}
 
-  // ---- states: [sequence, head, K.., V]
+int64_t HeadsEmitter::stateStride(Value init) {
+  ArrayRef<int64_t> shape = stateShape(init);
+  return part.getCount() > 1 && shape.size() > 1 ? shape.back() : 0;
+}
 
-  Value loadInit(Value init) { return load(buffer(init), stateOffset(init), stateType(init), stateStride(init)); }
+SmallVector<int64_t> HeadsEmitter::ofPart(ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> result(shape);
+  result.back() /= part.getCount();
+  return result;
+}
 
-  static ArrayRef<int64_t> stateShape(Value init) {
-    return cast<RankedTensorType>(init.getType()).getShape().drop_front(2);
-  }
-  Type stateType(Value init) { return tileType(ofPart(stateShape(init)), getElementTypeOrSelf(init.getType())); }
-
-  /// Tasks run over (sequence, head, part), the first two in the order of the state's leading axes.
-  Value stateOffset(Value init) {
-    ArrayRef<int64_t> shape = stateShape(init);
-    return fromPart(mulAdd(row, llvm::product_of(shape), index(0)), shape.back());
-  }
-  int64_t stateStride(Value init) {
-    ArrayRef<int64_t> shape = stateShape(init);
-    return part.getCount() > 1 && shape.size() > 1 ? shape.back() : 0;
-  }
-
-  // ---- parts of the value axis
-
-  SmallVector<int64_t> ofPart(ArrayRef<int64_t> shape) {
-    SmallVector<int64_t> result(shape);
-    result.back() /= part.getCount();
-    return result;
-  }
-  /// Where the task's part of so many values starts, if the first one is at `offset`.
-  Value fromPart(Value offset, int64_t values) {
-    return partNumber ? plus(offset, times(partNumber, index(values / part.getCount()))) : offset;
-  }
-  /// Whether the task has a part alone of what `value` of the region is.
-  bool isInParts(Value value) { return partNumber && part.isAlong(value); }
-
-  void storeStates(ValueRange states) {
-    Operation *yield = fused.getBody().front().getTerminator();
-    for (auto [i, value] : llvm::enumerate(yield->getOperands())) {
-      if (std::optional<unsigned> k = stateIndex(value)) {
-        Value init = recurrence.getInits()[*k];
-        store(states[*k], output(i), stateOffset(init), stateStride(init));
-      }
+void HeadsEmitter::storeStates(ValueRange states) {
+  Operation *yield = fused.getBody().front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(yield->getOperands())) {
+    if (std::optional<unsigned> k = stateIndex(value)) {
+      Value init = recurrence.getInits()[*k];
+      store(states[*k], output(i), stateOffset(init), stateStride(init));
     }
   }
+}
 
-  /// Which state a value is the final value of.
-  std::optional<unsigned> stateIndex(Value value) {
-    if (value.getDefiningOp() != recurrence) {
-      return std::nullopt;
-    }
-    unsigned result = cast<OpResult>(value).getResultNumber(), k = 0;
-    for (Value yielded : recurrence.getYield().getOperands().take_front(result)) {
-      k += isa<StateType>(yielded.getType());
-    }
-    bool isState = isa<StateType>(recurrence.getYield().getOperand(result).getType());
-    return isState ? std::optional<unsigned>(k) : std::nullopt;
+std::optional<unsigned> HeadsEmitter::stateIndex(Value value) {
+  if (value.getDefiningOp() != recurrence) {
+    return std::nullopt;
   }
-
-private:
-  SmallVector<Value> loadConsts() {
-    SmallVector<Value> tiles;
-    auto args = recurrence.getToken().getArguments().drop_front(recurrence.getOver().size());
-    for (auto [value, arg] : llvm::zip(recurrence.getConsts(), args)) {
-      auto type = cast<RankedTensorType>(value.getType());
-      SmallVector<int64_t> shape(type.getShape().drop_front());
-      Value offset = mulAdd(groupOf(type.getDimSize(0)), llvm::product_of(shape), index(0));
-      if (isInParts(arg)) {
-        offset = fromPart(offset, shape.back());
-        shape = ofPart(shape);
-      }
-      tiles.push_back(load(buffer(value), offset, tileType(shape, type.getElementType())));
-    }
-    return tiles;
+  unsigned result = cast<OpResult>(value).getResultNumber(), k = 0;
+  for (Value yielded : recurrence.getYield().getOperands().take_front(result)) {
+    k += isa<StateType>(yielded.getType());
   }
+  bool isState = isa<StateType>(recurrence.getYield().getOperand(result).getType());
+  return isState ? std::optional<unsigned>(k) : std::nullopt;
+}
 
-  /// Head h reads group h * groups / heads.
-  Value groupOf(int64_t groups) {
-    return groups == heads ? head : arith::DivUIOp::create(b, loc, head, index(heads / groups)).getResult();
-  }
-
-  /// The first token at which every counter is a multiple of a chunk's length, if not `end`.
-  Value alignChunks(const AffineState &form, ValueRange states, Value size, Value start, Value end) {
-    Value head, aligned = arith::ConstantOp::create(b, loc, b.getBoolAttr(true));
-    for (auto [state, value] : llvm::zip_equal(form.states, states)) {
-      if (state.path.empty() || state.path.front().kind != StateStep::Kind::count) {
-        continue;
-      }
-      // Anything may lie in memory, also what is no count: then no token is.
-      Value number = sum(value, 0);
-      Value last = constant(static_cast<double>(state.path.front().period - 1), number.getType());
-      Value known = arith::MaxNumFOp::create(b, loc, number, constant(0.0, number.getType()));
-      known = arith::MinNumFOp::create(b, loc, known, last);
-      Value whole = arith::FPToUIOp::create(b, loc, b.getI64Type(), known);
-      Value back = arith::UIToFPOp::create(b, loc, number.getType(), whole);
-      Value isCount = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, back, number);
-      Value behind = arith::RemUIOp::create(b, loc, arith::IndexCastOp::create(b, loc, b.getIndexType(), whole), size);
-      Value missing = arith::RemUIOp::create(b, loc, arith::SubIOp::create(b, loc, size, behind), size);
-      head = head ? head : missing;
-      Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, missing, head);
-      aligned = arith::AndIOp::create(b, loc, aligned, arith::AndIOp::create(b, loc, isCount, same));
-    }
-    Value first = arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, start, head), end);
-    return arith::SelectOp::create(b, loc, aligned, first, end);
-  }
-
-  LogicalResult emitSequence(Value start, Value end, ArrayRef<Value> consts, SmallVector<Value> &carried) {
-    RecurrenceOp region = part.getRecurrence();
-    auto step = [&](ValueRange args) { return emitStep(*this, region, args); };
-    ScheduleAttr schedule = chooseSchedule();
-    if (schedule && schedule.getKind() != ScheduleKind::step) {
-      AffineState form(region);
-      if (failed(check(form, schedule))) {
-        return failure();
-      }
-      Value size = index(schedule.getChunk());
-      if (form.getPeriod()) {
-        Value first = alignChunks(form, carried, size, start, end);
-        if (failed(emitLoop(start, first, 0, consts, carried, step))) {
-          return failure();
-        }
-        start = first;
-      }
-      Value count = over(minus(end, start), size);
-      auto [first, last] = chooseChunks(start, count, size);
-      auto chunk = [&](ValueRange args) {
-        unsigned transitions = countTransitions();
-        return emitChunk(*this, region, form, schedule, args.drop_back(transitions), args.take_back(transitions));
-      };
-      if (failed(emitLoop(first, last, schedule.getChunk(), consts, carried, chunk))) {
-        return failure();
-      }
-      start = plus(start, times(count, size));
-      end = chooseEnd(start, end);
-    }
-    return end ? emitLoop(start, end, 0, consts, carried, step) : success();
-  }
-
-  LogicalResult check(const AffineState &form, ScheduleAttr schedule) {
-    if (const Refusal &refusal = form.getRefusal(schedule.getKind()); refusal.op) {
-      return refusal.op->emitOpError("is not legal in a ")
-             << stringifyScheduleKind(schedule.getKind()) << ": " << refusal.reason << " (" << refusal.rule << ")";
-    }
-    if (int64_t limit = form.getChunkLimit(schedule.getKind()); schedule.getChunk() > limit) {
-      return recurrence.emitOpError("expected chunks of at most ")
-             << limit << " tokens"
-             << (limit < AffineState::kMostTokens ? ", which the decay of the value axis permits," : "") << " but got "
-             << schedule.getChunk();
-    }
-    if (int64_t period = form.getPeriod(); period % schedule.getChunk() != 0) {
-      return recurrence.emitOpError("expected chunks that divide the ")
-             << period << " tokens for which a state is held, but got " << schedule.getChunk();
-    }
-    if (schedule.getFill() > 0 && !form.whyNotCut().empty()) {
-      return recurrence.emitOpError("cannot be cut into segments: ") << form.whyNotCut();
-    }
-    return success();
-  }
-
-  // ---- one token, or `batch` tokens
-
-  using Body = function_ref<SmallVector<Value>(ValueRange)>;
-
-  /// Tokens from `start` to `end`, `tokens` at a time (0: one by one, as values without a token axis).
-  LogicalResult emitLoop(Value start, Value end, int64_t tokens, ArrayRef<Value> consts, SmallVector<Value> &states,
-                         Body body) {
-    auto loop = scf::ForOp::create(b, loc, start, end, index(std::max<int64_t>(1, tokens)), states);
-    states.assign(loop.getResults().begin(), loop.getResults().end());
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToEnd(loop.getBody());
-    token = loop.getInductionVar();
-    batch = tokens;
-    tiles.clear();
-    return emitTokens(consts, loop.getRegionIterArgs(), body);
-  }
-
-  LogicalResult emitTokens(ArrayRef<Value> consts, ValueRange states, Body body) {
-    SmallVector<Value> args;
-    for (auto [value, arg] : llvm::zip(recurrence.getOver(), recurrence.getToken().getArguments())) {
-      FailureOr<Value> tile = isInput(value) ? FailureOr<Value>(loadOver(value, isInParts(arg))) : emit(value);
-      if (failed(tile)) {
-        return failure();
-      }
-      args.push_back(!isInput(value) && isInParts(arg) ? takePart(*tile) : *tile);
-    }
-    llvm::append_range(args, consts);
-    llvm::append_range(args, states);
-    SmallVector<Value> yielded = body(args);
-    SmallVector<Value> next;
-    for (auto [result, value] : llvm::zip(recurrence.getResults(), yielded)) {
-      stateIndex(result) ? next.push_back(value) : (void)(tiles[result] = value);
-    }
-    llvm::append_range(next, ArrayRef(yielded).drop_front(recurrence.getNumResults()));
-    Operation *yield = fused.getBody().front().getTerminator();
-    for (auto [i, value] : llvm::enumerate(yield->getOperands())) {
-      if (stateIndex(value) || countTransitions() > 0) {
-        continue;
-      }
-      FailureOr<Value> tile = emit(value);
-      if (failed(tile)) {
-        return failure();
-      }
-      storeRows(*tile, output(i), resultOffset(value), countFeatures(value.getType()));
-    }
-    scf::YieldOp::create(b, loc, next);
-    return success();
-  }
-
-  /// Of what is the same for all parts.
-  Value takePart(Value tile) {
-    SmallVector<int64_t> whole(tile::getTileShape(tile.getType()));
-    SmallVector<Value> offsets(batch ? 1 : 0, index(0));
-    offsets.push_back(fromPart(index(0), whole.back()));
-    return slice(tile, tileType(ofPart(whole), getElementTypeOrSelf(tile.getType())), offsets);
-  }
-
-  /// An operand of the recurrence: its slice for this token, for this head's group, and for this part.
-  Value loadOver(Value value, bool inParts) {
+SmallVector<Value> HeadsEmitter::loadConsts() {
+  SmallVector<Value> tiles;
+  auto args = recurrence.getToken().getArguments().drop_front(recurrence.getOver().size());
+  for (auto [value, arg] : llvm::zip(recurrence.getConsts(), args)) {
     auto type = cast<RankedTensorType>(value.getType());
-    SmallVector<int64_t> shape(type.getShape().drop_front(3));
-    int64_t groups = type.getDimSize(2), size = llvm::product_of(shape);
-    Value offset = mulAdd(mulAdd(token, groups, groupOf(groups)), size, index(0));
-    if (inParts) {
+    SmallVector<int64_t> shape(type.getShape().drop_front());
+    Value offset = mulAdd(groupOf(type.getDimSize(0)), llvm::product_of(shape), index(0));
+    if (isInParts(arg)) {
       offset = fromPart(offset, shape.back());
       shape = ofPart(shape);
     }
-    return loadRows(buffer(value), offset, shape, type.getElementType(), groups * size);
+    tiles.push_back(load(buffer(value), offset, tileType(shape, type.getElementType())));
   }
+  return tiles;
+}
 
-  /// One value of this shape, or one of each token as a row: tokens lie `stride` elements apart.
-  Value loadRows(Value buffer, Value offset, ArrayRef<int64_t> shape, Type element, int64_t stride) {
-    if (!batch) {
-      return load(buffer, offset, tileType(shape, element));
+Value HeadsEmitter::alignChunks(const AffineState &form, ValueRange states, Value size, Value start, Value end) {
+  Value head, aligned = arith::ConstantOp::create(b, loc, b.getBoolAttr(true));
+  for (auto [state, value] : llvm::zip_equal(form.states, states)) {
+    if (state.path.empty() || state.path.front().kind != StateStep::Kind::count) {
+      continue;
     }
-    int64_t size = llvm::product_of(shape);
-    Value rows = load(buffer, offset, tileType({batch, size}, element), stride);
-    return shape.empty() ? sum(rows, 1) : rows;
+    // Anything may lie in memory, also what is no count: then no token is.
+    Value number = sum(value, 0);
+    Value last = constant(static_cast<double>(state.path.front().period - 1), number.getType());
+    Value known = arith::MaxNumFOp::create(b, loc, number, constant(0.0, number.getType()));
+    known = arith::MinNumFOp::create(b, loc, known, last);
+    Value whole = arith::FPToUIOp::create(b, loc, b.getI64Type(), known);
+    Value back = arith::UIToFPOp::create(b, loc, number.getType(), whole);
+    Value isCount = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, back, number);
+    Value behind = arith::RemUIOp::create(b, loc, arith::IndexCastOp::create(b, loc, b.getIndexType(), whole), size);
+    Value missing = arith::RemUIOp::create(b, loc, arith::SubIOp::create(b, loc, size, behind), size);
+    head = head ? head : missing;
+    Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, missing, head);
+    aligned = arith::AndIOp::create(b, loc, aligned, arith::AndIOp::create(b, loc, isCount, same));
   }
+  Value first = arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, start, head), end);
+  return arith::SelectOp::create(b, loc, aligned, first, end);
+}
 
-  void storeRows(Value tile, Value buffer, Value offset, int64_t stride) {
-    if (!batch) {
-      return store(tile, buffer, offset);
+LogicalResult HeadsEmitter::emitSequence(Value start, Value end, ArrayRef<Value> consts, SmallVector<Value> &carried) {
+  RecurrenceOp region = part.getRecurrence();
+  auto step = [&](ValueRange args) { return emitStep(*this, region, args); };
+  ScheduleAttr schedule = chooseSchedule();
+  if (schedule && schedule.getKind() != ScheduleKind::step) {
+    AffineState form(region);
+    if (failed(check(form, schedule))) {
+      return failure();
     }
-    bool numbers = tile::getTileShape(tile.getType()).size() == 1;
-    store(numbers ? reshape(tile, tileType({batch, 1}, getElementTypeOrSelf(tile.getType()))) : tile, buffer, offset,
-          stride);
-  }
-
-  // ---- values around the recurrence: the head's part of a token's features
-
-  /// The head's features; none if the value has one feature per head and says so ([B, T, H]).
-  SmallVector<int64_t> shapeOf(Value value) {
-    ArrayRef<int64_t> features = getFeatures(value.getType());
-    if (features.size() == 1 && features[0] == heads) {
-      return {};
-    }
-    return {countFeatures(value.getType()) / heads};
-  }
-
-  Type typeOf(Value value) {
-    SmallVector<int64_t> shape = shapeOf(value);
-    shape.insert(shape.begin(), batch ? 1 : 0, batch);
-    return tileType(shape, getElementTypeOrSelf(value.getType()));
-  }
-
-  /// The axis of a head's features in a tile.
-  int64_t featureAxis() { return batch ? 1 : 0; }
-
-  Value tokenOffset(Value value) {
-    return mulAdd(mulAdd(token, heads, head), countFeatures(value.getType()) / heads, index(0));
-  }
-
-  Value resultOffset(Value value) {
-    bool inParts = value.getDefiningOp() == recurrence &&
-                   isInParts(recurrence.getYield().getOperand(cast<OpResult>(value).getResultNumber()));
-    Value offset = tokenOffset(value);
-    return inParts ? fromPart(offset, countFeatures(value.getType()) / heads) : offset;
-  }
-
-  FailureOr<Value> emit(Value value) {
-    if (Value known = tiles.lookup(value)) {
-      return known;
-    }
-    FailureOr<Value> tile =
-        isInput(value)
-            ? FailureOr<Value>(loadRows(buffer(value), tokenOffset(value), shapeOf(value),
-                                        getElementTypeOrSelf(value.getType()), countFeatures(value.getType())))
-            : emitOp(value);
-    if (succeeded(tile)) {
-      tiles[value] = *tile;
-    }
-    return tile;
-  }
-
-  /// A weight as the head's part of it, or the same for all heads if it is as long as one head.
-  FailureOr<Value> loadWeight(Operation *op, FlatSymbolRefAttr name, Type type) {
-    int64_t count = weightOp(name).getStoredType().getNumElements();
-    ArrayRef<int64_t> features = tile::getTileShape(type).drop_front(batch ? 1 : 0);
-    int64_t size = features.empty() ? 1 : features[0];
-    Type element = getElementTypeOrSelf(type), part = tileType(features, element);
-    if (count == heads * size) {
-      return broadcast(load(buffer(name), mulAdd(head, size, index(0)), part), type, featureAxis());
-    }
-    if (count == size) {
-      return broadcast(load(buffer(name), index(0), part), type, featureAxis());
-    }
-    if (count == heads) {
-      return broadcast(load(buffer(name), head, computeType(element)), type);
-    }
-    return op->emitOpError("expected a weight of ")
-           << heads * size << ", " << size << " or " << heads << " elements for " << heads << " heads, but got "
-           << weightOp(name).getStoredType();
-  }
-
-  FailureOr<Value> emitOp(Value value) {
-    Operation *op = value.getDefiningOp();
-    Type type = typeOf(value);
-    if (auto fill = dyn_cast<FillOp>(op)) {
-      return constant(fill.getValue().convertToDouble(), type);
-    }
-    if (auto get = dyn_cast<GetOp>(op)) {
-      return loadWeight(op, get.getWeightAttr(), type);
-    }
-    SmallVector<Value> operands;
-    for (Value operand : op->getOperands()) {
-      FailureOr<Value> tile = emit(operand);
-      if (failed(tile)) {
+    Value size = index(schedule.getChunk());
+    if (form.getPeriod()) {
+      Value first = alignChunks(form, carried, size, start, end);
+      if (failed(emitLoop(start, first, 0, consts, carried, step))) {
         return failure();
       }
-      operands.push_back(*tile);
+      start = first;
     }
-    return llvm::TypeSwitch<Operation *, FailureOr<Value>>(op)
-        .Case([&](NormOp norm) -> FailureOr<Value> {
-          FailureOr<Value> scale = loadWeight(op, norm.getScaleAttr(), type);
-          FailureOr<Value> bias = loadWeight(op, norm.getBiasAttr(), type);
-          if (failed(scale) || failed(bias)) {
-            return failure();
-          }
-          return add(mul(normalise(operands[0], featureAxis(), param(norm.getEpsAttr())), *scale), *bias);
-        })
-        .Case([&](L2NormOp norm) -> FailureOr<Value> {
-          return l2normalise(operands[0], featureAxis(), norm.getFloor().convertToDouble());
-        })
-        .Case([&](SumOp) -> FailureOr<Value> { return sum(operands[0], featureAxis()); })
-        .Case([&](BroadcastOp) -> FailureOr<Value> { return broadcast(operands[0], type); })
-        .Case([&](ReshapeOp) -> FailureOr<Value> {
-          // One feature per head is a scalar on one side and a vector of one on the other.
-          size_t from = tile::getTileShape(operands[0].getType()).size(), to = tile::getTileShape(type).size();
-          return to < from ? sum(operands[0], featureAxis()) : broadcast(operands[0], type);
-        })
-        .Default([&](Operation *) -> FailureOr<Value> { return elementwise(op, operands); });
+    Value count = over(minus(end, start), size);
+    auto [first, last] = chooseChunks(start, count, size);
+    auto chunk = [&](ValueRange args) {
+      unsigned transitions = countTransitions();
+      return emitChunk(*this, region, form, schedule, args.drop_back(transitions), args.take_back(transitions));
+    };
+    if (failed(emitLoop(first, last, schedule.getChunk(), consts, carried, chunk))) {
+      return failure();
+    }
+    start = plus(start, times(count, size));
+    end = chooseEnd(start, end);
   }
+  return end ? emitLoop(start, end, 0, consts, carried, step) : success();
+}
 
-  int64_t batch = 0;
-  Value token;
-  llvm::DenseMap<Value, Value> tiles;
-};
+LogicalResult HeadsEmitter::check(const AffineState &form, ScheduleAttr schedule) {
+  if (const Refusal &refusal = form.getRefusal(schedule.getKind()); refusal.op) {
+    return refusal.op->emitOpError("is not legal in a ")
+           << stringifyScheduleKind(schedule.getKind()) << ": " << refusal.reason << " (" << refusal.rule << ")";
+  }
+  if (int64_t limit = form.getChunkLimit(schedule.getKind()); schedule.getChunk() > limit) {
+    return recurrence.emitOpError("expected chunks of at most ")
+           << limit << " tokens"
+           << (limit < AffineState::kMostTokens ? ", which the decay of the value axis permits," : "") << " but got "
+           << schedule.getChunk();
+  }
+  if (int64_t period = form.getPeriod(); period % schedule.getChunk() != 0) {
+    return recurrence.emitOpError("expected chunks that divide the ")
+           << period << " tokens for which a state is held, but got " << schedule.getChunk();
+  }
+  if (schedule.getFill() > 0 && !form.whyNotCut().empty()) {
+    return recurrence.emitOpError("cannot be cut into segments: ") << form.whyNotCut();
+  }
+  return success();
+}
+
+LogicalResult HeadsEmitter::emitLoop(Value start, Value end, int64_t tokens, ArrayRef<Value> consts,
+                                     SmallVector<Value> &states, Body body) {
+  auto loop = scf::ForOp::create(b, loc, start, end, index(std::max<int64_t>(1, tokens)), states);
+  states.assign(loop.getResults().begin(), loop.getResults().end());
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(loop.getBody());
+  token = loop.getInductionVar();
+  batch = tokens;
+  tiles.clear();
+  return emitTokens(consts, loop.getRegionIterArgs(), body);
+}
+
+LogicalResult HeadsEmitter::emitTokens(ArrayRef<Value> consts, ValueRange states, Body body) {
+  SmallVector<Value> args;
+  for (auto [value, arg] : llvm::zip(recurrence.getOver(), recurrence.getToken().getArguments())) {
+    FailureOr<Value> tile = isInput(value) ? FailureOr<Value>(loadOver(value, isInParts(arg))) : emit(value);
+    if (failed(tile)) {
+      return failure();
+    }
+    args.push_back(!isInput(value) && isInParts(arg) ? takePart(*tile) : *tile);
+  }
+  llvm::append_range(args, consts);
+  llvm::append_range(args, states);
+  SmallVector<Value> yielded = body(args);
+  SmallVector<Value> next;
+  for (auto [result, value] : llvm::zip(recurrence.getResults(), yielded)) {
+    stateIndex(result) ? next.push_back(value) : (void)(tiles[result] = value);
+  }
+  llvm::append_range(next, ArrayRef(yielded).drop_front(recurrence.getNumResults()));
+  Operation *yield = fused.getBody().front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(yield->getOperands())) {
+    if (stateIndex(value) || countTransitions() > 0) {
+      continue;
+    }
+    FailureOr<Value> tile = emit(value);
+    if (failed(tile)) {
+      return failure();
+    }
+    storeRows(*tile, output(i), resultOffset(value), countFeatures(value.getType()));
+  }
+  scf::YieldOp::create(b, loc, next);
+  return success();
+}
+
+Value HeadsEmitter::takePart(Value tile) {
+  SmallVector<int64_t> whole(tile::getTileShape(tile.getType()));
+  SmallVector<Value> offsets(batch ? 1 : 0, index(0));
+  offsets.push_back(fromPart(index(0), whole.back()));
+  return slice(tile, tileType(ofPart(whole), getElementTypeOrSelf(tile.getType())), offsets);
+}
+
+Value HeadsEmitter::loadOver(Value value, bool inParts) {
+  auto type = cast<RankedTensorType>(value.getType());
+  SmallVector<int64_t> shape(type.getShape().drop_front(3));
+  int64_t groups = type.getDimSize(2), size = llvm::product_of(shape);
+  Value offset = mulAdd(mulAdd(token, groups, groupOf(groups)), size, index(0));
+  if (inParts) {
+    offset = fromPart(offset, shape.back());
+    shape = ofPart(shape);
+  }
+  return loadRows(buffer(value), offset, shape, type.getElementType(), groups * size);
+}
+
+Value HeadsEmitter::loadRows(Value buffer, Value offset, ArrayRef<int64_t> shape, Type element, int64_t stride) {
+  if (!batch) {
+    return load(buffer, offset, tileType(shape, element));
+  }
+  int64_t size = llvm::product_of(shape);
+  Value rows = load(buffer, offset, tileType({batch, size}, element), stride);
+  return shape.empty() ? sum(rows, 1) : rows;
+}
+
+void HeadsEmitter::storeRows(Value tile, Value buffer, Value offset, int64_t stride) {
+  if (!batch) {
+    return store(tile, buffer, offset);
+  }
+  bool numbers = tile::getTileShape(tile.getType()).size() == 1;
+  store(numbers ? reshape(tile, tileType({batch, 1}, getElementTypeOrSelf(tile.getType()))) : tile, buffer, offset,
+        stride);
+}
+
+SmallVector<int64_t> HeadsEmitter::shapeOf(Value value) {
+  ArrayRef<int64_t> features = getFeatures(value.getType());
+  if (features.size() == 1 && features[0] == heads) {
+    return {};
+  }
+  return {countFeatures(value.getType()) / heads};
+}
+
+Type HeadsEmitter::typeOf(Value value) {
+  SmallVector<int64_t> shape = shapeOf(value);
+  shape.insert(shape.begin(), batch ? 1 : 0, batch);
+  return tileType(shape, getElementTypeOrSelf(value.getType()));
+}
+
+Value HeadsEmitter::tokenOffset(Value value) {
+  return mulAdd(mulAdd(token, heads, head), countFeatures(value.getType()) / heads, index(0));
+}
+
+Value HeadsEmitter::resultOffset(Value value) {
+  bool inParts = value.getDefiningOp() == recurrence &&
+                 isInParts(recurrence.getYield().getOperand(cast<OpResult>(value).getResultNumber()));
+  Value offset = tokenOffset(value);
+  return inParts ? fromPart(offset, countFeatures(value.getType()) / heads) : offset;
+}
+
+FailureOr<Value> HeadsEmitter::emit(Value value) {
+  if (Value known = tiles.lookup(value)) {
+    return known;
+  }
+  FailureOr<Value> tile =
+      isInput(value) ? FailureOr<Value>(loadRows(buffer(value), tokenOffset(value), shapeOf(value),
+                                                 getElementTypeOrSelf(value.getType()), countFeatures(value.getType())))
+                     : emitOp(value);
+  if (succeeded(tile)) {
+    tiles[value] = *tile;
+  }
+  return tile;
+}
+
+FailureOr<Value> HeadsEmitter::loadWeight(Operation *op, FlatSymbolRefAttr name, Type type) {
+  int64_t count = weightOp(name).getStoredType().getNumElements();
+  ArrayRef<int64_t> features = tile::getTileShape(type).drop_front(batch ? 1 : 0);
+  int64_t size = features.empty() ? 1 : features[0];
+  Type element = getElementTypeOrSelf(type), part = tileType(features, element);
+  if (count == heads * size) {
+    return broadcast(load(buffer(name), mulAdd(head, size, index(0)), part), type, featureAxis());
+  }
+  if (count == size) {
+    return broadcast(load(buffer(name), index(0), part), type, featureAxis());
+  }
+  if (count == heads) {
+    return broadcast(load(buffer(name), head, computeType(element)), type);
+  }
+  return op->emitOpError("expected a weight of ") << heads * size << ", " << size << " or " << heads << " elements for "
+                                                  << heads << " heads, but got " << weightOp(name).getStoredType();
+}
+
+FailureOr<Value> HeadsEmitter::emitOp(Value value) {
+  Operation *op = value.getDefiningOp();
+  Type type = typeOf(value);
+  if (auto fill = dyn_cast<FillOp>(op)) {
+    return constant(fill.getValue().convertToDouble(), type);
+  }
+  if (auto get = dyn_cast<GetOp>(op)) {
+    return loadWeight(op, get.getWeightAttr(), type);
+  }
+  SmallVector<Value> operands;
+  for (Value operand : op->getOperands()) {
+    FailureOr<Value> tile = emit(operand);
+    if (failed(tile)) {
+      return failure();
+    }
+    operands.push_back(*tile);
+  }
+  return llvm::TypeSwitch<Operation *, FailureOr<Value>>(op)
+      .Case([&](NormOp norm) -> FailureOr<Value> {
+        FailureOr<Value> scale = loadWeight(op, norm.getScaleAttr(), type);
+        FailureOr<Value> bias = loadWeight(op, norm.getBiasAttr(), type);
+        if (failed(scale) || failed(bias)) {
+          return failure();
+        }
+        return add(mul(normalise(operands[0], featureAxis(), param(norm.getEpsAttr())), *scale), *bias);
+      })
+      .Case([&](L2NormOp norm) -> FailureOr<Value> {
+        return l2normalise(operands[0], featureAxis(), norm.getFloor().convertToDouble());
+      })
+      .Case([&](SumOp) -> FailureOr<Value> { return sum(operands[0], featureAxis()); })
+      .Case([&](BroadcastOp) -> FailureOr<Value> { return broadcast(operands[0], type); })
+      .Case([&](ReshapeOp) -> FailureOr<Value> {
+        // One feature per head is a scalar on one side and a vector of one on the other.
+        size_t from = tile::getTileShape(operands[0].getType()).size(), to = tile::getTileShape(type).size();
+        return to < from ? sum(operands[0], featureAxis()) : broadcast(operands[0], type);
+      })
+      .Default([&](Operation *) -> FailureOr<Value> { return elementwise(op, operands); });
+}
+
+namespace {
 
 class TokensEmitter : public HeadsEmitter {
 public:
@@ -469,104 +379,6 @@ protected:
   }
 };
 
-/// A task is a segment, the head of a sequence the inner number.
-class SegmentEmitter : public HeadsEmitter {
-public:
-  SegmentEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder, const Segments &segments, ValueRange inputs)
-      : HeadsEmitter(fused, kernel, builder), segments(segments), starts(inputs.empty() ? Value() : inputs.front()) {}
-
-protected:
-  Value chooseRow() override {
-    auto size = [&](tile::Size which) { return this->size(which); };
-    rows = segments.countHeads(*this, size);
-    last = plus(segments.count(*this, size), index(-1));
-    segment = over(kernel.getTask(), rows);
-    isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, segment, index(0));
-    isLast = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, segment, last);
-    return modulo(kernel.getTask(), rows);
-  }
-
-  SmallVector<Value> loadStates() override {
-    SmallVector<Value> states;
-    Value place = plus(kernel.getTask(), arith::SubIOp::create(b, loc, index(0), rows)); // where it starts
-    for (auto [init, first] : llvm::zip_equal(recurrence.getInits(), segments.getFirstRows())) {
-      auto branch = scf::IfOp::create(b, loc, stateType(init), isFirst, /*withElseRegion=*/true);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(branch.thenBlock());
-      scf::YieldOp::create(b, loc, loadInit(init));
-      b.setInsertionPointToStart(branch.elseBlock());
-      scf::YieldOp::create(b, loc, loadStart(place, first, stateType(init)));
-      states.push_back(branch.getResult(0));
-    }
-    return states;
-  }
-
-  virtual Value loadStart(Value place, int64_t firstRow, Type type) {
-    Value offset = mulAdd(place, segments.rows * segments.columns, index(firstRow * segments.columns));
-    return load(buffer(starts), offset, type);
-  }
-
-  std::pair<Value, Value> chooseChunks(Value start, Value count, Value size) override {
-    Value all = plus(last, index(1)), each = arith::CeilDivUIOp::create(b, loc, count, all);
-    Value from = least(times(segment, each), count), to = least(plus(from, each), count);
-    return {plus(start, times(from, size)), plus(start, times(to, size))};
-  }
-
-  Value chooseEnd(Value rest, Value end) override { return arith::SelectOp::create(b, loc, isLast, end, rest); }
-
-  void finish(ValueRange carried) override {
-    auto branch = scf::IfOp::create(b, loc, isLast, /*withElseRegion=*/false);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(branch.thenBlock()->getTerminator());
-    storeStates(carried);
-  }
-
-  Value countTasks(TileEmitter &e, Sizes size) override {
-    return e.times(HeadsEmitter::countTasks(e, size), segments.count(e, size));
-  }
-
-  const Segments &segments;
-  Value starts, rows, last, segment, isFirst, isLast;
-};
-
-/// What a segment makes of nothing, or of the initial states, and of the unit matrix.
-class EffectsEmitter : public SegmentEmitter {
-public:
-  using SegmentEmitter::SegmentEmitter;
-
-protected:
-  SmallVector<Value> loadStates() override {
-    SmallVector<Value> carried = SegmentEmitter::loadStates();
-    for (auto [first, size] : llvm::zip_equal(segments.getFirstRows(), segments.stateRows)) {
-      auto type = cast<RankedTensorType>(tileType({size, segments.rows}, segments.element));
-      Type indices = type.clone(b.getI32Type());
-      Value row = tile::IotaOp::create(b, loc, indices, 0), column = tile::IotaOp::create(b, loc, indices, 1);
-      auto offset = DenseElementsAttr::get(cast<ShapedType>(indices), b.getI32IntegerAttr(first));
-      row = arith::AddIOp::create(b, loc, row, arith::ConstantOp::create(b, loc, offset));
-      Value diagonal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, row, column);
-      carried.push_back(arith::SelectOp::create(b, loc, diagonal, constant(1, type), constant(0, type)));
-    }
-    return carried;
-  }
-
-  Value loadStart(Value, int64_t, Type type) override { return constant(0, type); }
-  Value chooseEnd(Value, Value) override { return {}; }
-  unsigned countTransitions() const override { return segments.stateRows.size(); }
-
-  void finish(ValueRange carried) override {
-    int64_t sizes[] = {segments.columns, segments.rows};
-    for (auto [i, columns] : llvm::enumerate(sizes)) {
-      for (auto [tile, first] : llvm::zip(carried.drop_front(i * segments.stateRows.size()), segments.getFirstRows())) {
-        store(tile, output(i), mulAdd(kernel.getTask(), segments.rows * columns, index(first * columns)));
-      }
-    }
-  }
-
-  Value countTasks(TileEmitter &e, Sizes size) override {
-    return e.times(segments.countHeads(e, size), e.plus(segments.count(e, size), e.index(-1)));
-  }
-};
-
 } // namespace
 
 std::unique_ptr<KernelEmitter> rwkv::createHeadsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) {
@@ -575,14 +387,4 @@ std::unique_ptr<KernelEmitter> rwkv::createHeadsEmitter(FusedOp fused, tile::Ker
 
 std::unique_ptr<KernelEmitter> rwkv::createTokensEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder) {
   return std::make_unique<TokensEmitter>(fused, kernel, builder);
-}
-
-std::unique_ptr<KernelEmitter> rwkv::createSegmentsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder,
-                                                           const Segments &segments, ValueRange inputs) {
-  return std::make_unique<SegmentEmitter>(fused, kernel, builder, segments, inputs);
-}
-
-std::unique_ptr<KernelEmitter> rwkv::createEffectsEmitter(FusedOp fused, tile::KernelOp kernel, OpBuilder builder,
-                                                          const Segments &segments, ValueRange inputs) {
-  return std::make_unique<EffectsEmitter>(fused, kernel, builder, segments, inputs);
 }

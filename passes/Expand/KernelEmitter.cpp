@@ -138,8 +138,10 @@ FailureOr<KernelCall> KernelEmitter::emit(FusedOp fused, OpBuilder &moduleBuilde
   emitter->dropUnused(call);
   OpBuilder builder(fused);
   TileEmitter host(builder, fused.getLoc());
-  call.tasks = emitter->countTasks(host, [&](tile::Size size) {
-    return tile::SizeOp::create(builder, fused.getLoc(), builder.getIndexType(), size).getResult();
-  });
+  auto size = [&](tile::Size which) {
+    return tile::SizeOp::create(builder, fused.getLoc(), builder.getIndexType(), which).getResult();
+  };
+  call.tasks = emitter->countTasks(host, size);
+  call.from = emitter->findFirstTask(host, size);
   return call;
 }

@@ -216,6 +216,18 @@ Value TileEmitter::roundTo(Value x, Type element) {
   return arith::SelectOp::create(b, loc, isNaN, x, rounded);
 }
 
+tile::Precision rwkv::getTilePrecision(Precision precision) {
+  switch (precision) {
+  case Precision::f32:
+    return tile::Precision::f32;
+  case Precision::tf32:
+    return tile::Precision::tf32;
+  case Precision::bf16:
+    return tile::Precision::bf16;
+  }
+  llvm_unreachable("all precisions are handled");
+}
+
 /// Where operands of products are rounded anyway, the machine's approximation will do.
 static arith::FastMathFlags flagsOfExp(tile::Precision precision) {
   return precision == tile::Precision::f32 ? arith::FastMathFlags::none : arith::FastMathFlags::afn;

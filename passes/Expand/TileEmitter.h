@@ -119,6 +119,9 @@ private:
   llvm::DenseSet<std::pair<mlir::Operation *, mlir::Value>> checked; // what steps assert, and of which tile
 };
 
+/// How the operands of products on tiles are rounded where a recurrence's may be.
+tile::Precision getTilePrecision(Precision precision);
+
 /// Runs the token region of a recurrence on tiles: the semantics of the state ops. `args` are tiles for the region's
 /// arguments; the result are tiles for what it yields.
 llvm::SmallVector<mlir::Value> emitStep(TileEmitter &e, RecurrenceOp recurrence, mlir::ValueRange args);
@@ -139,7 +142,7 @@ using Sizes = llvm::function_ref<mlir::Value(tile::Size)>;
 /// A kernel, and what a launch of it needs.
 struct KernelCall {
   tile::KernelOp kernel;
-  mlir::Value tasks;
+  mlir::Value tasks, from; // from: null where they start at 0
   llvm::SmallVector<mlir::Value> inputs;
   llvm::SmallVector<mlir::Attribute> weights;
 };
@@ -163,6 +166,8 @@ protected:
   virtual llvm::LogicalResult run() = 0;
   /// The number of tasks, once the body is built.
   virtual mlir::Value countTasks(TileEmitter &e, Sizes size) = 0;
+  /// The number of the first one; null: 0.
+  virtual mlir::Value findFirstTask(TileEmitter &e, Sizes size) { return {}; }
 
   bool isInput(mlir::Value value) { return inputBuffers.contains(value); }
   mlir::Value buffer(mlir::Value input) { return inputBuffers.lookup(input); }

@@ -136,7 +136,7 @@ static void fill(const rwkvi_launch *launch, const int64_t *sizes,
   }
   t->parameters[n++] = (uintptr_t)c->scratch;
   t->parameters[n++] = (uintptr_t)bits;
-  t->parameters[n] = 0; /* the first task */
+  t->parameters[n] = (uint64_t)launch->first;
 }
 
 static rwkv_status launch_one(rwkv_runtime *rt, const rwkvi_launch *launch,

@@ -13,7 +13,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // Loads of arguments without noalias stay in front of meetings.
 // CHECK-SAME: %[[X:[a-z0-9]+]]: !llvm.ptr<1>, %{{[a-z0-9]+}}: !llvm.ptr<1>, %[[Y:[a-z0-9]+]]: !llvm.ptr<1>,
 // CHECK-SAME: ["rwkv-lanes", "256"], ["rwkv-blocks", "2"]
-// CHECK-SAME: tile.lanes = 256
+// CHECK-SAME: tile.lanes = 256 : i64, tile.scratch = 0 : i64, tile.shared = 17408 : i64
 // CHECK-DAG: %[[ONE:.*]] = arith.constant 1 : i32
 // CHECK-DAG: %[[FOUR:.*]] = arith.constant 4 : i32
 // CHECK-DAG: %[[LANES:.*]] = arith.constant 32 : i32
@@ -28,16 +28,18 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK: %[[UNIFORM:.*]] = llvm.call_intrinsic "llvm.nvvm.shfl.sync.idx.i32"(%{{[a-z0-9_-]+}}, %[[NARROW]],
 // CHECK: %[[WARP:.*]] = arith.index_castui %[[UNIFORM]]
 // CHECK: arith.andi %[[THREAD]], %[[C31]]
-// CHECK: %[[IS_ONE:.*]] = arith.cmpi eq, %[[THREAD]], %[[C0]]
-// CHECK: scf.if %[[IS_ONE]] {
-// CHECK: mbarrier.init.shared"(%{{[0-9]+}}, %[[LANES]])
-// CHECK: mbarrier.init.shared"(%{{[0-9]+}}, %[[ALL]])
+// The state, 64 rows of 68 numbers, lies where slots will be: meetings begin when those who apply have read it, and end before they write it.
+// CHECK: %[[IS_FIRST:.*]] = arith.cmpi ult, %[[WARP]], %[[C4]]
+// CHECK: scf.if %
+// CHECK:   barrier.cta.sync.aligned.all
+// CHECK:   %[[IS_ONE:.*]] = arith.cmpi eq, %[[THREAD]], %[[C0]]
+// CHECK:   scf.if %[[IS_ONE]] {
+// CHECK:     mbarrier.init.shared"(%{{[0-9]+}}, %[[LANES]])
+// CHECK:     mbarrier.init.shared"(%{{[0-9]+}}, %[[ALL]])
 // CHECK-COUNT-6: mbarrier.init.shared
-// CHECK: barrier.cta.sync.aligned.all
+// CHECK:   barrier.cta.sync.aligned.all
 
 // Operands of the first chunk are read, then those of the next one before the last one has been applied.
-// CHECK: %[[IS_FIRST:.*]] = arith.cmpi ult, %[[WARP]], %[[C4]]
-// CHECK: scf.if
 // CHECK:   scf.if
 // CHECK:     %[[FIRST:[0-9]+]] = llvm.load %{{[0-9]+}} {{.*}} : !llvm.ptr<1> -> i32
 // CHECK:     %[[FROM:[0-9]+]] = arith.index_cast %[[WARP]] : index to i32
@@ -67,11 +69,15 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-COUNT-4: llvm.store %{{.*}} : vector<4xi32>, !llvm.ptr<1>
 // CHECK:       nvvm.bar.warp.sync
 // CHECK:       scf.yield %[[AHEAD]],
+// CHECK:   barrier.cta.sync.aligned.all
+// CHECK-COUNT-8: mbarrier.inval.shared
+// CHECK:   barrier.cta.sync.aligned.all
 
 // Sixteen columns of a 64 x 64 state are 32 registers of a lane, from the first chunk to the last: products add to them.
 // CHECK: arith.cmpi ult, %[[WARP]], %[[C8]]
 // CHECK: scf.if
 // CHECK:   %[[BEFORE:[0-9]+]] = llvm.load %[[STATE:[0-9]+]] {{.*}} : !llvm.ptr -> f32
+// CHECK-COUNT-2: barrier.cta.sync.aligned.all
 // Those that are in range are applied one after the other; the loop is left where one is not, which is applied outside of it.
 // CHECK:   %[[AFTER:[0-9]+]]:33 = scf.while (%{{[a-z0-9]+}} = %[[BEFORE]],
 // CHECK-SAME: -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, i32) {{.*}}{
@@ -100,9 +106,8 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:     llvm.store %{{.*}} : bf16, !llvm.ptr{{$}}
 // CHECK:     mbarrier.arrive.shared
 // CHECK:     scf.yield
+// CHECK-COUNT-2: barrier.cta.sync.aligned.all
 // CHECK:   llvm.store %[[AFTER]]#0, %[[STATE]]
-// CHECK: barrier.cta.sync.aligned.all
-// CHECK-COUNT-8: mbarrier.inval.shared
 // CHECK: barrier.cta.sync.aligned.all
 // CHECK: return
 tile.kernel @chunks(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<bf16>, %z: !tile.buffer<f32>,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Long sequences of few heads are cut into segments, as many as the machine has units for: what segments do, the states
-// between them, and the segments. Where there is one segment, the first two kernels have no tasks.
+// Long sequences of few heads are cut into segments, one more than the machine has units for: what segments do, beside the
+// first of them; the states between them, and the others. Where there is one segment, only the first launch of its kernel has
+// tasks.
 
 // DEFINE: %{sizes} = --argument 2x7x4x64xbf16 --argument 2x7x4x64xbf16 --argument 2x4x64x64xf32
 // RUN: rwkv-opt %s --function batch %{sizes} --target=sm_90a --emit=pack -o %t.pack
@@ -18,21 +19,23 @@
 
 // On a GPU calls of few tokens have a kernel of their own, which makes the same results.
 // BATCH: kernels: heads_0 heads_1 heads_2 heads_3{{$}}
-// BATCH: launch heads_0 tasks ["*", ["*", "B", 4], ["+", 1, ["*", ["min", ["floordiv", "T", 16], 1], -1]]]{{.*}}: arg0 arg1 arg2 result0 result1
-// BATCH: launch heads_1
+// BATCH: launch heads_0
 // BATCH-SAME: 264
+// BATCH: launch heads_1 tasks ["*", ["*", "B", 4], ["min", ["floordiv", "T", 16], 1]]: arg0 arg1 arg2 result0 result1 temporary2
 // BATCH: launch heads_2
-// BATCH: launch heads_3 tasks ["*", ["*", ["*", "B", 4], ["min", ["floordiv", "T", 16], 1]], ["max", {{.*}}: temporary2 arg0 arg1 arg2 result0 result1
+// BATCH: launch heads_1 tasks ["*", ["*", ["*", "B", 4], ["min", ["floordiv", "T", 16], 1]], ["+", ["max", {{.*}} from ["*", "B", 4]: arg0 arg1 arg2 result0 result1 temporary2
+// BATCH: launch heads_3 tasks ["*", ["*", "B", 4], ["+", 1, ["*", ["min", ["floordiv", "T", 16], 1], -1]]]: arg0 arg1 arg2 result0 result1
 
 // NONE: kernels: heads_0{{$}}
 
-// Of a sequence: at least one; else 12 tasks shared out to heads if each gets three, of 8 chunks of 8 tokens each.
-// FILL: kernels: heads_0 heads_1 heads_2
-// FILL: launch heads_0 tasks ["*", ["*", "B", 4], ["+", ["max", ["min", ["*", ["floordiv", 12, ["max", ["*", "B", 4], 1]], ["min", ["floordiv", ["floordiv", 12, ["max", ["*", "B", 4], 1]], 3], 1]], ["floordiv", "T", 64]], 1], -1]]: arg0 arg1 arg2 temporary0 temporary1
-// FILL: launch heads_1 tasks ["*", {{.*}}: temporary0 temporary1 temporary2
-// FILL: launch heads_2 tasks ["*", {{.*}}: temporary2 arg0 arg1 arg2 result0 result1
+// Of a sequence: one, or at least four, of which all but one share 12 tasks, of 8 chunks of 8 tokens each.
+// FILL: kernels: heads_0 heads_1 heads_2{{$}}
+// FILL: launch heads_0 tasks ["*", ["*", "B", 4], ["+", ["max", [[COUNT:\["max", .*, 1\]]], 2], ["*", 2, -1]]] beside the next: arg0 arg1 temporary0 temporary1
+// FILL: launch heads_1 tasks ["*", "B", 4]: arg0 arg1 arg2 result0 result1 temporary2
+// FILL: launch heads_2 tasks ["*", {{.*}}: temporary0 temporary1 temporary2
+// FILL: launch heads_1 tasks ["*", ["*", "B", 4], ["+", [[COUNT]], -1]] from ["*", "B", 4]: arg0 arg1 arg2 result0 result1 temporary2
 
-// PACKED: launch heads_0 tasks ["*", ["*", "S", 4], ["+", ["max", ["min", {{.*}}, ["floordiv", ["floordiv", "T", ["max", "S", 1]], 64]], 1], -1]]
+// PACKED: launch heads_0 tasks ["*", ["*", "S", 4], ["+", ["max", ["max", ["*", ["min", {{.*}}, ["floordiv", ["floordiv", "T", ["max", "S", 1]], 64]], {{.*}}, 1], 2], ["*", 2, -1]]]
 
 // EXPLAIN: chosen chunk, C = 16, fewer than 16 tokens one by one, long sequences of few heads in segments, for up to 264 tasks
 // COLUMNS: segments.mlir:[[# @LINE + 27]]:{{[0-9]+}}: error: 'rwkv.recurrence' op cannot be cut into segments: a decay of the value axis is not the same for all columns

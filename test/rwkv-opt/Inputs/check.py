@@ -26,8 +26,9 @@ def show_steps(steps, kernels, weights, indent=""):
             print(f"{indent}copy {show_ref(step['copy'][0])} from {show_ref(step['copy'][1])}")
         else:
             buffers = " ".join(weights[ref[1]] if ref[0] == "weight" else show_ref(ref) for ref in step["buffers"])
+            first = f" from {json.dumps(step['from'])}" if "from" in step else ""
             beside = " beside the next" if step.get("beside") else ""
-            print(f"{indent}launch {kernels[step['launch']]} tasks {json.dumps(step['tasks'])}{beside}: {buffers}")
+            print(f"{indent}launch {kernels[step['launch']]} tasks {json.dumps(step['tasks'])}{first}{beside}: {buffers}")
 
 
 def show_pack(path):

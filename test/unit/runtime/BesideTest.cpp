@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Launches that run side by side.
+// Launches that run side by side, and launches of some tasks.
 #include "Packs.h"
 
 #include <chrono>
@@ -94,6 +94,45 @@ TEST_P(BesideTest, TheSameAsOneAfterTheOther) {
       }
     }
   }
+}
+
+// Two launches of one kernel, each with some of the tasks; the last token
+// belongs to neither.
+TEST_P(BesideTest, LaunchesOfSomeTasks) {
+  const std::string half = R"(["floordiv", "T", 2])";
+  auto some = [&](const std::string &tasks, const std::string &from, bool beside) {
+    return replaced(launch(0, tasks, R"(["arg", 0], ["result", 0])", beside), "\"buffers\"",
+                    "\"from\": " + from + ", \"buffers\"");
+  };
+  for (bool beside : {false, true}) {
+    open(function("f", kX, outputs(1), "[]",
+                  "[" + some(half, "0", beside) + "," +
+                      some(R"(["max", ["+", "T", ["+", -1, ["*", )" + half + R"(, -1]]], 0])", half, false) + "]") +
+         "," + fan("whole", 1, -1, false));
+    for (size_t size : {0, 1, 2, 5, 100, 1000}) {
+      std::vector<float> x = ramp(size);
+      auto expected = call("whole", 1, x);
+      if (size > 0) {
+        expected[0].back() = 0;
+      }
+      ASSERT_EQ(call("f", 1, x), expected) << beside << " " << size;
+    }
+  }
+}
+
+TEST_P(BesideTest, TasksHaveNumbersThatFit) {
+  auto from = [&](const std::string &name, const std::string &first) {
+    return function(name, kX, outputs(1), "[]",
+                    "[" +
+                        replaced(launch(0, "\"T\"", R"(["arg", 0], ["result", 0])", false), "\"buffers\"",
+                                 "\"from\": " + first + ", \"buffers\"") +
+                        "]");
+  };
+  open(from("negative", R"(["+", "T", -5])") + "," + from("large", R"(["*", "T", 1000000000000000000])"));
+  std::vector<float> x(4, 1), y(4, 0);
+  rwkv_array in = arrayOf(x), out = arrayOf(y);
+  EXPECT_FAILS(rwkv_call(model.get(), "negative", &in, 1, &out, 1), RWKV_E_ARGUMENT, rt.get(), "negative");
+  EXPECT_FAILS(rwkv_call(model.get(), "large", &in, 1, &out, 1), RWKV_E_ARGUMENT, rt.get(), "too many tasks");
 }
 
 TEST_P(BesideTest, NoTasksAtAll) {
@@ -220,6 +259,18 @@ TEST_F(BesideFormatTest, FollowedByALaunch) {
   refuse(open + "," + copy, "steps[1]: " + launchFirst + "an object");
   refuse(closed + "," + open + R"(,{"repeat": [0, 2], "steps": [)" + closed + "]}",
          "steps[2]: " + launchFirst + "an object");
+}
+
+TEST_F(BesideFormatTest, ATaskToStartAt) {
+  auto with = [&](const std::string &first) {
+    return replaced(closed, "\"buffers\"", "\"from\": " + first + ", \"buffers\"");
+  };
+  EXPECT_OK(read(with("\"T\"")), rt.get());
+  EXPECT_OK(read(R"({"repeat": [0, 2], "steps": [)" + with("\"l\"") + "]}"), rt.get());
+  refuse(with("\"l\""), "steps[0].from: expected \"l\" inside a repeat only");
+  refuse(with("\"S\""), "steps[0].from: expected symbols that an argument's shape binds");
+  refuse(with("\"x\""), "steps[0].from: expected an integer, \"B\", \"T\", \"S\", \"l\" or "
+                        "[\"+\"|\"*\"|\"ceildiv\"|\"floordiv\"|\"min\"|\"max\", expression, expression], found \"x\"");
 }
 
 TEST_F(BesideFormatTest, IsABoolean) {

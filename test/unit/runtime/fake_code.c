@@ -81,12 +81,28 @@ API cu_result cuFuncGetAttribute(int *value, int attribute,
 API cu_result cuFuncSetAttribute(cu_function function, int attribute,
                                  int value) {
   ENTER_CONTEXT();
+  if (attribute == CU_FUNC_PREFERRED_SHARED_CARVEOUT) {
+    control.carveout = value;
+    return value >= 0 && value <= 100 ? CU_SUCCESS : CU_ERROR_INVALID_VALUE;
+  }
   if (attribute != CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES ||
       value + control.function_shared > control.shared) {
     return CU_ERROR_INVALID_VALUE;
   }
   control.dynamic_shared = function->dynamic_shared = value;
   return CU_SUCCESS;
+}
+
+API cu_result cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks,
+                                                          cu_function function,
+                                                          int threads,
+                                                          size_t shared) {
+  ENTER_CONTEXT();
+  (void)function;
+  *blocks = 2;
+  return threads > 0 && shared <= (size_t)control.shared
+             ? CU_SUCCESS
+             : CU_ERROR_INVALID_VALUE;
 }
 
 API cu_result cuLaunchKernel(cu_function function, unsigned grid_x,
@@ -114,6 +130,7 @@ API cu_result cuLaunchKernel(cu_function function, unsigned grid_x,
   op->launch.grid = grid_x;
   op->launch.block = block_x;
   op->launch.shared = shared;
+  op->launch.stream = stream->graph ? NULL : stream;
   memcpy(op->launch.kernel, function->name, sizeof(function->name));
   return CU_SUCCESS;
 }

@@ -87,6 +87,8 @@ API cu_result cuDeviceGetAttribute(int *value, int attribute,
            : attribute == CU_DEVICE_MEMORY_POOLS_SUPPORTED   ? control.pools
            : attribute == CU_DEVICE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
                ? control.shared
+           : attribute == CU_DEVICE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
+               ? control.shared + 1024
                : -1;
   return *value >= 0 ? CU_SUCCESS : CU_ERROR_INVALID_VALUE;
 }
@@ -243,9 +245,25 @@ API cu_result cuStreamSynchronize(cu_stream stream) {
   return sticky;
 }
 
+/* A stream that waits for one that records does so, too, until that waits. */
+static cu_result join(cu_stream stream, cu_event event) {
+  struct CUgraph_st *graph = event->graph;
+  if (!stream->graph && !graph->fork) {
+    stream->graph = graph;
+    graph->fork = stream;
+  } else if (stream->graph != graph) {
+    return ERROR_CAPTURE_UNSUPPORTED;
+  }
+  graph->joined = event->stream == graph->fork && stream != graph->fork;
+  return CU_SUCCESS;
+}
+
 API cu_result cuStreamWaitEvent(cu_stream stream, cu_event event,
                                 unsigned flags) {
   ENTER_CONTEXT();
+  if (event->graph) {
+    return join(stream, event);
+  }
   REFUSE_RECORDING(stream);
   if (event->stream) {
     push(
@@ -271,9 +289,12 @@ API cu_result cuEventDestroy_v2(cu_event event) {
 
 API cu_result cuEventRecord(cu_event event, cu_stream stream) {
   ENTER_CONTEXT();
-  REFUSE_RECORDING(stream);
-  push(stream, (operation){.kind = RECORD, .event = event});
+  event->graph = stream->graph;
   event->stream = stream;
+  if (stream->graph) {
+    return CU_SUCCESS;
+  }
+  push(stream, (operation){.kind = RECORD, .event = event});
   event->at = stream->queued;
   event->done = false;
   return CU_SUCCESS;

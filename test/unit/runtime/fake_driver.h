@@ -12,7 +12,8 @@ enum { FAKE_LAUNCHES = 64 };
 typedef struct fake_launch {
   char kernel[64];
   unsigned grid, block, shared;
-  uint64_t first; /* the last parameter */
+  uint64_t first;     /* the last parameter */
+  const void *stream; /* NULL in a graph */
 } fake_launch;
 
 typedef struct fake_control {
@@ -39,6 +40,7 @@ typedef struct fake_control {
   size_t locked;  /* bytes of locked memory */
   int queued;     /* operations that did not run yet */
   int dynamic_shared; /* as last allowed for a function */
+  int carveout;       /* as last asked for, in percent */
   size_t image_bytes; /* of the last text that was loaded */
   int graphs;         /* and what was instantiated of them, that there are */
   int instantiated, updated, replayed;

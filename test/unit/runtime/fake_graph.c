@@ -66,6 +66,10 @@ API cu_result cuStreamEndCapture(cu_stream stream, cu_graph *graph) {
     return ERROR_CAPTURE_UNMATCHED;
   }
   int failure = recorded->failure ? recorded->failure : injected(__func__);
+  if (recorded->fork) {
+    failure = recorded->joined ? failure : ERROR_CAPTURE_UNJOINED;
+    recorded->fork->graph = NULL;
+  }
   if (failure) {
     clear(recorded);
     free(recorded);

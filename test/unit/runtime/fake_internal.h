@@ -18,6 +18,7 @@ enum {
   ERROR_NOT_READY = 600,
   ERROR_ILLEGAL_ADDRESS = 700,
   ERROR_CAPTURE_UNSUPPORTED = 900,
+  ERROR_CAPTURE_UNJOINED = 904,
   MAX_BLOCKS = 4096,
   MAX_DEPTH = 16,
   MAX_STREAMS = 64,
@@ -56,6 +57,8 @@ typedef struct operation {
 struct CUgraph_st {
   operation *head, **tail;
   int failure; /* of what cannot be recorded */
+  struct CUstream_st *fork; /* a second stream that it records, */
+  int joined;               /* which the first one has waited for */
 };
 
 struct CUstream_st {
@@ -69,6 +72,7 @@ struct CUmemPoolHandle_st {
 };
 struct CUevent_st {
   struct CUstream_st *stream;
+  struct CUgraph_st *graph; /* in which it was recorded */
   uint64_t at;
   double time;
   bool done;
