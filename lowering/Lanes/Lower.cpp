@@ -157,7 +157,8 @@ private:
 
   Memory allocateCarried(scf::ForOp loop, unsigned carried) override {
     if (!isOfLanes(loop, carried)) {
-      return allocateForAll(loop.getInitArgs()[carried]);
+      std::optional<Memory> left = findLeft(loop.getInitArgs()[carried], loop);
+      return left ? *left : allocateForAll(loop.getInitArgs()[carried]);
     }
     auto tensor = cast<RankedTensorType>(loop.getRegionIterArgs()[carried].getType());
     return allocateOwn(std::max<int64_t>(1, tensor.getNumElements() / e.lanes), tensor.getElementType());
@@ -426,7 +427,8 @@ private:
   /// Brings a tile of a buffer to shared memory.
   void stage(tile::LoadOp load, SmallVectorImpl<Emitter::Store> &later) {
     auto type = cast<RankedTensorType>(load.getResult().getType());
-    if (isOwnLoad(load) || isLarge(load)) {
+    bool isMoved = llvm::all_of(load->getUsers(), [](Operation *user) { return isa<tile::PipelineOp>(user); });
+    if (isOwnLoad(load) || isLarge(load) || isMoved) { // to where it is carried
       return;
     }
     Memory from = access(load.getBuffer(), load.getOffset(), load.getStride().value_or(type.getShape().back()));

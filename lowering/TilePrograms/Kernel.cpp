@@ -274,6 +274,28 @@ SmallVector<Memory> KernelLowering::allocateAll(ValueRange values) {
   return llvm::map_to_vector(values, [&](Value value) { return isTile(value) ? allocate(value) : Memory(); });
 }
 
+std::optional<Memory> KernelLowering::findLeft(Value value, Operation *by) {
+  Operation *maker = value.getDefiningOp();
+  auto known = memories.find(value);
+  bool isLeft = known != memories.end() && maker && maker->getNumRegions() > 0 && maker->getBlock() == by->getBlock() &&
+                value.hasOneUse() && !known->second.ofLane;
+  return isLeft ? std::optional(known->second) : std::nullopt;
+}
+
+/// A piece, behind which `values` are carried in `places`.
+void KernelLowering::lowerCarried(ArrayRef<Operation *> piece, ValueRange values, ArrayRef<Memory> places) {
+  SmallVector<Value> moved;
+  SmallVector<Memory> targets;
+  for (auto [value, place] : llvm::zip_equal(values, places)) {
+    if (!isTile(value) || memories.lookup(value).pointer != place.pointer) {
+      moved.push_back(value);
+      targets.push_back(place);
+    }
+  }
+  SmallVector<Value> none(moved.size());
+  lowerPiece(piece, moved, none, targets);
+}
+
 bool KernelLowering::isKnown(Value scalar, bool mayRead) const {
   Operation *op = scalar.getDefiningOp();
   if (scalars.contains(scalar) || !op) {
@@ -314,9 +336,8 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
   for (auto [i, value] : llvm::enumerate(loop.getInitArgs())) {
     places.push_back(isTile(value) ? allocateCarried(loop, i) : Memory());
   }
-  SmallVector<Value> none(places.size());
   SmallVector<Value> fetched = fetchFirst(loop);
-  lowerPiece(piece, loop.getInitArgs(), none, places);
+  lowerCarried(piece, loop.getInitArgs(), places);
   SmallVector<Value> init;
   for (Value value : loop.getInitArgs()) {
     if (!isTile(value)) {
@@ -367,19 +388,11 @@ void KernelLowering::lowerFor(scf::ForOp loop, ArrayRef<Operation *> piece) {
 }
 
 void KernelLowering::lowerPipeline(tile::PipelineOp pipeline, ArrayRef<Operation *> piece) {
-  SmallVector<Memory> places, targets;
-  SmallVector<Value> values;
-  for (Value state : pipeline.getStates()) {
-    // What a branch leaves, and nobody else reads, is carried where it is.
-    bool isThere = state.getDefiningOp<scf::IfOp>() && state.hasOneUse();
-    places.push_back(isThere ? memories.lookup(state) : allocate(state));
-    if (!isThere) {
-      values.push_back(state);
-      targets.push_back(places.back());
-    }
-  }
-  SmallVector<Value> none(values.size());
-  lowerPiece(piece, values, none, targets);
+  SmallVector<Memory> places = llvm::map_to_vector(pipeline.getStates(), [&](Value state) {
+    std::optional<Memory> left = findLeft(state, pipeline);
+    return left ? *left : isTile(state) ? allocate(state) : Memory();
+  });
+  lowerCarried(piece, pipeline.getStates(), places);
   Value from = getScalar(pipeline.getFrom()), to = getScalar(pipeline.getTo()), step = getScalar(pipeline.getStep());
   meet();
   lowerPhases(pipeline, places, from, to, step);

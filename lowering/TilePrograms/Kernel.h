@@ -61,8 +61,12 @@ protected:
   virtual Memory allocate(mlir::Value tile) = 0;
   /// The same for a tile that a loop carries.
   virtual Memory allocateCarried(mlir::scf::ForOp loop, unsigned carried) {
-    return allocate(loop.getInitArgs()[carried]);
+    mlir::Value init = loop.getInitArgs()[carried];
+    std::optional<Memory> left = findLeft(init, loop);
+    return left ? *left : allocate(init);
   }
+  /// Memory of what an op with regions has left, and nobody but `by` reads: it is carried on where it is.
+  std::optional<Memory> findLeft(mlir::Value value, mlir::Operation *by);
   virtual void emitNest(const Plan &plan, const Nest &nest, unsigned index) = 0;
   /// The op has loops of its own; of an insert, those that write the part.
   virtual void emitProgram(mlir::Operation *op, const Memory &target) = 0;
@@ -131,6 +135,7 @@ private:
   mlir::Value emitSequenceOf(tile::SequenceOfOp op);
   llvm::SmallVector<mlir::Value> lowerBlock(mlir::Block &block, llvm::ArrayRef<Memory> targets,
                                             llvm::ArrayRef<mlir::Value> args);
+  void lowerCarried(llvm::ArrayRef<mlir::Operation *> piece, mlir::ValueRange values, llvm::ArrayRef<Memory> places);
   void lowerPiece(llvm::ArrayRef<mlir::Operation *> piece, mlir::ValueRange carried,
                   llvm::ArrayRef<mlir::Value> carriedArgs, llvm::ArrayRef<Memory> targets);
   llvm::SmallVector<Memory> allocateAll(mlir::ValueRange values);

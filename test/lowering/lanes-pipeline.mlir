@@ -13,7 +13,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // Loads of arguments without noalias stay in front of meetings.
 // CHECK-SAME: %[[X:[a-z0-9]+]]: !llvm.ptr<1>, %{{[a-z0-9]+}}: !llvm.ptr<1>, %[[Y:[a-z0-9]+]]: !llvm.ptr<1>,
 // CHECK-SAME: ["rwkv-lanes", "256"], ["rwkv-blocks", "2"]
-// CHECK-SAME: tile.lanes = 256 : i64, tile.scratch = 0 : i64, tile.shared = 17408 : i64
+// CHECK-SAME: tile.lanes = 256 : i64, tile.scratch = 0 : i64, tile.shared = 21632 : i64
 // CHECK-DAG: %[[ONE:.*]] = arith.constant 1 : i32
 // CHECK-DAG: %[[FOUR:.*]] = arith.constant 4 : i32
 // CHECK-DAG: %[[LANES:.*]] = arith.constant 32 : i32
@@ -28,7 +28,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK: %[[UNIFORM:.*]] = llvm.call_intrinsic "llvm.nvvm.shfl.sync.idx.i32"(%{{[a-z0-9_-]+}}, %[[NARROW]],
 // CHECK: %[[WARP:.*]] = arith.index_castui %[[UNIFORM]]
 // CHECK: arith.andi %[[THREAD]], %[[C31]]
-// The state, 64 rows of 68 numbers, lies where slots will be: meetings begin when those who apply have read it, and end before they write it.
+// The state, 64 rows of 72 numbers, lies where slots will be: meetings begin when those who apply have read it, and end before they write it.
 // CHECK: %[[IS_FIRST:.*]] = arith.cmpi ult, %[[WARP]], %[[C4]]
 // CHECK: scf.if %
 // CHECK:   barrier.cta.sync.aligned.all
