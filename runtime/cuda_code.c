@@ -157,24 +157,39 @@ static rwkv_status check_limits(rwkv_runtime *rt, const rwkv_pack *pack,
 
 /* ---- kernels beside each other ------------------------------------------- */
 
-/* Makes room for a block of `other` on a multiprocessor where the kernel runs:
- * of its memory the driver gives to blocks what those of one kernel need, and
- * the rest to the cache, and another kernel waits until they are done. */
-static cu_result make_room(const rwkvi_cuda *c, const rwkvi_kernel *kernel,
-                           const rwkvi_kernel *other) {
-  const int64_t own = kernel->shared + RESERVED_SHARED;
-  const int64_t wanted = own + other->shared + RESERVED_SHARED;
+/* Bytes of a multiprocessor's memory that the kernel's blocks take there; of one
+ * of them. */
+static cu_result measure(const rwkvi_cuda *c, const rwkvi_kernel *kernel,
+                         int64_t *all, int64_t *one) {
   int blocks = 0;
   cu_result result = c->driver.OccupancyBlocks(
       &blocks, kernel->code, (int)kernel->threads, (size_t)kernel->shared);
-  if (result != CU_SUCCESS || wanted <= blocks * own ||
-      wanted > c->shared_of_all) {
+  *one = kernel->shared + RESERVED_SHARED;
+  *all = blocks * *one;
+  return result;
+}
+
+/* The driver gives blocks as much of a multiprocessor's memory as those of one
+ * kernel need, and the rest to the cache. Where it is to give more to another
+ * kernel, it waits until the first one is done: both ask for the same. */
+static cu_result make_room(const rwkvi_cuda *c, const rwkvi_kernel *kernel,
+                           const rwkvi_kernel *other) {
+  int64_t all[2], one[2];
+  cu_result result = measure(c, kernel, &all[0], &one[0]);
+  result = result ? result : measure(c, other, &all[1], &one[1]);
+  int64_t wanted = all[0] > all[1] ? all[0] : all[1];
+  wanted = one[0] + one[1] > wanted ? one[0] + one[1] : wanted;
+  if (result != CU_SUCCESS || wanted > c->shared_of_all) {
     return result;
   }
-  int64_t percent =
-      wanted * 100 / c->shared_of_all + (wanted * 100 % c->shared_of_all != 0);
-  return c->driver.FuncSetAttribute(
-      kernel->code, CU_FUNC_PREFERRED_SHARED_CARVEOUT, (int)percent);
+  const int64_t unit = c->shared_of_all / 100; /* rounded down: never too few */
+  const int percent = (int)(wanted / unit + (wanted % unit != 0));
+  const int most = percent < 100 ? percent : 100;
+  result = c->driver.FuncSetAttribute(
+      kernel->code, CU_FUNC_PREFERRED_SHARED_CARVEOUT, most);
+  return result ? result
+                : c->driver.FuncSetAttribute(
+                      other->code, CU_FUNC_PREFERRED_SHARED_CARVEOUT, most);
 }
 
 static cu_result make_rooms(const rwkvi_cuda *c, const rwkv_pack *pack,
@@ -184,10 +199,8 @@ static cu_result make_rooms(const rwkvi_cuda *c, const rwkv_pack *pack,
     if (steps[i].kind == RWKVI_REPEAT) {
       result = make_rooms(c, pack, steps[i].steps, steps[i].step_count);
     } else if (steps[i].kind == RWKVI_LAUNCH && steps[i].beside) {
-      const rwkvi_kernel *one = &pack->kernels[steps[i].kernel],
-                         *next = &pack->kernels[steps[i + 1].kernel];
-      result = make_room(c, one, next);
-      result = result ? result : make_room(c, next, one);
+      result = make_room(c, &pack->kernels[steps[i].kernel],
+                         &pack->kernels[steps[i + 1].kernel]);
     }
   }
   return result;

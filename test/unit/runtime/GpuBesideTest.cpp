@@ -124,23 +124,26 @@ TEST_F(GpuBesideTest, AFailureLeavesTheNextCallInOrder) {
   }
 }
 
-// Two blocks of a kernel share a multiprocessor, and have what they need of its memory; one of another kernel fits
-// there only if there is more.
+// Two blocks of a kernel share a multiprocessor, and are given what they need of its memory; one of another kernel
+// comes there if both are given the same, which is enough for either and for one of each.
 TEST_F(GpuBesideTest, BlocksOfBothFitAMultiprocessor) {
-  auto carveout = [&](int64_t one, int64_t other, bool beside) {
+  auto carveouts = [&](int64_t one, int64_t other, bool beside) {
+    fake->carveouts = 0;
     fake->carveout = -1;
     make(kernel("accumulate", 0, one) + ", " + kernel("accumulate", 0, other),
          "[" + value("x", "f32", R"(["T"])") + "]",
          "[" + value("y0", "f32", R"(["T"])", "output") + "," + value("y1", "f32", R"(["T"])", "output") + "]",
          "[" + step(0, -1, 0, beside) + "," + step(1, -1, 1, false) + "]");
-    return fake->carveout;
+    return std::pair(fake->carveouts, fake->carveout);
   };
-  const int64_t kAll = 228 * 1024; // the whole, of which every block takes 1024 bytes more
-  EXPECT_EQ(carveout(20000, 20000, true), -1);
-  EXPECT_EQ(carveout(20000, 80000, true), (20000 + 80000 + 2048) * 100 / kAll + 1);
-  EXPECT_EQ(carveout(80000, 20000, true), (20000 + 80000 + 2048) * 100 / kAll + 1);
-  EXPECT_EQ(carveout(20000, 80000, false), -1);
-  EXPECT_EQ(carveout(30000, 220000, true), -1); // never
+  const int64_t kUnit = 228 * 1024 / 100; // of the whole, of which every block takes 1024 bytes more
+  auto both = [&](int64_t bytes) { return std::pair(2, static_cast<int>(bytes / kUnit + 1)); };
+  EXPECT_EQ(carveouts(20000, 20000, true), both(2 * 21024));
+  EXPECT_EQ(carveouts(20000, 80000, true), both(2 * 81024));
+  EXPECT_EQ(carveouts(80000, 20000, true), both(2 * 81024));
+  EXPECT_EQ(carveouts(115500, 115500, true), std::pair(2, 100));
+  EXPECT_EQ(carveouts(20000, 80000, false), std::pair(0, -1));
+  EXPECT_EQ(carveouts(30000, 220000, true), std::pair(0, -1)); // never
 }
 
 TEST_F(GpuBesideTest, SomeTasksOfAKernel) {

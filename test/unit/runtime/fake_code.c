@@ -83,6 +83,7 @@ API cu_result cuFuncSetAttribute(cu_function function, int attribute,
   ENTER_CONTEXT();
   if (attribute == CU_FUNC_PREFERRED_SHARED_CARVEOUT) {
     control.carveout = value;
+    ++control.carveouts;
     return value >= 0 && value <= 100 ? CU_SUCCESS : CU_ERROR_INVALID_VALUE;
   }
   if (attribute != CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES ||

@@ -41,6 +41,7 @@ typedef struct fake_control {
   int queued;     /* operations that did not run yet */
   int dynamic_shared; /* as last allowed for a function */
   int carveout;       /* as last asked for, in percent */
+  int carveouts;      /* how often */
   size_t image_bytes; /* of the last text that was loaded */
   int graphs;         /* and what was instantiated of them, that there are */
   int instantiated, updated, replayed;
