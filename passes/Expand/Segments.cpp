@@ -12,7 +12,7 @@ static constexpr int64_t kFewest = 4;
 /// How long the first segment is, in eighths of the others: what it does takes all that others take, beside those of
 /// which is found out what they do to any state. Where that is products, too, it is as much; where it is a decay of
 /// each key, half of it. The rest is for what two kernels that share a multiprocessor take from each other.
-static constexpr int64_t kEighths = 8, kOfProducts = 6, kOfDecays = 3;
+static constexpr int64_t kEighths = 8, kOfProducts = 7, kOfDecays = 4;
 /// Chunks of a segment; with fewer, filling pipelines takes longer than emptying them.
 static constexpr int64_t kLeastChunks = 8;
 
