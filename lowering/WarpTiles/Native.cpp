@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -58,6 +59,61 @@ void WarpTiles::computeScan(tile::ScanOp op) {
   hold(op.getResult(), getColumns(shape.rows + 1, shape.columns, warp()), values);
 }
 
+static bool isNotNegative(Value constant) {
+  APFloat number(0.0f);
+  return constant && matchPattern(constant, m_ConstantFloat(&number)) && !number.isNegative();
+}
+
+/// The largest or smallest of the numbers that a reduction makes one of, where words have been read that hold two of
+/// them each: word by word, before they are unpacked. False if there are none, or no instruction for that.
+bool WarpTiles::reduceWords(Value x, bool largest, function_ref<Coord(Coord)> rest, Placement &from,
+                            SmallVector<Value> &values) {
+  auto known = words.find(x);
+  if (known == words.end() || !(known->second.placement == from) || !known->second.from.memory.element.isBF16()) {
+    return false;
+  }
+  SmallVector<Coord> registers; // two of each group
+  SmallVector<SmallVector<Value>> groups;
+  for (auto [access, read] : llvm::zip_equal(groupReads(known->second.from, from), known->second.values)) {
+    for (auto [i, word] : llvm::enumerate(splitWords(read))) {
+      if (!word.getType().isInteger(32)) {
+        return false;
+      }
+      Coord low = from.registers[access.registers[2 * i]], high = from.registers[access.registers[2 * i + 1]];
+      size_t group = 0;
+      while (group < groups.size() &&
+             (rest(registers[2 * group]) != rest(low) || rest(registers[2 * group + 1]) != rest(high))) {
+        ++group;
+      }
+      if (group == groups.size()) {
+        registers.append({low, high});
+        groups.emplace_back();
+      }
+      groups[group].push_back(word);
+    }
+  }
+  SmallVector<Value> results;
+  for (ArrayRef<Value> group : groups) {
+    Value all = combineAll(group, [&](Value x, Value y) { return hooks.emitExtremes(b, loc, x, y, largest); }, kThree);
+    if (!all) {
+      return false;
+    }
+    llvm::append_range(results, unpackPairs(all));
+  }
+  values = std::move(results);
+  from.registers = std::move(registers);
+  return true;
+}
+
+/// The largest of the numbers of all lanes, none of which is below zero; null: the machine has no instruction for that.
+Value WarpTiles::emitLargest(Value number) {
+  Type i32 = b.getI32Type();
+  Value bits = arith::BitcastOp::create(b, loc, i32, number); // are in the order of the numbers, but for -0
+  bits = arith::AndIOp::create(b, loc, bits, arith::ConstantIntOp::create(b, loc, i32, 0x7fffffff));
+  Value largest = hooks.emitLargest(b, loc, bits);
+  return largest ? arith::BitcastOp::create(b, loc, number.getType(), largest).getResult() : largest;
+}
+
 void WarpTiles::computeReduce(tile::ReduceOp op) {
   bool isVector = getRank(op.getX()) == 1;
   int64_t axis = isVector ? 1 : op.getAxis();
@@ -70,8 +126,17 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
           arith::ConstantOp::create(b, loc, cast<DenseElementsAttr>(constant.getValue()).getSplatValue<TypedAttr>());
     }
   }
+  auto rest = [&](Coord c) { return Coord{0, isVector ? 0 : axis == 0 ? c.column : c.row}; };
   Placement from = prefer(x).distinct();
-  SmallVector<Value> values = get(x, from);
+  SmallVector<Value> values;
+  auto negated = x.getDefiningOp<arith::NegFOp>(); // the largest of what is negated is the smallest
+  if (least && reduceWords(negated ? negated.getOperand() : x, /*largest=*/!negated, rest, from, values)) {
+    for (Value &value : values) {
+      value = negated ? arith::NegFOp::create(b, loc, value).getResult() : value;
+    }
+  } else {
+    values = get(x, from);
+  }
   auto combine = [&](Value x, Value y) -> Value {
     if (least) {
       return arith::MaxNumFOp::create(b, loc, x, y);
@@ -81,7 +146,6 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
     }
     return arith::AddFOp::create(b, loc, x, y);
   };
-  auto rest = [&](Coord c) { return Coord{0, isVector ? 0 : axis == 0 ? c.column : c.row}; };
   Placement to;
   SmallVector<SmallVector<Value>> parts;
   for (auto [i, c] : llvm::enumerate(from.registers)) {
@@ -97,8 +161,17 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
   for (const SmallVector<Value> &list : parts) {
     results.push_back(combineAll(list, combine));
   }
-  for (auto [bit, c] : llvm::enumerate(from.lanes)) {
+  for (Coord c : from.lanes) {
     to.lanes.push_back(rest(c));
+  }
+  auto areAll = [&](Coord c) { return rest(c) == Coord{0, 0}; }; // lanes have other parts of the result, or copies
+  Value largest = results.size() == 1 && isNotNegative(least) && llvm::all_of(from.lanes, areAll)
+                      ? emitLargest(combine(results[0], least))
+                      : Value();
+  if (largest) {
+    return hold(op.getResult(), to, largest);
+  }
+  for (auto [bit, c] : llvm::enumerate(from.lanes)) {
     if ((axis == 0 ? c.row : c.column) == 0) {
       continue;
     }
