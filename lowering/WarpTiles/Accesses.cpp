@@ -76,6 +76,18 @@ Value WarpTiles::laneAddress(ArrayRef<Coord> bases, const Rows &rows, uint32_t f
   return offset;
 }
 
+/// An element of memory. Where this starts at an element of a buffer, both offsets are added first: that is the same
+/// for all buffers, and no address is kept that is a part of the sum.
+Value WarpTiles::addOffset(const Memory &memory, Value offset) {
+  Value start = memory.pointer;
+  if (auto part = start.getDefiningOp<LLVM::GEPOp>();
+      part && part.getElemType() == memory.element && part.getDynamicIndices().size() == 1) {
+    start = part.getBase();
+    offset = arith::AddIOp::create(b, loc, part.getDynamicIndices().front(), offset);
+  }
+  return LLVM::GEPOp::create(b, loc, start.getType(), memory.element, start, ArrayRef<LLVM::GEPArg>{offset});
+}
+
 /// The address of each access: what the lane adds, and a constant.
 void WarpTiles::forEachAccess(const Place &place, const Placement &placement, ArrayRef<Access> accesses,
                               function_ref<void(const Access &, Value)> body) {
@@ -89,8 +101,7 @@ void WarpTiles::forEachAccess(const Place &place, const Placement &placement, Ar
     if (!base) {
       Value offset = laneAddress(placement.lanes, rows, access.first.row);
       Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), offset);
-      base = LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
-                                 ArrayRef<LLVM::GEPArg>{wide});
+      base = addOffset(memory, wide);
     }
     body(access, offsetBy(base, memory.element, (row & ~ofLanes) * memory.stride + access.first.column));
   }

@@ -272,6 +272,7 @@ private:
   mlir::Value combineBits(mlir::Value number, llvm::ArrayRef<int64_t> bases, bool isXor = false);
   mlir::Value laneAddress(llvm::ArrayRef<Coord> bases, const Rows &rows, uint32_t firstRow);
   static uint32_t placesOfLanes(llvm::ArrayRef<Coord> bases, const Rows &rows);
+  mlir::Value addOffset(const Memory &memory, mlir::Value offset);
   mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
   mlir::Value zero();
