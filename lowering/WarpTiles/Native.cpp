@@ -114,6 +114,32 @@ Value WarpTiles::emitLargest(Value number) {
   return largest ? arith::BitcastOp::create(b, loc, number.getType(), largest).getResult() : largest;
 }
 
+/// What all lanes have of each of some values, a power of two of them, combined, in the lane of its number: half of the
+/// values are exchanged for parts of the others, then half of these, and so on.
+Value WarpTiles::shareOut(SmallVector<Value> values, function_ref<Value(Value, Value)> combine) {
+  for (int64_t mask = 1; mask < warp(); mask *= 2) {
+    if (values.size() == 1) { // all lanes that have a value combine theirs
+      values[0] = combine(values[0], hooks.emitShuffle(b, loc, values[0], mask));
+      continue;
+    }
+    Value isOdd = arith::AndIOp::create(b, loc, lane, index(mask));
+    isOdd = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, isOdd, index(0));
+    SmallVector<Value> half; // of a number with this bit of the lane
+    for (size_t i = 0; i < values.size(); i += 2) {
+      Value given = arith::SelectOp::create(b, loc, isOdd, values[i], values[i + 1]);
+      Value kept = arith::SelectOp::create(b, loc, isOdd, values[i + 1], values[i]);
+      half.push_back(combine(kept, hooks.emitShuffle(b, loc, given, mask)));
+    }
+    values = std::move(half);
+  }
+  return values.front();
+}
+
+/// Whether those who prepare a tile do nothing with it but to pass it on.
+static bool isOnlyPassed(Value tile) {
+  return llvm::all_of(tile.getUsers(), [](Operation *user) { return isa<tile::PassOp>(user); });
+}
+
 void WarpTiles::computeReduce(tile::ReduceOp op) {
   bool isVector = getRank(op.getX()) == 1;
   int64_t axis = isVector ? 1 : op.getAxis();
@@ -171,8 +197,14 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
   if (largest) {
     return hold(op.getResult(), to, largest);
   }
+  auto isReduced = [&](Coord c) { return (axis == 0 ? c.row : c.column) != 0; };
+  if (to.registers == getCopies(results.size(), warp()).registers && llvm::isPowerOf2_64(results.size()) &&
+      int64_t(results.size()) <= warp() && llvm::all_of(from.lanes, areAll) && llvm::all_of(from.lanes, isReduced) &&
+      isOnlyPassed(op.getResult())) {
+    return hold(op.getResult(), getPlain({1, int64_t(results.size())}), shareOut(results, combine));
+  }
   for (auto [bit, c] : llvm::enumerate(from.lanes)) {
-    if ((axis == 0 ? c.row : c.column) == 0) {
+    if (!isReduced(c)) {
       continue;
     }
     for (Value &result : results) {

@@ -187,6 +187,8 @@ private:
   void computeCumsum(tile::CumsumOp op);
   void computeScan(tile::ScanOp op);
   void computeReduce(tile::ReduceOp op);
+  mlir::Value shareOut(llvm::SmallVector<mlir::Value> values,
+                       llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
   mlir::Value emitLargest(mlir::Value number);
   bool reduceWords(mlir::Value x, bool largest, llvm::function_ref<Coord(Coord)> rest, Placement &from,
                    llvm::SmallVector<mlir::Value> &values);
