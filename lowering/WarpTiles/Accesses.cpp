@@ -80,8 +80,9 @@ Value WarpTiles::laneAddress(ArrayRef<Coord> bases, const Rows &rows, uint32_t f
 /// for all buffers, and no address is kept that is a part of the sum.
 Value WarpTiles::addOffset(const Memory &memory, Value offset) {
   Value start = memory.pointer;
+  const bool isGlobal = cast<LLVM::LLVMPointerType>(start.getType()).getAddressSpace() == hooks.getGlobalSpace();
   if (auto part = start.getDefiningOp<LLVM::GEPOp>();
-      part && part.getElemType() == memory.element && part.getDynamicIndices().size() == 1) {
+      part && isGlobal && part.getElemType() == memory.element && part.getDynamicIndices().size() == 1) {
     start = part.getBase();
     offset = arith::AddIOp::create(b, loc, part.getDynamicIndices().front(), offset);
   }
