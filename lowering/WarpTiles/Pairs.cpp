@@ -26,7 +26,8 @@ static Value constantBits(OpBuilder &b, Location loc, int64_t bits) {
 
 /// The sizes of the largest elements, one by one.
 Value WarpTiles::getLargestSizes(ArrayRef<Value> pairs) {
-  return combineAll(pairs, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); }, kThree);
+  const size_t together = turned ? 2 : kThree; // those who apply would keep more of them meanwhile
+  return combineAll(pairs, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); }, together);
 }
 
 /// Of the operand whose size has this number, if it has one yet.
