@@ -17,6 +17,11 @@ Value Emitter::laneDivided(int64_t size) {
   return size == lanes ? index(0) : arith::ShRUIOp::create(b, loc, lane, index(llvm::Log2_64(size))).getResult();
 }
 
+Value Emitter::hidden(Value index) {
+  Value number = arith::IndexCastOp::create(b, loc, b.getI32Type(), index);
+  return arith::IndexCastOp::create(b, loc, index.getType(), hooks.emitHidden(b, loc, number));
+}
+
 void Emitter::barrier() {
   hooks.emitBarrier(b, loc);
   barriers.push_back(&*std::prev(b.getInsertionPoint()));

@@ -34,6 +34,8 @@ public:
   virtual const MatrixInstruction *findPairProduct(tile::Precision) const { return nullptr; }
   /// One that differs from this one in that it has half the depth; null: there is none.
   virtual const MatrixInstruction *findHalf(const MatrixInstruction &) const { return nullptr; }
+  /// Whether lanes of a warp store rows of such operands together.
+  virtual bool storesBlocks() const { return false; }
   /// A number (f32) as operands of matrix instructions must be, still as an f32. `isLast`: nothing else needs the
   /// number.
   virtual mlir::Value emitRounded(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, bool isLast) const = 0;
@@ -78,6 +80,12 @@ public:
   virtual void emitRegisters(mlir::OpBuilder &, mlir::Location, int64_t /*count*/, bool /*more*/) const {}
   /// Whether a conversion from f32 to bf16 is an instruction of the machine.
   virtual bool roundsToBF16() const = 0;
+  /// The larger or the smaller of the numbers of two pairs of bf16 (i32), one by one, where NaN counts as the other
+  /// one; null: the machine has no instruction for that.
+  virtual mlir::Value emitExtremes(mlir::OpBuilder &, mlir::Location, mlir::Value /*x*/, mlir::Value /*y*/,
+                                   bool /*largest*/) const {
+    return {};
+  }
   /// One matrix instruction: c + x y, in the registers of this lane, all f32; x and y are rounded. Of an instruction of
   /// findPairProduct, x and y are pairs.
   virtual llvm::SmallVector<mlir::Value> emitProduct(mlir::OpBuilder &b, mlir::Location loc,
@@ -101,6 +109,9 @@ public:
                                                     int64_t /*count*/, bool /*turned*/) const {
     return {};
   }
+  /// The same the other way around, where storesBlocks(): 1, 2 or 4 words, which are stored.
+  virtual void emitBlockStore(mlir::OpBuilder &, mlir::Location, mlir::Value /*row*/,
+                              mlir::ValueRange /*words*/) const {}
   /// Of the values (i32) of all lanes of the warp: the largest, without signs, and the bits that any of them has.
   virtual mlir::Value emitLargest(mlir::OpBuilder &, mlir::Location, mlir::Value /*value*/) const { return {}; }
   virtual mlir::Value emitUnion(mlir::OpBuilder &, mlir::Location, mlir::Value /*value*/) const { return {}; }

@@ -61,6 +61,8 @@ public:
   /// The remainder and the quotient of the lane's number by a power of two.
   mlir::Value laneModulo(int64_t size);
   mlir::Value laneDivided(int64_t size);
+  /// The same number (index), as code from which nothing is computed ahead.
+  mlir::Value hidden(mlir::Value index);
   /// All lanes wait for each other.
   void barrier();
   std::vector<mlir::Operation *> barriers; // so far

@@ -510,6 +510,10 @@ private:
     Value count = arith::CeilDivUIOp::create(b, loc, arith::SubIOp::create(b, loc, to, from), step);
     emitPipeline(e, *pipeline, places, count, *this);
     barrier();
+    if (isa<func::FuncOp>(
+            b.getInsertionBlock()->getParentOp())) { // so that it is the lane's number for all that follows
+      e.lane = e.hidden(e.lane); // addresses are computed anew: the pipeline keeps no registers for them
+    }
   }
 
   Value getOutsideScalar(Value scalar) override { return getScalar(scalar); }

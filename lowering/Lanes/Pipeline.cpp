@@ -151,16 +151,13 @@ Place PipelineEmitter::getExchange(Value tile) {
 }
 
 void PipelineEmitter::seldom(Value chunk, function_ref<void(OpBuilder &, Value)> body) {
-  auto hidden = [&](Value index) -> Value {
-    return arith::IndexCastOp::create(b, loc, b.getIndexType(), e.hooks.emitHidden(b, loc, narrow(index)));
-  };
   Value usualLane = lane, usualNumber = number;
-  lane = hidden(lane);
-  number = hidden(number);
+  lane = e.hidden(lane);
+  number = e.hidden(number);
   OpBuilder start(b);
   auto mark = arith::ConstantIndexOp::create(b, loc, 0);
   start.setInsertionPoint(mark);
-  chunk = hidden(chunk);
+  chunk = e.hidden(chunk);
   surroundings.forChunk(chunk, [&] { body(start, slotOf(chunk)); });
   mark.erase();
   lane = usualLane;

@@ -370,8 +370,9 @@ private:
     if (pairing > plan.registers) {
       plan.moved = -llvm::alignTo(pairing - plan.registers, piece);
     } else if (countWords() >= kMuch) {
+      constexpr int64_t kAtOnce = 32; // of what is read: a little less at once spares those that prepare a spill
       int64_t checking = plan.usesPairs() ? kChecking : 0;
-      int64_t free = std::clamp<int64_t>(plan.registers - 2 * countCarried() - kReading - checking, 0, kEnough);
+      int64_t free = std::clamp<int64_t>(plan.registers - 2 * countCarried() - kAtOnce - checking, 0, kEnough);
       plan.moved = free / piece * piece;
     }
     plan.idle = plan.moved != 0 ? plan.appliers - plan.preparers : 0;

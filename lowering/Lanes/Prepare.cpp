@@ -151,7 +151,12 @@ void PipelineEmitter::prepareOps(WarpTiles &tiles, Value chunk, Value slot, Arra
   SmallVector<Operation *> products;
   llvm::copy_if(ops, std::back_inserter(products), [](Operation *op) { return isa<tile::DotOp>(op); });
   tiles.setProducts(products);
-  // Products last: their operands are there then, and products of the same operands are made together.
+  // Products last: their operands are there then, and products of the same operands are made together. Where memory is
+  // used again, all in its order, but for what comes to a few numbers of many, which would be kept meanwhile.
+  auto isSoon = [&](Operation *op) {
+    auto part = isa<tile::ReduceOp>(op) ? plan.parts.find(op->getResult(0)) : plan.parts.end();
+    return part != plan.parts.end() && !part->second.isScratch;
+  };
   llvm::DenseSet<Operation *> late;
   for (bool isLast : {false, true}) {
     for (Operation *op : ops) {
@@ -161,7 +166,7 @@ void PipelineEmitter::prepareOps(WarpTiles &tiles, Value chunk, Value slot, Arra
       if (needsProducts) {
         late.insert(op);
       }
-      if (plan.hasScratch ? isLast : needsProducts != isLast) {
+      if ((needsProducts || (plan.hasScratch && !isSoon(op))) != isLast) {
         continue;
       }
       if (auto flag = dyn_cast<tile::FlagOp>(op); flag && isFirst) {

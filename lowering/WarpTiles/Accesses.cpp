@@ -76,6 +76,19 @@ Value WarpTiles::laneAddress(ArrayRef<Coord> bases, const Rows &rows, uint32_t f
   return offset;
 }
 
+/// An element of memory. Where this starts at an element of a buffer, both offsets are added first: that is the same
+/// for all buffers, and no address is kept that is a part of the sum.
+Value WarpTiles::addOffset(const Memory &memory, Value offset) {
+  Value start = memory.pointer;
+  const bool isGlobal = cast<LLVM::LLVMPointerType>(start.getType()).getAddressSpace() == hooks.getGlobalSpace();
+  if (auto part = start.getDefiningOp<LLVM::GEPOp>();
+      part && isGlobal && part.getElemType() == memory.element && part.getDynamicIndices().size() == 1) {
+    start = part.getBase();
+    offset = arith::AddIOp::create(b, loc, part.getDynamicIndices().front(), offset);
+  }
+  return LLVM::GEPOp::create(b, loc, start.getType(), memory.element, start, ArrayRef<LLVM::GEPArg>{offset});
+}
+
 /// The address of each access: what the lane adds, and a constant.
 void WarpTiles::forEachAccess(const Place &place, const Placement &placement, ArrayRef<Access> accesses,
                               function_ref<void(const Access &, Value)> body) {
@@ -89,8 +102,7 @@ void WarpTiles::forEachAccess(const Place &place, const Placement &placement, Ar
     if (!base) {
       Value offset = laneAddress(placement.lanes, rows, access.first.row);
       Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), offset);
-      base = LLVM::GEPOp::create(b, loc, memory.pointer.getType(), memory.element, memory.pointer,
-                                 ArrayRef<LLVM::GEPArg>{wide});
+      base = addOffset(memory, wide);
     }
     body(access, offsetBy(base, memory.element, (row & ~ofLanes) * memory.stride + access.first.column));
   }
@@ -120,29 +132,29 @@ SmallVector<Value> WarpTiles::read(const Place &from, const Placement &placement
   return words;
 }
 
+SmallVector<Value> WarpTiles::splitWords(Value read) {
+  auto vector = dyn_cast<VectorType>(read.getType());
+  if (!vector) {
+    return {read};
+  }
+  return llvm::map_to_vector(llvm::seq(vector.getDimSize(0)), [&](int64_t i) -> Value {
+    return LLVM::ExtractElementOp::create(b, loc, read, arith::ConstantIntOp::create(b, loc, b.getI32Type(), i));
+  });
+}
+
 SmallVector<Value> WarpTiles::unpack(const Place &from, const Placement &placement, ArrayRef<Value> words,
                                      Type compute) {
   const Memory &memory = from.memory;
   SmallVector<Value> values(placement.registers.size());
-  Type i32 = b.getI32Type();
-  for (auto [access, word] : llvm::zip_equal(groupReads(from, placement), words)) {
-    int64_t width = access.registers.size(), count = word.getType() == i32 ? width / 2 : width;
-    if (auto vector = dyn_cast<VectorType>(word.getType())) {
-      count = vector.getDimSize(0);
-    }
-    for (int64_t i = 0; i < std::max<int64_t>(count, 1); ++i) {
-      Value part = word;
-      if (isa<VectorType>(word.getType())) {
-        part = LLVM::ExtractElementOp::create(b, loc, word, arith::ConstantIntOp::create(b, loc, i32, i));
-      }
+  for (auto [access, read] : llvm::zip_equal(groupReads(from, placement), words)) {
+    for (auto [i, part] : llvm::enumerate(splitWords(read))) {
       if (part.getType() == memory.element) {
         values[access.registers[i]] = programs::convertLoaded(b, loc, part, 0, compute);
         continue;
       }
-      Value low = arith::ShLIOp::create(b, loc, part, arith::ConstantIntOp::create(b, loc, i32, 16));
-      Value high = arith::AndIOp::create(b, loc, part, arith::ConstantIntOp::create(b, loc, i32, -65536));
-      values[access.registers[2 * i]] = arith::BitcastOp::create(b, loc, b.getF32Type(), low);
-      values[access.registers[2 * i + 1]] = arith::BitcastOp::create(b, loc, b.getF32Type(), high);
+      SmallVector<Value> pair = unpackPairs(part);
+      values[access.registers[2 * i]] = pair[0];
+      values[access.registers[2 * i + 1]] = pair[1];
     }
   }
   for (auto [i, value] : llvm::enumerate(values)) { // copies within a lane
@@ -171,6 +183,9 @@ void WarpTiles::store(const Place &to, const Placement &placement, ArrayRef<Valu
 }
 
 void WarpTiles::storeAll(const Place &to, const Placement &placement, ArrayRef<Value> values) {
+  if (storeBlocks(to, placement, values)) {
+    return;
+  }
   const Memory &memory = to.memory;
   int64_t bytes = std::max<int64_t>(1, memory.element.getIntOrFloatBitWidth() / 8);
   SmallVector<Access> accesses = groupAccesses(placement, to.getRows(), to.alignment, 16 / bytes);

@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -58,6 +59,87 @@ void WarpTiles::computeScan(tile::ScanOp op) {
   hold(op.getResult(), getColumns(shape.rows + 1, shape.columns, warp()), values);
 }
 
+static bool isNotNegative(Value constant) {
+  APFloat number(0.0f);
+  return constant && matchPattern(constant, m_ConstantFloat(&number)) && !number.isNegative();
+}
+
+/// The largest or smallest of the numbers that a reduction makes one of, where words have been read that hold two of
+/// them each: word by word, before they are unpacked. False if there are none, or no instruction for that.
+bool WarpTiles::reduceWords(Value x, bool largest, function_ref<Coord(Coord)> rest, Placement &from,
+                            SmallVector<Value> &values) {
+  auto known = words.find(x);
+  if (known == words.end() || !(known->second.placement == from) || !known->second.from.memory.element.isBF16()) {
+    return false;
+  }
+  SmallVector<Coord> registers; // two of each group
+  SmallVector<SmallVector<Value>> groups;
+  for (auto [access, read] : llvm::zip_equal(groupReads(known->second.from, from), known->second.values)) {
+    for (auto [i, word] : llvm::enumerate(splitWords(read))) {
+      if (!word.getType().isInteger(32)) {
+        return false;
+      }
+      Coord low = from.registers[access.registers[2 * i]], high = from.registers[access.registers[2 * i + 1]];
+      size_t group = 0;
+      while (group < groups.size() &&
+             (rest(registers[2 * group]) != rest(low) || rest(registers[2 * group + 1]) != rest(high))) {
+        ++group;
+      }
+      if (group == groups.size()) {
+        registers.append({low, high});
+        groups.emplace_back();
+      }
+      groups[group].push_back(word);
+    }
+  }
+  SmallVector<Value> results;
+  for (ArrayRef<Value> group : groups) {
+    Value all = combineAll(group, [&](Value x, Value y) { return hooks.emitExtremes(b, loc, x, y, largest); }, kThree);
+    if (!all) {
+      return false;
+    }
+    llvm::append_range(results, unpackPairs(all));
+  }
+  values = std::move(results);
+  from.registers = std::move(registers);
+  return true;
+}
+
+/// The largest of the numbers of all lanes, none of which is below zero; null: the machine has no instruction for that.
+Value WarpTiles::emitLargest(Value number) {
+  Type i32 = b.getI32Type();
+  Value bits = arith::BitcastOp::create(b, loc, i32, number); // are in the order of the numbers, but for -0
+  bits = arith::AndIOp::create(b, loc, bits, arith::ConstantIntOp::create(b, loc, i32, 0x7fffffff));
+  Value largest = hooks.emitLargest(b, loc, bits);
+  return largest ? arith::BitcastOp::create(b, loc, number.getType(), largest).getResult() : largest;
+}
+
+/// What all lanes have of each of some values, a power of two of them, combined, in the lane of its number: half of the
+/// values are exchanged for parts of the others, then half of these, and so on.
+Value WarpTiles::shareOut(SmallVector<Value> values, function_ref<Value(Value, Value)> combine) {
+  for (int64_t mask = 1; mask < warp(); mask *= 2) {
+    if (values.size() == 1) { // all lanes that have a value combine theirs
+      values[0] = combine(values[0], hooks.emitShuffle(b, loc, values[0], mask));
+      continue;
+    }
+    Value isOdd = arith::AndIOp::create(b, loc, lane, index(mask));
+    isOdd = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, isOdd, index(0));
+    SmallVector<Value> half; // of a number with this bit of the lane
+    for (size_t i = 0; i < values.size(); i += 2) {
+      Value given = arith::SelectOp::create(b, loc, isOdd, values[i], values[i + 1]);
+      Value kept = arith::SelectOp::create(b, loc, isOdd, values[i + 1], values[i]);
+      half.push_back(combine(kept, hooks.emitShuffle(b, loc, given, mask)));
+    }
+    values = std::move(half);
+  }
+  return values.front();
+}
+
+/// Whether those who prepare a tile do nothing with it but to pass it on.
+static bool isOnlyPassed(Value tile) {
+  return llvm::all_of(tile.getUsers(), [](Operation *user) { return isa<tile::PassOp>(user); });
+}
+
 void WarpTiles::computeReduce(tile::ReduceOp op) {
   bool isVector = getRank(op.getX()) == 1;
   int64_t axis = isVector ? 1 : op.getAxis();
@@ -70,8 +152,17 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
           arith::ConstantOp::create(b, loc, cast<DenseElementsAttr>(constant.getValue()).getSplatValue<TypedAttr>());
     }
   }
+  auto rest = [&](Coord c) { return Coord{0, isVector ? 0 : axis == 0 ? c.column : c.row}; };
   Placement from = prefer(x).distinct();
-  SmallVector<Value> values = get(x, from);
+  SmallVector<Value> values;
+  auto negated = x.getDefiningOp<arith::NegFOp>(); // the largest of what is negated is the smallest
+  if (least && reduceWords(negated ? negated.getOperand() : x, /*largest=*/!negated, rest, from, values)) {
+    for (Value &value : values) {
+      value = negated ? arith::NegFOp::create(b, loc, value).getResult() : value;
+    }
+  } else {
+    values = get(x, from);
+  }
   auto combine = [&](Value x, Value y) -> Value {
     if (least) {
       return arith::MaxNumFOp::create(b, loc, x, y);
@@ -81,7 +172,6 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
     }
     return arith::AddFOp::create(b, loc, x, y);
   };
-  auto rest = [&](Coord c) { return Coord{0, isVector ? 0 : axis == 0 ? c.column : c.row}; };
   Placement to;
   SmallVector<SmallVector<Value>> parts;
   for (auto [i, c] : llvm::enumerate(from.registers)) {
@@ -97,9 +187,24 @@ void WarpTiles::computeReduce(tile::ReduceOp op) {
   for (const SmallVector<Value> &list : parts) {
     results.push_back(combineAll(list, combine));
   }
-  for (auto [bit, c] : llvm::enumerate(from.lanes)) {
+  for (Coord c : from.lanes) {
     to.lanes.push_back(rest(c));
-    if ((axis == 0 ? c.row : c.column) == 0) {
+  }
+  auto areAll = [&](Coord c) { return rest(c) == Coord{0, 0}; }; // lanes have other parts of the result, or copies
+  Value largest = results.size() == 1 && isNotNegative(least) && llvm::all_of(from.lanes, areAll)
+                      ? emitLargest(combine(results[0], least))
+                      : Value();
+  if (largest) {
+    return hold(op.getResult(), to, largest);
+  }
+  auto isReduced = [&](Coord c) { return (axis == 0 ? c.row : c.column) != 0; };
+  if (to.registers == getCopies(results.size(), warp()).registers && llvm::isPowerOf2_64(results.size()) &&
+      int64_t(results.size()) <= warp() && llvm::all_of(from.lanes, areAll) && llvm::all_of(from.lanes, isReduced) &&
+      isOnlyPassed(op.getResult())) {
+    return hold(op.getResult(), getPlain({1, int64_t(results.size())}), shareOut(results, combine));
+  }
+  for (auto [bit, c] : llvm::enumerate(from.lanes)) {
+    if (!isReduced(c)) {
       continue;
     }
     for (Value &result : results) {

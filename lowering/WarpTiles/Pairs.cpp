@@ -24,12 +24,17 @@ static Value constantBits(OpBuilder &b, Location loc, int64_t bits) {
 
 // ---- the range of f16
 
+/// The sizes of the largest elements, one by one.
+Value WarpTiles::getLargestSizes(ArrayRef<Value> pairs) {
+  const size_t together = turned ? 2 : kThree; // those who apply would keep more of them meanwhile
+  return combineAll(pairs, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); }, together);
+}
+
 /// Of the operand whose size has this number, if it has one yet.
 void WarpTiles::checkRange(ArrayRef<Value> pairs, std::optional<size_t> &number) {
-  auto larger = [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); };
-  Value size = pairs.size() == 1 ? larger(pairs[0], pairs[0]) : combineAll(pairs, larger);
+  Value size = pairs.size() == 1 ? hooks.emitLargerSizes(b, loc, pairs[0], pairs[0]) : getLargestSizes(pairs);
   if (number) {
-    sizes[*number] = larger(sizes[*number], size);
+    sizes[*number] = hooks.emitLargerSizes(b, loc, sizes[*number], size);
   } else {
     number = sizes.size();
     sizes.push_back(size);
@@ -80,14 +85,18 @@ Value WarpTiles::getLargest(ArrayRef<Value> tiles) {
     checkRange(*operand);
   }
   SmallVector<Value> mine = llvm::map_to_vector(tiles, [&](Value tile) { return sizes[*findSize(tile)]; });
-  Value largest = combineAll(mine, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
-  return hooks.emitLargest(b, loc, largerHalf(largest));
+  return hooks.emitLargest(b, loc, largerHalf(getLargestSizes(mine)));
 }
 
 Value WarpTiles::areInRange(const llvm::MapVector<Value, Value> &exempt) {
   constexpr size_t kTogether = 31;          // bits of a word, one of which is for what is too large
   constexpr int64_t kInfinity = 0x7c000000; // or NaN: as large, or larger
   constexpr int64_t kEnough = 0x60006000;   // bits of exponents from 2^-7 on: elements lose 2^-18 of it then
+  for (auto &[tile, rest] : unlooked) {     // of which no product has read all
+    std::optional<size_t> number;
+    checkRange(rest.written, number);
+  }
+  unlooked.clear();
   for (auto [ignored, made] : begun) {
     checkRange(*made);
     if (made->isSampled) { // no product of it has been made
@@ -118,9 +127,8 @@ Value WarpTiles::areInRange(const llvm::MapVector<Value, Value> &exempt) {
     }
     SmallVector<Value> bounded(group);
     bounded.append(std::exchange(others, {}));
-    Value largest = combineAll(bounded, [&](Value x, Value y) { return hooks.emitLargerSizes(b, loc, x, y); });
-    Value tooLarge =
-        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, largerHalf(largest), constantBits(b, loc, kInfinity));
+    Value tooLarge = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, largerHalf(getLargestSizes(bounded)),
+                                           constantBits(b, loc, kInfinity));
     flags.push_back(flag(tooLarge, kTogether));
     auto unite = [&](Value x, Value y) -> Value { return arith::OrIOp::create(b, loc, x, y); };
     Value seen = hooks.emitUnion(b, loc, combineAll(flags, unite));
@@ -160,7 +168,7 @@ SmallVector<Value> WarpTiles::scale(ArrayRef<Value> values, Value &unit) {
 
 // ---- memory
 
-void WarpTiles::writePairs(const Place &to, const Placement &placement, ArrayRef<Value> values) {
+void WarpTiles::writePairs(Value tile, const Place &to, const Placement &placement, ArrayRef<Value> values) {
   SmallVector<Value> all(values);
   if (scaled) {
     Value unit;
@@ -187,21 +195,74 @@ void WarpTiles::writePairs(const Place &to, const Placement &placement, ArrayRef
     single.alignment *= 2;
     store(single, placement, halves);
   }
-  if (!scaled) {
+  auto isRead = [&](Operation *product) {
+    return llvm::any_of(product->getOperands(), [&](Value operand) { return skipTransposes(operand).first == tile; });
+  };
+  if (!scaled && usesPairs() && llvm::any_of(products, isRead)) {
+    unlooked[tile].written = pairs;
+  } else if (!scaled) {
     std::optional<size_t> number;
     checkRange(pairs, number);
   }
 }
 
+/// Of fragments that have been read of pairs in memory: where a product of those who wrote them reads all of a tile,
+/// that is where its range is looked at. Words that are stored as well would be copied for that, as registers go.
+void WarpTiles::lookAt(Value operand, bool isLeft, ArrayRef<Start> starts, ArrayRef<Value> pairs) {
+  auto known = unlooked.find(skipTransposes(operand).first);
+  if (known == unlooked.end()) {
+    return;
+  }
+  Unlooked &tile = known->second;
+  SmallVector<Value> &all = tile.read[{operand.getAsOpaquePointer(), isLeft}];
+  const size_t each = pairs.size() / starts.size();
+  for (auto [i, start] : llvm::enumerate(starts)) {
+    if (tile.starts.insert({operand.getAsOpaquePointer(), isLeft, start}).second) {
+      llvm::append_range(all, pairs.slice(i * each, each));
+    }
+  }
+  if (all.size() == each * getStarts(operand, isLeft).size()) {
+    std::optional<size_t> number;
+    checkRange(all, number);
+    unlooked.erase(known);
+  }
+}
+
+/// How many of the blocks that start there have rows which one instruction takes: as many as powers of two are apart.
+static size_t countBlocks(ArrayRef<Coord> starts) {
+  constexpr size_t kMost = 4;
+  auto step = [&](size_t from, size_t to) {
+    return Coord{starts[to].row - starts[from].row, starts[to].column - starts[from].column};
+  };
+  auto isBehind = [&](size_t i) { return starts[i].row >= starts[0].row && starts[i].column >= starts[0].column; };
+  if (starts.size() < 2 || !isBehind(1)) {
+    return 1;
+  }
+  return starts.size() >= kMost && isBehind(2) && step(0, 1) == step(2, 3) ? kMost : 2;
+}
+
+/// The address that a lane gives for some blocks. `rowBases`: of the rows of a block.
+Value WarpTiles::blockAddress(const Place &place, Value pointer, ArrayRef<Coord> rowBases, ArrayRef<Coord> starts) {
+  const Memory &memory = place.memory;
+  const Rows rows = place.getRows();
+  SmallVector<Coord> bases(5, Coord{0, 0});
+  llvm::copy(rowBases, bases.begin());
+  for (size_t i = 1; i < starts.size(); i *= 2) {
+    bases[2 + i] = {starts[i].row - starts[0].row, starts[i].column - starts[0].column};
+  }
+  Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), laneAddress(bases, rows, starts.front().row));
+  Value row = LLVM::GEPOp::create(b, loc, pointer.getType(), memory.element, pointer, ArrayRef<LLVM::GEPArg>{wide});
+  int64_t place0 = rows.getPlace(starts.front().row) & ~placesOfLanes(bases, rows);
+  return offsetBy(row, memory.element, starts.front().column + place0 * rows.stride);
+}
+
 /// The registers of fragments, of elements of 16 bits: blocks of 8 x 8 of them; of 32 bits: of 8 x 4. Every other block
 /// is from the same place of another tile if there is one.
 SmallVector<Value> WarpTiles::loadBlocks(const Place &from, const Placement &placement, const Place *oddFrom) {
-  constexpr size_t kMost = 4;
   if (from.isShared) {
     settle();
   }
   const Memory &memory = from.memory;
-  const Rows rows = from.getRows();
   int64_t each = from.isPairs ? 2 : 1; // columns of an element of the memory
   size_t inWord = memory.element.isF32() ? 1 : 2;
   bool isTurned = inWord > 1 && placement.registers[0].row != placement.registers[1].row;
@@ -209,37 +270,44 @@ SmallVector<Value> WarpTiles::loadBlocks(const Place &from, const Placement &pla
   for (size_t i = 0; i < placement.registers.size(); i += inWord) {
     starts.push_back({placement.registers[i].row, uint32_t(placement.registers[i].column / each)});
   }
+  SmallVector<Coord> rowBases; // which are copies where the tile has fewer
+  for (size_t bit = 0; bit < 3; ++bit) {
+    rowBases.push_back({!isTurned ? placement.lanes[bit + 2].row : bit > 0 ? placement.lanes[bit - 1].row : 1, 0});
+  }
+  Value start = memory.pointer;
+  if (oddFrom) {
+    Value isOdd = arith::AndIOp::create(b, loc, lane, index(8));
+    isOdd = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, isOdd, index(0));
+    start = arith::SelectOp::create(b, loc, isOdd, oddFrom->memory.pointer, start);
+  }
   SmallVector<Value> words;
   while (words.size() < starts.size()) {
     ArrayRef<Coord> rest = ArrayRef(starts).drop_front(words.size());
-    auto step = [&](size_t from, size_t to) {
-      return Coord{rest[to].row - rest[from].row, rest[to].column - rest[from].column};
-    };
-    size_t count = std::min(rest.size(), kMost);
-    if (count < kMost || !(step(0, 1) == step(2, 3))) {
-      count = std::min<size_t>(count, 2);
-    }
-    // Of the rows of a block, which are copies where the tile has fewer, and of blocks.
-    SmallVector<Coord> bases(5, Coord{0, 0});
-    for (size_t bit = 0; bit < 3; ++bit) {
-      bases[bit].row = !isTurned ? placement.lanes[bit + 2].row : bit > 0 ? placement.lanes[bit - 1].row : 1;
-    }
-    for (size_t i = 1; i < count; i *= 2) {
-      bases[2 + i] = step(0, i);
-    }
-    Value wide = arith::IndexCastOp::create(b, loc, b.getI64Type(), laneAddress(bases, rows, rest.front().row));
-    Value start = memory.pointer;
-    if (oddFrom) {
-      Value isOdd = arith::AndIOp::create(b, loc, lane, index(8));
-      isOdd = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, isOdd, index(0));
-      start = arith::SelectOp::create(b, loc, isOdd, oddFrom->memory.pointer, start);
-    }
-    Value row = LLVM::GEPOp::create(b, loc, start.getType(), memory.element, start, ArrayRef<LLVM::GEPArg>{wide});
-    int64_t offset =
-        rest.front().column + (rows.getPlace(rest.front().row) & ~placesOfLanes(bases, rows)) * rows.stride;
-    llvm::append_range(words, hooks.emitBlocks(b, loc, offsetBy(row, memory.element, offset), count, isTurned));
+    size_t count = countBlocks(rest);
+    Value row = blockAddress(from, start, rowBases, rest.take_front(count));
+    llvm::append_range(words, hooks.emitBlocks(b, loc, row, count, isTurned));
   }
   return words;
+}
+
+/// Words that lanes have next to each other, four lanes together 16 bytes of a row, are stored as the rows of blocks.
+/// False if they are not like this, or no machine instruction is.
+bool WarpTiles::storeBlocks(const Place &to, const Placement &placement, ArrayRef<Value> values) {
+  constexpr uint32_t kRow = 4; // words of a row of a block
+  auto isAligned = [&](Coord c) { return c.column % kRow == 0; };
+  bool suits = to.hasBlocks && hooks.storesBlocks() && to.order.empty() && to.memory.element.isInteger(32) &&
+               to.memory.stride % kRow == 0 && placement.lanes.size() == 5 && placement.lanes[0] == Coord{0, 1} &&
+               placement.lanes[1] == Coord{0, 2} && placement.registers.size() > 1 &&
+               llvm::all_of(llvm::drop_begin(placement.lanes, 2), isAligned) &&
+               llvm::all_of(placement.registers, isAligned);
+  for (size_t i = 0; suits && i < values.size();) {
+    ArrayRef<Coord> starts = ArrayRef(placement.registers).drop_front(i);
+    starts = starts.take_front(countBlocks(starts));
+    Value row = blockAddress(to, to.memory.pointer, ArrayRef(placement.lanes).drop_front(2), starts);
+    hooks.emitBlockStore(b, loc, row, values.slice(i, starts.size()));
+    i += starts.size();
+  }
+  return suits;
 }
 
 /// bf16 as f32.
@@ -363,7 +431,9 @@ ArrayRef<Value> WarpTiles::getMade(Value operand, bool isLeft, Start start) {
 SmallVector<Value> WarpTiles::getPairs(Value operand, bool isLeft, ArrayRef<Start> starts) {
   auto place = places.find(skipTransposes(operand).first);
   if (place != places.end() && place->second.isPairs) {
-    return loadBlocks(place->second, joinFragments(operand, isLeft, starts));
+    SmallVector<Value> pairs = loadBlocks(place->second, joinFragments(operand, isLeft, starts));
+    lookAt(operand, isLeft, starts, pairs);
+    return pairs;
   }
   SmallVector<Value> pairs;
   for (Start start : starts) {

@@ -15,15 +15,16 @@ using namespace rwkv;
 using namespace rwkv::warps;
 using namespace rwkv::programs;
 
-Value warps::combineAll(ArrayRef<Value> values, function_ref<Value(Value, Value)> combine) {
+Value warps::combineAll(ArrayRef<Value> values, function_ref<Value(Value, Value)> combine, size_t together) {
   SmallVector<Value> list(values);
   while (list.size() > 1) {
     SmallVector<Value> next;
-    for (size_t i = 0; i + 1 < list.size(); i += 2) {
-      next.push_back(combine(list[i], list[i + 1]));
-    }
-    if (list.size() % 2 == 1) {
-      next.push_back(list.back());
+    for (auto [i, value] : llvm::enumerate(list)) {
+      if (i % together == 0) {
+        next.push_back(value);
+      } else {
+        next.back() = combine(next.back(), value);
+      }
     }
     list = std::move(next);
   }
@@ -226,7 +227,7 @@ void WarpTiles::write(Value tile, const Place &to, bool overOthers) {
   if (overOthers) {
     hooks.emitWarpBarrier(b, loc);
   }
-  to.isPairs ? writePairs(to, placement, values) : store(to, placement, values);
+  to.isPairs ? writePairs(tile, to, placement, values) : store(to, placement, values);
 }
 
 void WarpTiles::settle() {

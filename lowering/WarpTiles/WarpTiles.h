@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 namespace rwkv::warps {
 
@@ -40,9 +41,11 @@ struct Extent {
 /// Of all of a tile.
 Extent getExtent(mlir::Value tile);
 
-/// Of many values one, pairs and then pairs of these: short chains.
+/// Of many values one, pairs and then pairs of these: short chains. `together`: how many instead of two.
 mlir::Value combineAll(llvm::ArrayRef<mlir::Value> values,
-                       llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+                       llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine, size_t together = 2);
+/// As many as some machines have an instruction for.
+constexpr size_t kThree = 3;
 
 class WarpTiles {
 public:
@@ -184,6 +187,11 @@ private:
   void computeCumsum(tile::CumsumOp op);
   void computeScan(tile::ScanOp op);
   void computeReduce(tile::ReduceOp op);
+  mlir::Value shareOut(llvm::SmallVector<mlir::Value> values,
+                       llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+  mlir::Value emitLargest(mlir::Value number);
+  bool reduceWords(mlir::Value x, bool largest, llvm::function_ref<Coord(Coord)> rest, Placement &from,
+                   llvm::SmallVector<mlir::Value> &values);
   void computeSolve(tile::SolveUnitLowerOp op);
   void computeProducts(tile::DotOp op);
   bool isReady(mlir::Value operand);
@@ -222,6 +230,12 @@ private:
     std::optional<size_t> size;            // its number in `sizes`
     bool isSampled = false;                // only some of its elements have been looked at so far
   };
+  /// Pairs that have been written, whose range is still to be looked at.
+  struct Unlooked {
+    llvm::SmallVector<mlir::Value> written;
+    std::map<std::pair<void *, bool>, llvm::SmallVector<mlir::Value>> read; // by operand and side
+    std::set<std::tuple<void *, bool, Start>> starts;                       // of what has been read
+  };
   bool usesPairs() const { return fragments.instruction.operandBits == 16; }
   llvm::SmallVector<mlir::Value> getPairs(mlir::Value operand, bool isLeft, llvm::ArrayRef<Start> starts);
   llvm::SmallVector<mlir::Value> getElements(mlir::Value operand, bool isLeft, Start start);
@@ -230,10 +244,16 @@ private:
   const Operand &makeOperand(mlir::Value operand, bool isLeft);
   llvm::ArrayRef<mlir::Value> getMade(mlir::Value operand, bool isLeft, Start start);
   std::optional<size_t> findSize(mlir::Value tile);
+  mlir::Value blockAddress(const Place &place, mlir::Value pointer, llvm::ArrayRef<Coord> rowBases,
+                           llvm::ArrayRef<Coord> starts);
+  bool storeBlocks(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
   llvm::SmallVector<mlir::Value> loadBlocks(const Place &from, const Placement &placement,
                                             const Place *oddFrom = nullptr);
   llvm::SmallVector<mlir::Value> unpackPairs(llvm::ArrayRef<mlir::Value> words);
+  /// What has been read at once, word by word.
+  llvm::SmallVector<mlir::Value> splitWords(mlir::Value read);
   llvm::SmallVector<mlir::Value> scale(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
+  mlir::Value getLargestSizes(llvm::ArrayRef<mlir::Value> pairs);
   void checkRange(llvm::ArrayRef<mlir::Value> pairs, std::optional<size_t> &number);
   void checkRange(Operand &operand);
   mlir::Value largerHalf(mlir::Value sizes);
@@ -241,7 +261,8 @@ private:
   void checkProduct(tile::DotOp dot, llvm::ArrayRef<mlir::Value> sums, const Placement &placement);
   mlir::Value getUnit(mlir::Value operand, bool isLeft);
   void computeScaledProduct(tile::DotOp dot);
-  void writePairs(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
+  void lookAt(mlir::Value operand, bool isLeft, llvm::ArrayRef<Start> starts, llvm::ArrayRef<mlir::Value> pairs);
+  void writePairs(mlir::Value tile, const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
 
   llvm::SmallVector<Access> groupReads(const Place &from, const Placement &placement);
   void storeAll(const Place &to, const Placement &placement, llvm::ArrayRef<mlir::Value> values);
@@ -253,6 +274,7 @@ private:
   mlir::Value combineBits(mlir::Value number, llvm::ArrayRef<int64_t> bases, bool isXor = false);
   mlir::Value laneAddress(llvm::ArrayRef<Coord> bases, const Rows &rows, uint32_t firstRow);
   static uint32_t placesOfLanes(llvm::ArrayRef<Coord> bases, const Rows &rows);
+  mlir::Value addOffset(const Memory &memory, mlir::Value offset);
   mlir::Value offsetBy(mlir::Value pointer, mlir::Type element, int64_t offset);
   mlir::Value index(int64_t value) { return programs::constantIndex(b, loc, value); }
   mlir::Value zero();
@@ -273,6 +295,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> rounded;
   std::map<std::pair<std::vector<int64_t>, bool>, mlir::Value> laneOffsets;
   std::map<std::pair<void *, bool>, Operand> operands;
+  llvm::MapVector<mlir::Value, Unlooked> unlooked;
   llvm::SmallVector<std::pair<mlir::Value, Operand *>> begun; // in the order in which they were begun
   llvm::DenseMap<mlir::Value, mlir::Value> units;             // of tiles in memory
   mlir::Value withoutUnits;

@@ -131,11 +131,11 @@ tile.kernel @chunks(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
   tile.store %r, %z[%c0] : tensor<64x64xf32>, <f32>
 }
 
-// Where more is read for a chunk, lanes that apply leave 8 of their registers to those that prepare while they do so.
+// Where more is read for a chunk, lanes that apply leave 16 of their registers to those that prepare while they do so.
 // CHECK-LABEL: func.func @much(
 // CHECK-DAG: %[[EACH:.*]] = arith.constant 128 : i32
-// CHECK-DAG: %[[MORE:.*]] = arith.constant 136 : i32
-// CHECK-DAG: %[[FEWER:.*]] = arith.constant 120 : i32
+// CHECK-DAG: %[[MORE:.*]] = arith.constant 144 : i32
+// CHECK-DAG: %[[FEWER:.*]] = arith.constant 112 : i32
 // CHECK: setmaxnreg.inc.sync.aligned.u32"(%[[MORE]])
 // CHECK: mbarrier.arrive
 // CHECK: setmaxnreg.dec.sync.aligned.u32"(%[[EACH]])

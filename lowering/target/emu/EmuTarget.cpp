@@ -90,6 +90,21 @@ public:
     call(b, loc, {}, offsetof(rwkv_emu_functions, await), {place, round});
   }
   bool roundsToBF16() const override { return false; }
+  Value emitExtremes(OpBuilder &b, Location loc, Value x, Value y, bool largest) const override {
+    auto extreme = [&](Value x, Value y) -> Value { // of what the upper halves are
+      Value numbers[2];
+      for (auto [number, word] : llvm::zip_equal(numbers, ArrayRef<Value>{x, y})) {
+        Value bits = arith::AndIOp::create(b, loc, word, constant(b, loc, -65536));
+        number = arith::BitcastOp::create(b, loc, b.getF32Type(), bits);
+      }
+      Value found = largest ? arith::MaxNumFOp::create(b, loc, numbers[0], numbers[1]).getResult()
+                            : arith::MinNumFOp::create(b, loc, numbers[0], numbers[1]).getResult();
+      return arith::BitcastOp::create(b, loc, b.getI32Type(), found);
+    };
+    auto lower = [&](Value word) -> Value { return arith::ShLIOp::create(b, loc, word, constant(b, loc, 16)); };
+    Value low = arith::ShRUIOp::create(b, loc, extreme(lower(x), lower(y)), constant(b, loc, 16));
+    return arith::OrIOp::create(b, loc, extreme(x, y), low);
+  }
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), offsetof(rwkv_emu_functions, exp2), {value});
   }
@@ -134,6 +149,31 @@ public:
     call(b, loc, {}, offsetof(rwkv_emu_functions, blocks),
          {row, constant(b, loc, count), constant(b, loc, turned), constant(b, loc, getWarp())});
     return getRegisters(b, loc, b.getI32Type(), 0, count);
+  }
+  bool storesBlocks() const override { return shape.storesBlocks(); }
+  void emitBlockStore(OpBuilder &b, Location loc, Value row, ValueRange words) const override {
+    // A load of blocks brings what lane i needs: its word of an address, as often as a row has words, which lane
+    // i / 4 of a block has.
+    constexpr int64_t kWords = 4, kAlignment = 16;
+    Type i32 = b.getI32Type(), i64 = b.getI64Type();
+    Value given;
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(&b.getInsertionBlock()->getParentOp()->getParentOfType<FunctionOpInterface>().front());
+      given = LLVM::AllocaOp::create(b, loc, pointer(b), i32, constant(b, loc, kWords), kAlignment);
+    }
+    Value own = LLVM::PtrToIntOp::create(b, loc, i64, row), low = LLVM::TruncOp::create(b, loc, i32, own);
+    for (int64_t i = 0; i < kWords; ++i) {
+      LLVM::StoreOp::create(b, loc, low, address(b, loc, given, i * sizeof(int32_t)));
+    }
+    SmallVector<Value> rows = emitBlocks(b, loc, given, words.size(), /*turned=*/false);
+    Value column = arith::RemUIOp::create(b, loc, emitLane(b, loc), constant(b, loc, kWords));
+    column = arith::MulIOp::create(b, loc, column, constant(b, loc, sizeof(int32_t)));
+    for (auto [other, word] : llvm::zip_equal(rows, words)) {
+      Value apart = arith::AddIOp::create(b, loc, arith::SubIOp::create(b, loc, other, low), column);
+      Value at = LLVM::GEPOp::create(b, loc, pointer(b), b.getI8Type(), row, ArrayRef<LLVM::GEPArg>{apart});
+      LLVM::StoreOp::create(b, loc, word, at);
+    }
   }
   Value emitLargest(OpBuilder &b, Location loc, Value value) const override {
     return combine<arith::MaxUIOp>(b, loc, value);

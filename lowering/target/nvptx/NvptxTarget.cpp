@@ -102,6 +102,11 @@ public:
     LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(name), ValueRange{constant(b, loc, count)});
   }
   bool roundsToBF16() const override { return true; }
+  Value emitExtremes(OpBuilder &b, Location loc, Value x, Value y, bool largest) const override {
+    Type pair = VectorType::get({2}, b.getBF16Type());
+    Value operands[] = {LLVM::BitcastOp::create(b, loc, pair, x), LLVM::BitcastOp::create(b, loc, pair, y)};
+    return toWord(b, loc, call(b, loc, pair, largest ? "llvm.nvvm.fmax.bf16x2" : "llvm.nvvm.fmin.bf16x2", operands));
+  }
   Value emitExp2(OpBuilder &b, Location loc, Value value) const override {
     return call(b, loc, value.getType(), "llvm.nvvm.ex2.approx.ftz.f32", value);
   }
@@ -160,6 +165,14 @@ public:
     std::string name = "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x" + std::to_string(count) + (turned ? ".trans" : "") +
                        ".b16.p" + std::to_string(getSharedSpace());
     return callAll(b, loc, b.getI32Type(), count, name, toShared(b, loc, row));
+  }
+  bool storesBlocks() const override { return isFrom90; }
+  void emitBlockStore(OpBuilder &b, Location loc, Value row, ValueRange words) const override {
+    std::string name = "llvm.nvvm.stmatrix.sync.aligned.m8n8.x" + std::to_string(words.size()) + ".b16.p" +
+                       std::to_string(getSharedSpace());
+    SmallVector<Value> operands{toShared(b, loc, row)};
+    llvm::append_range(operands, words);
+    LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(name), operands);
   }
   Value emitLargest(OpBuilder &b, Location loc, Value value) const override {
     Value operands[] = {value, constant(b, loc, -1)};
