@@ -149,10 +149,12 @@ DECODED = ["rwkv?", "gla", "*delta*", "mamba?", "kda", "retention", "hgrn", "?ls
 SHORT = [f"ladder-*/{kind}/*" for kind in ["step", "scan", "chunk3", "chunk8", "chunk16"]] + ["ladder-*by[24]/*"]
 FORMS = [f"{name}/*/{kind}/*" for name in ["functions", "selected", "axes"] for kind in ["step", "scan", "chunk16"]]
 CHIPS = [f"ladder-{layer}/bf16*/chunk16/*" for layer in ["kda", "rwkv7"]]  # other sizes of memory, no pool of registers
+SEGMENTS = [f"ladder-{layer}/bf16*/*V32/chunk16cut/*" for layer in ["delta-product", "gated-deltanet", "kda", "rwkv[67]"]]
 ROUNDED = ["ladder-rwkv[67]/*K64V64/chunk16/*", "ladder-kda/*K64V64/chunk16/*"]
 TILES = ["ladder-*/bf16*/chunk16/*"]
 EMULATED = [
     ("emu-sm_90a", "emu", [*SHORT, *FORMS], 40, "auto"),
+    ("emu-sm_90a", "emu", SEGMENTS, 660, "auto"),
     ("emu-sm_90a", "emu", ROUNDED, 17, "bf16"),
     ("emu-sm_86", "emu", CHIPS, 17, "auto"),
     ("emu-gfx942", "emu", WAVES, 17, "auto"),

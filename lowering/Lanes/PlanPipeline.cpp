@@ -400,18 +400,11 @@ private:
   }
 
   /// One for each warp that prepares. Where a task is alone on a multiprocessor, they go ahead, if there is memory for
-  /// as many again beside what is carried, before and after; where two are, the other one has what to do, and registers
-  /// are short.
+  /// as many again; where two are, the other one has what to do, and registers are short.
   bool countSlots() {
-    constexpr int64_t kPadding = 8; // of rows in memory, at most
-    int64_t carried = 0;
-    for (Value arg : plan.op.getCarried()) {
-      Extent shape = getExtent(arg);
-      carried += shape.rows * (shape.columns + kPadding) * 4;
-    }
     plan.handedBytes = countHandedBytes(plan.op);
     plan.slots = 2 * plan.preparers;
-    if (plan.tasksAtOnce > 1 || plan.ringBytes() + carried > plan.sharedBytes) {
+    if (plan.tasksAtOnce > 1 || plan.ringBytes() > plan.sharedBytes) {
       plan.slots = plan.preparers;
     }
     return plan.ringBytes() <= plan.sharedBytes || refuse("slots that shared memory cannot hold");

@@ -221,9 +221,9 @@ def plans_of_warps():
                 # What segments do to any state is in units of its own: it hardly decays, or is forgotten at once.
                 cut = Schedule("chunk", 16, fill=60)
                 hazards = r.name != "ladder-delta-product"  # whose errors add up
-                yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), cut, lengths=(17, 400), hazards=hazards)
+                yield Kernels(r, sixteen_bits(r), scaled(r, 64, 64), cut, lengths=(17, 660), hazards=hazards)
                 # Transitions are as large as the masks of a chunk.
-                yield Kernels(r, sixteen_bits(r), scaled(r, 16, 32), cut, lengths=(17, 400))
+                yield Kernels(r, sixteen_bits(r), scaled(r, 16, 32), cut, lengths=(17, 660))
 
 
 # ---- the reference
