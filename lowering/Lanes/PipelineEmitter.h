@@ -88,6 +88,7 @@ private:
   /// All lanes of a warp go the same way. What both sides make lies in the slot behind it. A side that is seldom taken
   /// begins with what lies in memory, so that nothing is kept for it.
   void prepareBranch(warps::WarpTiles &tiles, mlir::Value chunk, mlir::Value slot, mlir::scf::IfOp branch);
+  void bindResults(warps::WarpTiles &tiles, mlir::Value slot, mlir::scf::IfOp branch);
   void prepareSide(warps::WarpTiles &tiles, mlir::Value chunk, mlir::Value slot, mlir::Region &side,
                    mlir::scf::IfOp branch);
   /// Whether a warp fills one slot, always the same.

@@ -172,7 +172,8 @@ void PipelineEmitter::prepareOps(WarpTiles &tiles, Value chunk, Value slot, Arra
       if (auto flag = dyn_cast<tile::FlagOp>(op); flag && isFirst) {
         surroundings.emitViolation(tiles.getNumber(flag.getViolated()), flag.getStatusBit(), lane);
       } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
-        prepareBranch(tiles, chunk, slot, branch);
+        // Nothing in it has units: what it made the first time is still there.
+        isFirst ? prepareBranch(tiles, chunk, slot, branch) : bindResults(tiles, slot, branch);
       } else if (plan.hasScratch && isa<tile::DotOp>(op)) {
         multiplyBeforeLost(tiles, op, products);
       }
@@ -248,12 +249,16 @@ void PipelineEmitter::prepareBranch(WarpTiles &tiles, Value chunk, Value slot, s
       tiles.inBranch([&, &from = from] { prepareSide(tiles, chunk, slot, from, branch); });
     }
   }
+  bindResults(tiles, slot, branch);
+  tiles.expectWrites();
+}
+
+void PipelineEmitter::bindResults(WarpTiles &tiles, Value slot, scf::IfOp branch) {
   for (Value result : branch.getResults()) {
     if (auto part = plan.parts.find(result); part != plan.parts.end()) {
       tiles.bind(result, slots->partAt(slot, part->second));
     }
   }
-  tiles.expectWrites();
 }
 
 void PipelineEmitter::prepareSide(WarpTiles &tiles, Value chunk, Value slot, Region &side, scf::IfOp branch) {
