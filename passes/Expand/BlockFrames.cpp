@@ -139,17 +139,24 @@ KeyFrames::Carried KeyFrames::emitMildOrNot(Carried init, int64_t length, double
   }
   llvm::fill(ofScores.readLogs, Value());
   llvm::fill(ofScores.totals, Value());
+  const bool hasBorders = llvm::isPowerOf2_64(batch.tokens) && isWrittenOut(batch.tokens, length);
+  Value differing; // outside, so that branches of the same reads are the same text
+  if (hasBorders) {
+    Type indices = RankedTensorType::get({batch.tokens, batch.tokens}, e.b.getI32Type());
+    Value row = tile::IotaOp::create(e.b, e.loc, indices, 0), column = tile::IotaOp::create(e.b, e.loc, indices, 1);
+    differing = arith::XOrIOp::create(e.b, e.loc, row, column);
+  }
   SmallVector<Type> types(reads.size() * writes.size(), tileOf({batch.tokens, batch.tokens}));
   auto branch = scf::IfOp::create(e.b, e.loc, types, emitIsMild(mildness), /*withElseRegion=*/true);
   onlyScores = true;
   for (bool isWhole : {true, false}) {
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToEnd(isWhole ? branch.thenBlock() : branch.elseBlock());
-    const bool hasBorders = !isWhole && llvm::isPowerOf2_64(batch.tokens) && isWrittenOut(batch.tokens, length);
-    logs = isWhole || hasBorders ? whole : decltype(logs)();
+    const bool isOfBorders = !isWhole && hasBorders;
+    logs = isWhole || isOfBorders ? whole : decltype(logs)();
     blockLength = batch.tokens;
-    Carried side = hasBorders ? emitBorders(ofScores, length, reads)
-                              : emitBlocks(ofScores, isWhole ? batch.tokens : length, reads);
+    Carried side = isOfBorders ? emitBorders(ofScores, length, differing, reads)
+                               : emitBlocks(ofScores, isWhole ? batch.tokens : length, reads);
     SmallVector<Value> yielded;
     for (SmallVector<Value> &scores : side.scores) {
       llvm::append_range(yielded, scores);
@@ -170,12 +177,11 @@ KeyFrames::Carried KeyFrames::emitMildOrNot(Carried init, int64_t length, double
 /// Scores of a chunk of a few blocks, by products of all of its tokens, which are a fraction of the operations that
 /// blocks one after the other are. Tokens of two blocks see each other across the border in the middle of the smallest
 /// piece that has both, of 2, 4, .. blocks: keys of writes are pushed up to it, those of reads are seen from there.
-KeyFrames::Carried KeyFrames::emitBorders(Carried result, int64_t length, ArrayRef<unsigned> reads) {
+/// `differing`: bits in which the numbers of two tokens differ, of which the highest says which piece that is.
+KeyFrames::Carried KeyFrames::emitBorders(Carried result, int64_t length, Value differing, ArrayRef<unsigned> reads) {
   const int64_t tokens = batch.tokens;
   const SmallVector<Value> scalars = logs[axes()]; // of the whole chunk
-  Type square = tileOf({tokens, tokens}), indices = RankedTensorType::get({tokens, tokens}, e.b.getI32Type());
-  Value row = tile::IotaOp::create(e.b, e.loc, indices, 0), column = tile::IotaOp::create(e.b, e.loc, indices, 1);
-  Value differing = arith::XOrIOp::create(e.b, e.loc, row, column); // bits: the highest one says which piece that is
+  Type square = tileOf({tokens, tokens});
   std::map<std::pair<unsigned, unsigned>, SmallVector<Value>> products; // read, write: per axis
   /// Keys of every so many tokens from the first one on; the others are zero.
   auto collect = [&](Value keys, int64_t first, int64_t step, function_ref<Value(Value)> ofBlock) {
@@ -188,7 +194,7 @@ KeyFrames::Carried KeyFrames::emitBorders(Carried result, int64_t length, ArrayR
   auto multiply = [&](int64_t size, function_ref<Value(Value, unsigned, unsigned, bool)> move) {
     sumLogs(size);
     Value isKnown = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, differing,
-                                          e.splat(e.b.getI32IntegerAttr(size), indices));
+                                          e.splat(e.b.getI32IntegerAttr(size), differing.getType()));
     for (auto [number, read] : llvm::enumerate(reads)) {
       for (auto [i, event] : llvm::enumerate(writes)) {
         SmallVector<Value> &ofAxes = products[{number, i}];

@@ -88,7 +88,7 @@ private:
   Carried emitDecays(Carried init, llvm::ArrayRef<unsigned> reads);
   Carried emitBlocks(Carried init, int64_t length, llvm::ArrayRef<unsigned> reads);
   Carried emitMildOrNot(Carried init, int64_t length, double mildness, llvm::ArrayRef<unsigned> reads);
-  Carried emitBorders(Carried result, int64_t length, llvm::ArrayRef<unsigned> reads);
+  Carried emitBorders(Carried result, int64_t length, mlir::Value differing, llvm::ArrayRef<unsigned> reads);
   Carried emitEnds(Carried result, llvm::ArrayRef<unsigned> reads);
   mlir::Value emitIsMild(double mildness);
   mlir::Value scaleKeys(mlir::Value state, llvm::ArrayRef<mlir::Value> factors);
