@@ -172,6 +172,11 @@ void PipelineEmitter::prepareOps(WarpTiles &tiles, Value chunk, Value slot, Arra
       if (auto flag = dyn_cast<tile::FlagOp>(op); flag && isFirst) {
         surroundings.emitViolation(tiles.getNumber(flag.getViolated()), flag.getStatusBit(), lane);
       } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
+        for (Operation *other : ops) { // sums of what is at hand: nothing is kept for them
+          if (isa<tile::ReduceOp>(other) && !late.contains(other)) {
+            (void)tiles.get(other->getResult(0), tiles.prefer(other->getResult(0)));
+          }
+        }
         // Nothing in it has units: what it made the first time is still there.
         isFirst ? prepareBranch(tiles, chunk, slot, branch) : bindResults(tiles, slot, branch);
       } else if (plan.hasScratch && isa<tile::DotOp>(op)) {
