@@ -49,8 +49,6 @@ private:
   /// Of a warp that applies from a column on; of one that prepares, if that is null.
   warps::WarpTiles makeTiles(mlir::OpBuilder &entry, mlir::Value column, bool scaled = false);
   static llvm::SmallVector<mlir::Value> takeFront(mlir::ValueRange &values, size_t count);
-  /// Whether registers are short: where two tasks share those of a multiprocessor, or chunks are long.
-  bool keepsLittle() const { return plan.tasksAtOnce > 1 || plan.usesPairs(); }
 
   // ---- preparing
 

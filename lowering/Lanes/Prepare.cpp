@@ -106,7 +106,7 @@ void PipelineEmitter::prepareChunk(OpBuilder &entry, Value chunk, Value slot, Va
   takeAhead(chunk);
   WarpTiles tiles = makeTiles(entry, Value());
   bindAhead(tiles);
-  bool hasSides = keepsLittle() && llvm::any_of(plan.roles.prepare, [](Operation *op) { return isa<scf::IfOp>(op); });
+  bool hasSides = llvm::any_of(plan.roles.prepare, [](Operation *op) { return isa<scf::IfOp>(op); });
   forEachLoad([&](tile::LoadOp load) {
     Place place = bufferOf(load); // of others, here, so that branches know it
     if (!ahead.contains(load)) {
@@ -227,7 +227,7 @@ void PipelineEmitter::multiplyBeforeLost(WarpTiles &tiles, Operation *op, ArrayR
 }
 
 void PipelineEmitter::prepareBranch(WarpTiles &tiles, Value chunk, Value slot, scf::IfOp branch) {
-  Region *seldomSide = keepsLittle() ? findSeldomSide(branch) : nullptr;
+  Region *seldomSide = findSeldomSide(branch);
   if (!seldomSide) {
     branch->walk([&](Operation *op) { // what both sides are likely to need, and what others have is lost in one
       for (Value operand : op->getOperands()) {
