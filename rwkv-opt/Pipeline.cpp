@@ -59,6 +59,7 @@ LogicalResult rwkv::runMiddleEnd(ModuleOp module, StringRef schedule, int64_t ch
     functions.addPass(createRwkvFusePass());
   });
   manager.addPass(createRwkvExpandPass());
+  manager.addPass(createCSEPass()); // what is computed twice, before results that one of both does not need are removed
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   TileExpandMathPassOptions math;

@@ -58,7 +58,12 @@ public:
         (isTwice ? plan.pairs : plan.parts)[value] = part;
       }
       if (isTwice ? read.contains(value) : !isPassed) {
-        scratch.push_back(value);
+        if (plan.usesPairs() &&
+            isa<scf::IfOp>(value.getDefiningOp())) { // a chunk may be made once more, but for branches
+          plan.parts[value] = place(getExtent(value).rows, makePart(value, /*isScratch=*/false, /*isPairs=*/false));
+        } else {
+          scratch.push_back(value);
+        }
       }
     }
     for (Operation *op : plan.roles.loads) {

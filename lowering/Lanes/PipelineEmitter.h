@@ -49,8 +49,6 @@ private:
   /// Of a warp that applies from a column on; of one that prepares, if that is null.
   warps::WarpTiles makeTiles(mlir::OpBuilder &entry, mlir::Value column, bool scaled = false);
   static llvm::SmallVector<mlir::Value> takeFront(mlir::ValueRange &values, size_t count);
-  /// Whether registers are short: where two tasks share those of a multiprocessor, or chunks are long.
-  bool keepsLittle() const { return plan.tasksAtOnce > 1 || plan.usesPairs(); }
 
   // ---- preparing
 
@@ -88,6 +86,7 @@ private:
   /// All lanes of a warp go the same way. What both sides make lies in the slot behind it. A side that is seldom taken
   /// begins with what lies in memory, so that nothing is kept for it.
   void prepareBranch(warps::WarpTiles &tiles, mlir::Value chunk, mlir::Value slot, mlir::scf::IfOp branch);
+  void bindResults(warps::WarpTiles &tiles, mlir::Value slot, mlir::scf::IfOp branch);
   void prepareSide(warps::WarpTiles &tiles, mlir::Value chunk, mlir::Value slot, mlir::Region &side,
                    mlir::scf::IfOp branch);
   /// Whether a warp fills one slot, always the same.

@@ -106,7 +106,7 @@ void PipelineEmitter::prepareChunk(OpBuilder &entry, Value chunk, Value slot, Va
   takeAhead(chunk);
   WarpTiles tiles = makeTiles(entry, Value());
   bindAhead(tiles);
-  bool hasSides = keepsLittle() && llvm::any_of(plan.roles.prepare, [](Operation *op) { return isa<scf::IfOp>(op); });
+  bool hasSides = llvm::any_of(plan.roles.prepare, [](Operation *op) { return isa<scf::IfOp>(op); });
   forEachLoad([&](tile::LoadOp load) {
     Place place = bufferOf(load); // of others, here, so that branches know it
     if (!ahead.contains(load)) {
@@ -172,7 +172,13 @@ void PipelineEmitter::prepareOps(WarpTiles &tiles, Value chunk, Value slot, Arra
       if (auto flag = dyn_cast<tile::FlagOp>(op); flag && isFirst) {
         surroundings.emitViolation(tiles.getNumber(flag.getViolated()), flag.getStatusBit(), lane);
       } else if (auto branch = dyn_cast<scf::IfOp>(op)) {
-        prepareBranch(tiles, chunk, slot, branch);
+        for (Operation *other : ops) { // sums of what is at hand: nothing is kept for them
+          if (isa<tile::ReduceOp>(other) && !late.contains(other)) {
+            (void)tiles.get(other->getResult(0), tiles.prefer(other->getResult(0)));
+          }
+        }
+        // Nothing in it has units: what it made the first time is still there.
+        isFirst ? prepareBranch(tiles, chunk, slot, branch) : bindResults(tiles, slot, branch);
       } else if (plan.hasScratch && isa<tile::DotOp>(op)) {
         multiplyBeforeLost(tiles, op, products);
       }
@@ -221,7 +227,7 @@ void PipelineEmitter::multiplyBeforeLost(WarpTiles &tiles, Operation *op, ArrayR
 }
 
 void PipelineEmitter::prepareBranch(WarpTiles &tiles, Value chunk, Value slot, scf::IfOp branch) {
-  Region *seldomSide = keepsLittle() ? findSeldomSide(branch) : nullptr;
+  Region *seldomSide = findSeldomSide(branch);
   if (!seldomSide) {
     branch->walk([&](Operation *op) { // what both sides are likely to need, and what others have is lost in one
       for (Value operand : op->getOperands()) {
@@ -248,12 +254,16 @@ void PipelineEmitter::prepareBranch(WarpTiles &tiles, Value chunk, Value slot, s
       tiles.inBranch([&, &from = from] { prepareSide(tiles, chunk, slot, from, branch); });
     }
   }
+  bindResults(tiles, slot, branch);
+  tiles.expectWrites();
+}
+
+void PipelineEmitter::bindResults(WarpTiles &tiles, Value slot, scf::IfOp branch) {
   for (Value result : branch.getResults()) {
     if (auto part = plan.parts.find(result); part != plan.parts.end()) {
       tiles.bind(result, slots->partAt(slot, part->second));
     }
   }
-  tiles.expectWrites();
 }
 
 void PipelineEmitter::prepareSide(WarpTiles &tiles, Value chunk, Value slot, Region &side, scf::IfOp branch) {

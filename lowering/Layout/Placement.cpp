@@ -174,23 +174,25 @@ llvm::SmallVector<Access> warps::groupAccesses(const Placement &placement, const
 
 int64_t warps::countWavefronts(const Placement &placement, const Rows &rows) {
   constexpr int64_t kBanks = 32;
-  int64_t total = 0, lanes = int64_t(1) << placement.lanes.size();
+  llvm::SmallVector<Coord, kBanks> lanes{{0, 0}};
+  for (Coord base : placement.lanes) {
+    for (size_t i = 0, below = lanes.size(); i < below; ++i) {
+      lanes.push_back({lanes[i].row + base.row, lanes[i].column + base.column});
+    }
+  }
+  int64_t total = 0, count = lanes.size();
   for (const Access &access : groupAccesses(placement, rows, 4, 4)) {
     int64_t width = access.registers.size(), together = std::max<int64_t>(1, kBanks / width);
-    for (int64_t first = 0; first < lanes; first += together) {
-      llvm::SmallVector<int64_t, kBanks> words;
+    for (int64_t first = 0; first < count; first += together) {
+      std::array<llvm::SmallVector<int64_t, 2>, kBanks> words; // by the bank in which an access starts
       std::array<int64_t, kBanks> inBank = {};
-      for (int64_t lane = first; lane < std::min(lanes, first + together); ++lane) {
-        Coord c = access.first;
-        for (auto [bit, base] : llvm::enumerate(placement.lanes)) {
-          c.row += lane >> bit & 1 ? base.row : 0;
-          c.column += lane >> bit & 1 ? base.column : 0;
-        }
+      for (int64_t lane = first; lane < std::min(count, first + together); ++lane) {
+        Coord c = {access.first.row + lanes[lane].row, access.first.column + lanes[lane].column};
         int64_t word = rows.getOffset(c);
-        if (llvm::is_contained(words, word)) {
+        if (llvm::is_contained(words[word % kBanks], word)) {
           continue;
         }
-        words.push_back(word);
+        words[word % kBanks].push_back(word);
         for (int64_t i = 0; i < width; ++i) {
           ++inBank[(word + i) % kBanks];
         }
@@ -201,20 +203,36 @@ int64_t warps::countWavefronts(const Placement &placement, const Rows &rows) {
   return total;
 }
 
+/// Each placement once.
+static llvm::SmallVector<Use> combineUses(llvm::ArrayRef<Use> uses) {
+  llvm::SmallVector<Use> combined;
+  for (const Use &use : uses) {
+    auto *known = llvm::find_if(combined, [&](const Use &other) { return other.placement == use.placement; });
+    if (known == combined.end()) {
+      combined.push_back(use);
+    } else {
+      known->times += use.times;
+    }
+  }
+  return combined;
+}
+
 Rows warps::chooseRows(llvm::ArrayRef<Use> uses, int64_t rows, int64_t columns, bool mayOrder) {
   constexpr int64_t kPiece = 4, kMostPad = 16; // columns; wide accesses stay possible
   constexpr unsigned kBits = 4;                // rows further apart than these are on their own
   Rows best;
   int64_t fewest = std::numeric_limits<int64_t>::max();
+  const llvm::SmallVector<Use> placements = combineUses(uses);
   auto consider = [&](const Rows &candidate) {
     int64_t count = 0;
-    for (const Use &use : uses) {
+    for (const Use &use : placements) {
       count += use.times * countWavefronts(use.placement, candidate);
+      if (count >= fewest) {
+        return;
+      }
     }
-    if (count < fewest) {
-      best = candidate;
-      fewest = count;
-    }
+    best = candidate;
+    fewest = count;
   };
   unsigned bits = mayOrder ? std::min<unsigned>(kBits, llvm::Log2_64_Ceil(rows)) : 0;
   for (int64_t pad = 0; pad <= kMostPad; pad += kPiece) {

@@ -69,9 +69,10 @@ Rates getRates(TargetAttr target, RecurrenceOp recurrence, const AffineState &fo
 
 /// Whether the code that prepares and applies a chunk of 16 tokens, all of it written out, is so much that the machine
 /// waits for instructions: factors of their own for many keys and tokens of more than one read and one write, systems
-/// of several unknowns per token, or systems where keys are seen from blocks of few tokens, too.
+/// of several unknowns per token, or, where keys are seen from blocks of few tokens, too, systems at all, and such
+/// factors of several reads and writes whatever the keys.
 bool hasLongCode(const AffineState &form) {
-  constexpr int64_t kTokens = 16, kMostKeys = 64, kMostFactors = 2;
+  constexpr int64_t kTokens = 16, kMostKeys = 64, kMostFactors = 2, kMostInBlocks = 3;
   const int64_t unknowns = llvm::count_if(form.reads, [](const StateRead &read) { return read.corrects; });
   auto countWrites = [](ArrayRef<StateStep> steps) {
     return llvm::count_if(steps, [](const StateStep &step) { return step.kind == StateStep::Kind::write; });
@@ -91,7 +92,7 @@ bool hasLongCode(const AffineState &form) {
     }
   }
   const bool hasManyFactors = decaysKeys && getLongestKey(form) > kMostKeys && factors > kMostFactors;
-  return hasManyFactors || unknowns > 1 || (unknowns > 0 && hasBlocks);
+  return hasManyFactors || unknowns > 1 || (hasBlocks && (unknowns > 0 || factors > kMostInBlocks));
 }
 
 /// The lengths of chunks among which the cheapest is chosen. Where warps prepare chunks beside each other, more tokens

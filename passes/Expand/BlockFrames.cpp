@@ -139,15 +139,24 @@ KeyFrames::Carried KeyFrames::emitMildOrNot(Carried init, int64_t length, double
   }
   llvm::fill(ofScores.readLogs, Value());
   llvm::fill(ofScores.totals, Value());
+  const bool hasBorders = llvm::isPowerOf2_64(batch.tokens) && isWrittenOut(batch.tokens, length);
+  Value differing; // outside, so that branches of the same reads are the same text
+  if (hasBorders) {
+    Type indices = RankedTensorType::get({batch.tokens, batch.tokens}, e.b.getI32Type());
+    Value row = tile::IotaOp::create(e.b, e.loc, indices, 0), column = tile::IotaOp::create(e.b, e.loc, indices, 1);
+    differing = arith::XOrIOp::create(e.b, e.loc, row, column);
+  }
   SmallVector<Type> types(reads.size() * writes.size(), tileOf({batch.tokens, batch.tokens}));
   auto branch = scf::IfOp::create(e.b, e.loc, types, emitIsMild(mildness), /*withElseRegion=*/true);
   onlyScores = true;
   for (bool isWhole : {true, false}) {
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToEnd(isWhole ? branch.thenBlock() : branch.elseBlock());
-    logs = isWhole ? whole : decltype(logs)();
+    const bool isOfBorders = !isWhole && hasBorders;
+    logs = isWhole || isOfBorders ? whole : decltype(logs)();
     blockLength = batch.tokens;
-    Carried side = emitBlocks(ofScores, isWhole ? batch.tokens : length, reads);
+    Carried side = isOfBorders ? emitBorders(ofScores, length, differing, reads)
+                               : emitBlocks(ofScores, isWhole ? batch.tokens : length, reads);
     SmallVector<Value> yielded;
     for (SmallVector<Value> &scores : side.scores) {
       llvm::append_range(yielded, scores);
@@ -160,6 +169,75 @@ KeyFrames::Carried KeyFrames::emitMildOrNot(Carried init, int64_t length, double
   for (auto [number, read] : llvm::enumerate(reads)) {
     for (auto [i, event] : llvm::enumerate(writes)) {
       result.scores[number][i] = maskScore(branch.getResult(next++), read, event);
+    }
+  }
+  return result;
+}
+
+/// Scores of a chunk of a few blocks, by products of all of its tokens, which are a fraction of the operations that
+/// blocks one after the other are. Tokens of two blocks see each other across the border in the middle of the smallest
+/// piece that has both, of 2, 4, .. blocks: keys of writes are pushed up to it, those of reads are seen from there.
+/// `differing`: bits in which the numbers of two tokens differ, of which the highest says which piece that is.
+KeyFrames::Carried KeyFrames::emitBorders(Carried result, int64_t length, Value differing, ArrayRef<unsigned> reads) {
+  const int64_t tokens = batch.tokens;
+  const SmallVector<Value> scalars = logs[axes()]; // of the whole chunk
+  Type square = tileOf({tokens, tokens});
+  std::map<std::pair<unsigned, unsigned>, SmallVector<Value>> products; // read, write: per axis
+  /// Keys of every so many tokens from the first one on; the others are zero.
+  auto collect = [&](Value keys, int64_t first, int64_t step, function_ref<Value(Value)> ofBlock) {
+    Value all = e.constant(0.0, keys.getType());
+    for (; first < tokens; first += step) {
+      all = e.insert(ofBlock(e.index(first)), all, {e.index(first), e.index(0)});
+    }
+    return all;
+  };
+  auto multiply = [&](int64_t size, function_ref<Value(Value, unsigned, unsigned, bool)> move) {
+    sumLogs(size);
+    Value isKnown = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, differing,
+                                          e.splat(e.b.getI32IntegerAttr(size), differing.getType()));
+    for (auto [number, read] : llvm::enumerate(reads)) {
+      for (auto [i, event] : llvm::enumerate(writes)) {
+        SmallVector<Value> &ofAxes = products[{number, i}];
+        ofAxes.resize(axes());
+        for (unsigned axis = 0; axis < axes(); ++axis) {
+          Value keys = pulledKeys.at(read)[axis], written = writtenKeys(event, axis), known = ofAxes[axis];
+          if (decays[axis]) {
+            keys = move(keys, axis, form.reads[read].position, /*isRead=*/true);
+            written = move(written, axis, event, /*isRead=*/false);
+          } else if (known) {
+            continue;
+          }
+          Value columns = tile::TransposeOp::create(e.b, e.loc, tileOf({keySize(axis), tokens}), written);
+          Value product = e.dot(keys, columns);
+          ofAxes[axis] = known ? arith::SelectOp::create(e.b, e.loc, isKnown, known, product).getResult() : product;
+        }
+      }
+    }
+  };
+  multiply(length, [&](Value keys, unsigned axis, unsigned position, bool isRead) {
+    return collect(keys, 0, length, [&](Value first) { return middleKeys(keys, axis, position, first, isRead); });
+  });
+  for (int64_t half = length; half < tokens; half *= 2) {
+    multiply(half, [&](Value keys, unsigned axis, unsigned position, bool isRead) {
+      return collect(keys, isRead ? half : 0, 2 * half, [&](Value first) {
+        Value log = block(logs[axis][position], first);
+        log = isRead ? log : e.sub(e.broadcast(blockEnd(axis, first), log.getType(), 1), log);
+        return e.mul(block(keys, first), batch.exp(log));
+      });
+    });
+  }
+  for (auto [number, read] : llvm::enumerate(reads)) {
+    for (auto [i, event] : llvm::enumerate(writes)) {
+      Value score;
+      for (Value product : products.at({number, i})) {
+        score = score ? e.mul(score, product) : product;
+      }
+      if (!scalars.empty()) {
+        Value from = e.broadcast(scalars[event], square, 1);
+        Value to = e.broadcast(scalars[form.reads[read].position], square, 0);
+        score = e.mul(score, batch.exp(maskScore(e.sub(to, from), read, event)));
+      }
+      result.scores[number][i] = score;
     }
   }
   return result;

@@ -122,8 +122,7 @@ KeyFrames::Carried KeyFrames::initialise(size_t reads) {
 
 KeyFrames::Carried KeyFrames::runLoop(Carried init, int64_t count, int64_t step,
                                       function_ref<void(Carried &, Value)> body) {
-  constexpr int64_t kShort = 4;
-  if (e.writesOut && count <= kShort * step) {
+  if (isWrittenOut(count, step)) {
     for (int64_t i = 0; i < count; i += step) {
       body(init, e.index(i));
     }

@@ -73,6 +73,11 @@ private:
 
   Carried initialise(size_t reads);
   void finish(Carried &carried, llvm::ArrayRef<unsigned> reads);
+  /// Whether a loop is not one.
+  bool isWrittenOut(int64_t count, int64_t step) const {
+    constexpr int64_t kShort = 4;
+    return e.writesOut && count <= kShort * step;
+  }
   Carried runLoop(Carried init, int64_t count, int64_t step, llvm::function_ref<void(Carried &, mlir::Value)> body);
 
   // Block by block: decays alone.
@@ -83,6 +88,7 @@ private:
   Carried emitDecays(Carried init, llvm::ArrayRef<unsigned> reads);
   Carried emitBlocks(Carried init, int64_t length, llvm::ArrayRef<unsigned> reads);
   Carried emitMildOrNot(Carried init, int64_t length, double mildness, llvm::ArrayRef<unsigned> reads);
+  Carried emitBorders(Carried result, int64_t length, mlir::Value differing, llvm::ArrayRef<unsigned> reads);
   Carried emitEnds(Carried result, llvm::ArrayRef<unsigned> reads);
   mlir::Value emitIsMild(double mildness);
   mlir::Value scaleKeys(mlir::Value state, llvm::ArrayRef<mlir::Value> factors);

@@ -7,7 +7,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 
 // The lanes of a warp agree on the way to go, by exchanges of what each of them has found. Either side leaves keys and scores
 // where those who apply the chunk find them, whichever it was; keys lie there before they are multiplied.
-// REMARK: [[#@LINE+45]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
+// REMARK: [[#@LINE+49]]:{{.*}}pipeline: 4 warps prepare chunks, 4 apply 16 columns each
 // CHECK-LABEL: func.func @sides(
 // CHECK: scf.for
 // CHECK:   shfl.sync.bfly
@@ -24,9 +24,13 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK-NOT: mma
 // CHECK:     llvm.store {{.*}} : vector<2xf32>, !llvm.ptr
 // CHECK:   }
-// What has been found there is passed on as pairs, all once more with units where one of them is out of range.
+// What has been found there is passed on as pairs, all once more with units where one of them is out of range, but for
+// the branch: what it made is still there.
 // CHECK:   llvm.nvvm.ff2f16x2.rn
 // CHECK:   llvm.inline_asm has_side_effects "// seldom"
+// CHECK-NOT: mma
+// CHECK:   llvm.nvvm.ff2f16x2.rn
+// CHECK-NOT: mma
 // CHECK:   mbarrier.arrive
 // CHECK:   mbarrier.try_wait
 // Those who apply it do not know of the branch: theirs is whether pairs are in range.

@@ -31,6 +31,7 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:   %[[KEYS:.*]] = arith.mulf %{{.*}}, %[[UNTIL]] : tensor<8x16xf32>
 // CHECK:   %[[WRITTEN:.*]] = tile.transpose %[[KEYS]]
 // CHECK:   %[[TOTAL:.*]] = math.exp %[[END]]
+// CHECK:   %[[DIFFERING:.*]] = arith.xori
 // The largest sum of logarithms over the chunk, of any key.
 // CHECK:   %[[SUMS:.*]] = arith.negf %[[END]]
 // CHECK:   %[[LARGEST:.*]] = tile.reduce max %[[SUMS]] over 0 : tensor<16xf32> -> f32
@@ -41,14 +42,24 @@ module attributes {rwkv.target = #rwkv.target<"sm_90a", vector = 1024, registers
 // CHECK:     math.exp %[[BACK]]
 // CHECK:     %[[SCORES:.*]] = tile.dot %[[READ]], %{{.*}} precision tf32 : tensor<8x16xf32>, tensor<16x8xf32> -> tensor<8x8xf32>
 // CHECK-NEXT: scf.yield %[[SCORES]]
-// Blocks of four tokens, in which no factor leaves the range of f32 whatever the decays are.
+// Blocks of four tokens, in which no factor leaves the range of f32 whatever the decays are, each seen from its middle,
+// all in one product; what the second one sees of the first, across the border between them, is another. Tokens of one
+// block differ in two bits of their numbers.
 // CHECK:   } else {
-// CHECK:     tile.cumsum %[[G]] exclusive blocks 4 : tensor<8x16xf32>
-// CHECK:     tile.dot {{.*}} : tensor<4x16xf32>, tensor<16x4xf32> -> tensor<4x4xf32>
-// CHECK:     tile.dot {{.*}} : tensor<4x16xf32>, tensor<16x4xf32> -> tensor<4x4xf32>
-// CHECK:     tile.dot {{.*}} : tensor<4x16xf32>, tensor<16x8xf32> -> tensor<4x8xf32>
+// CHECK:     %[[STARTS:.*]] = tile.cumsum %[[G]] exclusive blocks 4 : tensor<8x16xf32>
+// CHECK:     %[[SUMS4:.*]] = arith.addf %[[STARTS]], %[[G]]
+// CHECK:     %[[LATE:.*]] = tile.slice %[[SUMS4]][%c4, %c0] : tensor<8x16xf32> -> tensor<4x16xf32>
+// CHECK:     %[[INSIDE:.*]] = tile.dot {{.*}} precision tf32 : tensor<8x16xf32>, tensor<16x8xf32> -> tensor<8x8xf32>
+// CHECK:     %[[IS_INSIDE:.*]] = arith.cmpi ult, %[[DIFFERING]], %cst{{.*}} : tensor<8x8xi32>
+// CHECK:     %[[FROM:.*]] = math.exp %[[LATE]]
+// CHECK:     %[[SEEN:.*]] = arith.mulf %{{.*}}, %[[FROM]]
+// CHECK:     %[[READS:.*]] = tile.insert %[[SEEN]] into %cst{{.*}}[%c4, %c0] : tensor<4x16xf32> -> tensor<8x16xf32>
+// CHECK:     %[[BORDER:.*]] = tile.slice %[[SUMS4]][%c3, %c0] : tensor<8x16xf32> -> tensor<16xf32>
+// CHECK:     tile.insert %{{.*}} into %cst{{.*}}[%c0, %c0] : tensor<4x16xf32> -> tensor<8x16xf32>
+// CHECK:     %[[ACROSS:.*]] = tile.dot %[[READS]], %{{.*}} precision tf32 : tensor<8x16xf32>, tensor<16x8xf32> -> tensor<8x8xf32>
+// CHECK:     %[[ALL_BLOCKS:.*]] = arith.select %[[IS_INSIDE]], %[[INSIDE]], %[[ACROSS]]
 // CHECK-NOT: tile.dot
-// CHECK:     scf.yield %{{.*}} : tensor<8x8xf32>
+// CHECK:     scf.yield %[[ALL_BLOCKS]] : tensor<8x8xf32>
 // CHECK:   %[[MASKED:.*]] = arith.select %{{.*}}, %[[CHUNK]], %{{.*}} : tensor<8x8xi1>, tensor<8x8xf32>
 // CHECK:   tile.dot %[[READ]], %[[S]] precision tf32
 // CHECK:   tile.dot %[[MASKED]], %{{.*}} precision tf32 acc
@@ -94,6 +105,17 @@ func.func @exact(%q: !X, %k: !X, %v: !X, %g: !X, %s0: !S) -> (!X, !S) {
 // CHECK: %[[BOTH:.*]] = arith.addf %[[FIRST]], %[[SECOND]] : f32
 // CHECK: %[[IS_MILD:.*]] = arith.cmpf ole, %[[BOTH]], %cst{{.*}} : f32
 // CHECK: scf.if %[[IS_MILD]] -> (tensor<16x16xf32>) {
+// Otherwise three products of each: of blocks of four tokens, across the borders between two of them, and across the
+// one between two pieces of two.
+// CHECK: } else {
+// CHECK: tile.cumsum %{{.*}} exclusive blocks 4 : tensor<16x8xf32>
+// CHECK: tile.cumsum %{{.*}} exclusive blocks 4 : tensor<16x4xf32>
+// CHECK-COUNT-4: tile.dot {{.*}} -> tensor<16x16xf32>
+// CHECK: tile.cumsum %{{.*}} exclusive blocks 8 : tensor<16x8xf32>
+// CHECK: tile.cumsum %{{.*}} exclusive blocks 8 : tensor<16x4xf32>
+// CHECK-COUNT-2: tile.dot {{.*}} -> tensor<16x16xf32>
+// CHECK-NOT: tile.dot
+// CHECK: scf.yield
 func.func @two_axes(%a: !A, %b: !B, %v: !V, %f: !A, %g: !B, %s0: !S2) -> (!V, !S2) {
   %0:2 = rwkv.fused heads -> (!V, !S2) {
     %r:2 = rwkv.recurrence over(%at = %a : !A, %bt = %b : !B, %vt = %v : !V, %ft = %f : !A, %gt = %g : !B)

@@ -80,3 +80,23 @@ TEST_F(CostTest, ScansLeaveRoomForAnotherTask) {
     EXPECT_EQ(choose(2 * bytes), lanes > 1 ? 64 : 128);
   }
 }
+
+TEST_F(CostTest, MuchCodeForBlocksOfKeysTakesShortChunks) {
+  auto choose = [&](const std::string &bound, const std::string &more) {
+    Form several{"%y = rwkv.read %S[%q] : !S\n"
+                 "%S1 = rwkv.decay %S, %g on \"key0\" " +
+                 bound +
+                 ": !S\n"
+                 "%S2 = rwkv.write %S1[%k], %v : !S\n" +
+                 more};
+    several.recurrence.setPrecisionAttr(PrecisionAttr::get(several.recurrence.getContext(), Precision::tf32));
+    TargetAttr target = TargetAttr::get(several.recurrence.getContext(), "t", 512, 32, 1 << 20, 256, 0, 0);
+    Wanted wanted;
+    wanted.kind = ScheduleKind::chunk;
+    return chooseSchedule(several.recurrence, *several.operator->(), target, wanted).schedule.getChunk();
+  };
+  const std::string once = "%Sn = rwkv.write %S2[%q], %g : !S", twice = once + "\n%z = rwkv.read %Sn[%k] : !S";
+  EXPECT_EQ(choose("", once), 16);
+  EXPECT_EQ(choose("", twice), 8);
+  EXPECT_EQ(choose("bound [-0.6 : f32, 0.0 : f32] ", twice), 16); // the chunk is one block
+}
