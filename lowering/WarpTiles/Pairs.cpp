@@ -140,8 +140,9 @@ Value WarpTiles::areInRange(const llvm::MapVector<Value, Value> &exempt) {
   return all ? all : arith::ConstantIntOp::create(b, loc, b.getI1Type(), 1);
 }
 
-/// The power of two that brings the largest element (of those that are numbers) to 2^14 .. 2^15; `unit` is its inverse.
-Value WarpTiles::findFactor(ArrayRef<Value> values, Value &unit) {
+/// Times the power of two that brings the largest element (of those that are numbers) to 2^14 .. 2^15; `unit` is its
+/// inverse.
+SmallVector<Value> WarpTiles::scale(ArrayRef<Value> values, Value &unit) {
   constexpr int64_t kBits = 23, kInfinity = 0x7f800000, kSum = 254, kTop = 14, kMost = 253;
   Type i32 = b.getI32Type(), f32 = b.getF32Type();
   Value zero = constantBits(b, loc, 0), largest = zero;
@@ -159,11 +160,8 @@ Value WarpTiles::findFactor(ArrayRef<Value> values, Value &unit) {
   auto power = [&](Value biased) -> Value {
     return arith::BitcastOp::create(b, loc, f32, arith::ShLIOp::create(b, loc, biased, constantBits(b, loc, kBits)));
   };
+  Value factor = power(ofFactor);
   unit = power(arith::SubIOp::create(b, loc, constantBits(b, loc, kSum), ofFactor));
-  return power(ofFactor);
-}
-
-SmallVector<Value> WarpTiles::multiply(ArrayRef<Value> values, Value factor) {
   return llvm::map_to_vector(values,
                              [&](Value value) -> Value { return arith::MulFOp::create(b, loc, value, factor); });
 }
@@ -174,7 +172,7 @@ void WarpTiles::writePairs(Value tile, const Place &to, const Placement &placeme
   SmallVector<Value> all(values);
   if (scaled) {
     Value unit;
-    all = multiply(all, findFactor(all, unit));
+    all = scale(all, unit);
     store({{to.unit, b.getF32Type(), 1}}, getNumberPlacement(), unit);
   }
   SmallVector<std::pair<unsigned, unsigned>> registers;
@@ -396,8 +394,7 @@ SmallVector<WarpTiles::Start> WarpTiles::getStarts(Value operand, bool isLeft) {
   return starts;
 }
 
-/// Fragments of an operand that is no pairs in memory; or their unit, of all of it: they are made where they are
-/// needed, as this is rare, and registers are few.
+/// Fragments of an operand that is no pairs in memory, all of it: as they have one unit if they have any.
 const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
   Operand &made = findOrMake(operand, isLeft);
   const SmallVector<Start> starts = getStarts(operand, isLeft);
@@ -405,12 +402,16 @@ const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
     for (Start start : starts) {
       (void)getMade(operand, isLeft, start);
     }
-  } else if (!made.unit) {
+  } else if (made.fragments.empty()) {
     SmallVector<Value> values;
     for (Start start : starts) {
       llvm::append_range(values, getElements(operand, isLeft, start));
     }
-    made.factor = findFactor(values, made.unit);
+    values = scale(values, made.unit);
+    size_t each = values.size() / starts.size();
+    for (auto [i, start] : llvm::enumerate(starts)) {
+      makeFragment(operand, isLeft, start, ArrayRef(values).slice(i * each, each));
+    }
   }
   return made;
 }
@@ -418,12 +419,11 @@ const WarpTiles::Operand &WarpTiles::makeOperand(Value operand, bool isLeft) {
 /// One fragment of an operand that is no pairs in memory: where there are no units, others need not be there.
 ArrayRef<Value> WarpTiles::getMade(Value operand, bool isLeft, Start start) {
   if (scaled) {
-    (void)makeOperand(operand, isLeft);
+    return makeOperand(operand, isLeft).fragments.find(start)->second;
   }
   Operand &made = findOrMake(operand, isLeft);
   if (!made.fragments.count(start)) {
-    SmallVector<Value> values = getElements(operand, isLeft, start);
-    makeFragment(operand, isLeft, start, scaled ? multiply(values, made.factor) : values);
+    makeFragment(operand, isLeft, start, getElements(operand, isLeft, start));
   }
   return made.fragments.find(start)->second;
 }

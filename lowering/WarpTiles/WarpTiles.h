@@ -225,7 +225,7 @@ private:
   // Operands as pairs of f16.
   struct Operand {
     std::map<Start, llvm::SmallVector<mlir::Value>> fragments;
-    mlir::Value unit, factor;              // its inverse
+    mlir::Value unit;
     llvm::SmallVector<mlir::Value> looked; // pairs whose range is still to be looked at
     std::optional<size_t> size;            // its number in `sizes`
     bool isSampled = false;                // only some of its elements have been looked at so far
@@ -252,8 +252,7 @@ private:
   llvm::SmallVector<mlir::Value> unpackPairs(llvm::ArrayRef<mlir::Value> words);
   /// What has been read at once, word by word.
   llvm::SmallVector<mlir::Value> splitWords(mlir::Value read);
-  mlir::Value findFactor(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
-  llvm::SmallVector<mlir::Value> multiply(llvm::ArrayRef<mlir::Value> values, mlir::Value factor);
+  llvm::SmallVector<mlir::Value> scale(llvm::ArrayRef<mlir::Value> values, mlir::Value &unit);
   mlir::Value getLargestSizes(llvm::ArrayRef<mlir::Value> pairs);
   void checkRange(llvm::ArrayRef<mlir::Value> pairs, std::optional<size_t> &number);
   void checkRange(Operand &operand);
