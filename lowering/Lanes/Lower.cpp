@@ -27,22 +27,6 @@ constexpr int64_t kMostAhead = 32;
 /// Registers of a lane that are enough for what it computes and what it loads meanwhile.
 constexpr int64_t kEnough = 80;
 
-/// The largest power of two that divides an index whatever the sizes are, at most `most`.
-int64_t getDivisor(Value index, int64_t most) {
-  Operation *op = index.getDefiningOp();
-  if (auto constant = dyn_cast_or_null<arith::ConstantIndexOp>(op)) {
-    int64_t value = constant.value();
-    return value == 0 ? most : std::min(most, value & -value);
-  }
-  if (auto mul = dyn_cast_or_null<arith::MulIOp>(op)) {
-    return std::min(most, getDivisor(mul.getLhs(), most) * getDivisor(mul.getRhs(), most));
-  }
-  if (auto add = dyn_cast_or_null<arith::AddIOp>(op)) {
-    return std::min(getDivisor(add.getLhs(), most), getDivisor(add.getRhs(), most));
-  }
-  return 1;
-}
-
 class LaneLowering : public KernelLowering, LoopSurroundings {
 public:
   LaneLowering(tile::KernelOp kernel, const Machine &numbers, StringRef arena, std::optional<Pipeline> planned)
@@ -116,19 +100,29 @@ private:
     return machine.hooks->getRegisters() / (tasks * e.lanes) >= kEnough ? tasks : 0;
   }
 
-  /// From the largest tile that is not left in a buffer.
+  /// From the largest tile that is not left in a buffer, or that what a loop carries is multiplied by: there each
+  /// iteration waits for the one before, so that all lanes that have something to do bring in what it needs.
   int64_t chooseLanes() {
     if (pipeline) {
       return llvm::PowerOf2Ceil(pipeline->warps() * machine.hooks->getWarp());
     }
     int64_t points = 1;
+    auto count = [&](Value value) {
+      auto type = dyn_cast<RankedTensorType>(value.getType());
+      points = std::max(points, type ? type.getNumElements() : 1);
+    };
+    auto isCarried = [](Value value) {
+      auto arg = dyn_cast<BlockArgument>(value);
+      return arg && isa<scf::ForOp>(arg.getOwner()->getParentOp());
+    };
     kernel.getBody().walk([&](Operation *op) {
-      for (Value value : op->getResults()) {
-        auto type = dyn_cast<RankedTensorType>(value.getType());
-        auto load = dyn_cast<tile::LoadOp>(op);
-        if (type && !(load && isLarge(load))) {
-          points = std::max(points, type.getNumElements());
-        }
+      auto dot = dyn_cast<tile::DotOp>(op);
+      if (dot && (isCarried(dot.getLhs()) || isCarried(dot.getRhs()))) {
+        count(dot.getLhs());
+        count(dot.getRhs());
+      }
+      if (!isa<tile::LoadOp>(op)) {
+        llvm::for_each(op->getResults(), count);
       }
     });
     // Lanes that never meet are best one to a point.
@@ -527,23 +521,20 @@ private:
     allocations.back().isNear = true;
     return pointer;
   }
-  void growShared(Value memory, int64_t bytes) override {
-    auto it = llvm::find_if(allocations, [&](const Allocation &allocation) { return allocation.pointer == memory; });
-    it->bytes = bytes;
+  void growShared(Value memory, int64_t bytes) override { find(memory).bytes = bytes; }
+  Allocation &find(Value pointer) {
+    return *llvm::find_if(allocations, [&](const Allocation &allocation) { return allocation.pointer == pointer; });
   }
   void overlay(Value memory, ArrayRef<Memory> others) override {
-    auto find = [&](Value pointer) {
-      return llvm::find_if(allocations, [&](const Allocation &allocation) { return allocation.pointer == pointer; });
-    };
-    int64_t next = 0;
+    int64_t next = 0, bytes = find(memory).bytes;
     for (const Memory &other : others) {
-      auto it = find(other.pointer);
-      it->within = memory;
-      it->at = next;
-      next = llvm::alignTo(next + it->bytes, kBufferAlignment);
+      Allocation &allocation = find(other.pointer);
+      if (next + allocation.bytes <= bytes) {
+        allocation.within = memory;
+        allocation.at = next;
+        next = llvm::alignTo(next + allocation.bytes, kBufferAlignment);
+      }
     }
-    auto whole = find(memory);
-    whole->bytes = std::max(whole->bytes, next);
   }
   void emitViolation(Value violated, int32_t statusBit, Value lane) override {
     Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, e.index(0));

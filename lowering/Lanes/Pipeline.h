@@ -92,7 +92,7 @@ public:
   virtual std::pair<Memory, int64_t> getAccess(mlir::Value buffer, mlir::Value offset, int64_t stride) = 0;
   virtual mlir::Value allocateShared(int64_t bytes) = 0;
   virtual void growShared(mlir::Value memory, int64_t bytes) = 0;
-  /// Puts other memory of the task into this one, from its start on.
+  /// Puts other memory of the task into this one, from its start on, as far as there is room.
   virtual void overlay(mlir::Value memory, llvm::ArrayRef<Memory> others) = 0;
   virtual void emitViolation(mlir::Value violated, int32_t statusBit, mlir::Value lane) = 0;
   /// What is emitted by `body` is for one chunk.

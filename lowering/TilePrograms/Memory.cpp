@@ -117,3 +117,18 @@ void programs::emitStore(OpBuilder &b, Location loc, const Memory &memory, Value
   Value address = emitAddress(b, loc, memory, row, column);
   LLVM::StoreOp::create(b, loc, value, address, getAlignment(memory.element));
 }
+
+int64_t programs::getDivisor(Value index, int64_t most) {
+  Operation *op = index.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<arith::ConstantIndexOp>(op)) {
+    int64_t value = constant.value();
+    return value == 0 ? most : std::min(most, value & -value);
+  }
+  if (auto mul = dyn_cast_or_null<arith::MulIOp>(op)) {
+    return std::min(most, getDivisor(mul.getLhs(), most) * getDivisor(mul.getRhs(), most));
+  }
+  if (auto add = dyn_cast_or_null<arith::AddIOp>(op)) {
+    return std::min(getDivisor(add.getLhs(), most), getDivisor(add.getRhs(), most));
+  }
+  return 1;
+}

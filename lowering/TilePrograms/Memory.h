@@ -31,6 +31,9 @@ void emitStore(mlir::OpBuilder &b, mlir::Location loc, const Memory &memory, mli
 mlir::Value constantIndex(mlir::OpBuilder &b, mlir::Location loc, int64_t value);
 mlir::Value addIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index, int64_t offset);
 
+/// The largest power of two that divides an index whatever the sizes are, at most `most`.
+int64_t getDivisor(mlir::Value index, int64_t most);
+
 } // namespace rwkv::programs
 
 #endif // RWKV_LOWERING_TILEPROGRAMS_MEMORY_H

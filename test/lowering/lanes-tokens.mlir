@@ -188,4 +188,40 @@ tile.kernel @chunks(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer
   tile.store %last, %z[%c0] : tensor<64xf32>, <f32>
 }
 
+// Sixteen points of the largest tile for a lane. What is loaded does not count where products of it are added up,
+// CHECK-LABEL: func.func @sums(
+// CHECK-SAME: tile.lanes = 64 : i64
+tile.kernel @sums(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %a: !tile.buffer<f32>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4096 = arith.constant 4096 : index
+  %init = tile.load %a[%c0] : <f32> -> tensor<64x16xf32>
+  %last = scf.for %i = %c0 to %n step %c1 iter_args(%S = %init) -> (tensor<64x16xf32>) {
+    %o = arith.muli %i, %c4096 : index
+    %m = tile.load %x[%o] : <f32> -> tensor<64x64xf32>
+    %v = tile.load %a[%o] : <f32> -> tensor<64x16xf32>
+    %1 = tile.dot %m, %v acc %S : tensor<64x16xf32> : tensor<64x64xf32>, tensor<64x16xf32> -> tensor<64x16xf32>
+    scf.yield %1 : tensor<64x16xf32>
+  }
+  tile.store %last, %z[%c0] : tensor<64x16xf32>, <f32>
+}
+
+// but where what is carried is multiplied by it, and nothing can go on before it is there.
+// CHECK-LABEL: func.func @multiplied(
+// CHECK-SAME: tile.lanes = 256 : i64
+tile.kernel @multiplied(%t: index, %b: index, %n: index, %s: index, %x: !tile.buffer<f32>, %a: !tile.buffer<f32>, %z: !tile.buffer<f32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4096 = arith.constant 4096 : index
+  %init = tile.load %a[%c0] : <f32> -> tensor<64x16xf32>
+  %last = scf.for %i = %c0 to %n step %c1 iter_args(%S = %init) -> (tensor<64x16xf32>) {
+    %o = arith.muli %i, %c4096 : index
+    %m = tile.load %x[%o] : <f32> -> tensor<64x64xf32>
+    %v = tile.load %a[%o] : <f32> -> tensor<64x16xf32>
+    %1 = tile.dot %m, %S acc %v : tensor<64x16xf32> : tensor<64x64xf32>, tensor<64x16xf32> -> tensor<64x16xf32>
+    scf.yield %1 : tensor<64x16xf32>
+  }
+  tile.store %last, %z[%c0] : tensor<64x16xf32>, <f32>
+}
+
 }
